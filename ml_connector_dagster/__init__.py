@@ -1,0 +1,1 @@
+"""Infor CloudSuite ERP data into warehouses and applications, as partitioned Dagster assets."""

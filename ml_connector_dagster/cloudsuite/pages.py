@@ -1,0 +1,85 @@
+"""What a product line hands out: pages of records as columns, read slice by slice."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import pyarrow as pa
+
+from ml_connector_dagster.columns.layouts import Layout
+from ml_connector_dagster.model.windows import Window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One chain of pages of an entity: slices of a read are independent and may be read side by side.
+
+    ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
+    ``arguments`` are the product line's own, opaque to everybody else.
+    """
+
+    id: str
+    entity: str
+    company: str
+    window: Window
+    route: str
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One answer of the ERP, as columns.
+
+    Attributes:
+        records: one column per ERP field, all of type string, as the ERP wrote them.
+        unreadable: raw text → reason, of records inside the page that could not be split into fields.
+        requested_at: when the first request for this page was sent (UTC).
+        requests: gateway calls this page took (completing calls included).
+        bytes: response bytes.
+        position: where to go on after this page; None when it was the slice's last.
+    """
+
+    records: pa.Table
+    unreadable: tuple[tuple[str, str], ...]
+    requested_at: datetime
+    requests: int
+    bytes: int
+    position: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteReport:
+    """What ``ping`` found out about one route of one entity."""
+
+    entity: str
+    route: str
+    usable: bool
+    chosen: bool
+    reason: str  # why not, or "" when usable
+
+
+class ProductLine(Protocol):
+    """One ERP dialect. Four members, nothing optional."""
+
+    @property
+    def name(self) -> str: ...
+
+    def layout(self, entity: str) -> Layout:
+        """How records of the chosen route of ``entity`` become rows."""
+        ...
+
+    def slices(self, entity: str, company: str, window: Window) -> tuple[Slice, ...]:
+        """The chains that together cover ``window``; may itself ask the ERP (divisions)."""
+        ...
+
+    def pages(self, slice: Slice, position: str | None) -> Iterator[Page]:
+        """The pages of ``slice`` after ``position`` (None: from its start), at least one, the last with position None.
+
+        Raises ContractError when an answer repeats a position or was cut short at a known row cap.
+        """
+        ...
+
+    def routes(self, company: str) -> tuple[RouteReport, ...]:
+        """Which route of each entity this tenant has, asked of the tenant itself (cached by the caller)."""
+        ...

@@ -1,0 +1,1 @@
+"""The nouns: entities, windows, batches, receipts, capabilities, errors. No I/O lives here."""

@@ -1,0 +1,42 @@
+"""What a destination can do, as a frozen value built once."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WriteMode(StrEnum):
+    """How a batch lands. Deletes are marks in every mode: nothing is erased."""
+
+    UPSERT = "upsert"
+    APPEND = "append"
+
+
+class Support(StrEnum):
+    """How well a feature is supported."""
+
+    NATIVE = "native"
+    EMULATED = "emulated"
+    UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """The features that tests and flow validation read.
+
+    Attributes:
+        write_modes: the modes that ``deliver`` takes.
+        history: whether replaced versions are kept in ``<entity>_history``.
+        audit: whether ``_audit`` is written in the same transaction as the data.
+        schema_evolution: whether new columns appear by themselves.
+        per_company_tables: whether a table per company can be chosen.
+        max_decimal_digits: the widest decimal that is stored exactly.
+        single_writer: whether only one process may write at a time.
+    """
+
+    write_modes: frozenset[WriteMode]
+    history: Support
+    audit: Support
+    schema_evolution: Support
+    per_company_tables: Support
+    max_decimal_digits: int
+    single_writer: bool
