@@ -73,8 +73,8 @@ class ProductLine(Protocol):
         """The chains that together cover ``window``; may itself ask the ERP (divisions)."""
         ...
 
-    def pages(self, slice: Slice, position: str | None) -> Iterator[Page]:
-        """The pages of ``slice`` after ``position`` (None: from its start), at least one, the last with position None.
+    def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
+        """The pages of ``chain`` after ``position`` (None: from its start), at least one, the last with position None.
 
         Raises ContractError when an answer repeats a position or was cut short at a known row cap.
         """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ml_connector_dagster.model.windows import Window
 
+
 if TYPE_CHECKING:
     import pyarrow as pa
 

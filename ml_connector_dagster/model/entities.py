@@ -8,6 +8,7 @@ prices have up to 6 decimals, and sums of them still fit.
 from dataclasses import dataclass
 from enum import StrEnum
 
+
 DECIMAL_PRECISION = 27
 DECIMAL_SCALE = 6
 

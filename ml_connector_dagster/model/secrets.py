@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NoReturn
 
+
 MASK: Final = "********"
 
 
