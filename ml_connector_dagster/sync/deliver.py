@@ -1,0 +1,136 @@
+"""Hand staged batches to one destination, oldest first, and write down what it answered.
+
+A delivery that died is simply done again: destinations recognise a batch that they have already taken.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ml_connector_dagster.destinations.contract import Destination
+from ml_connector_dagster.ledger import Ledger
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.capabilities import WriteMode
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.receipts import (
+    DeliveryReport,
+    NewDeadLetter,
+    OutcomeCounts,
+    RejectedRecord,
+    Stage,
+)
+from ml_connector_dagster.staging import Staging
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverySummary:
+    """What one call of ``deliver`` did. ``batches`` are those that were delivered by this call."""
+
+    destination: str
+    entity: str
+    batches: tuple[Batch, ...]
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    requests: int = 0
+    resolved: int = 0
+
+
+def deliver(
+    destination: Destination,
+    ledger: Ledger,
+    staging: Staging,
+    *,
+    tenant: str,
+    entity: str,
+    companies: Sequence[str],
+    run_id: str,
+    mode: WriteMode = WriteMode.UPSERT,
+    on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
+) -> DeliverySummary:
+    """Deliver every batch of ``entity`` and ``companies`` that ``destination`` does not have yet.
+
+    Raises what the destination raises, after the ledger has kept the reason; the batches before it stay done.
+    """
+    pending = ledger.pending(
+        destination=destination.name, tenant=tenant, entity=entity, companies=companies
+    )
+    counts, requests, resolved = OutcomeCounts(), 0, 0
+    if pending:
+        destination.prepare(ENTITIES[entity])
+    for batch in pending:
+        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode)
+        counts += report.counts
+        requests += report.requests
+        resolved += healed
+        on_batch(batch, report)
+    return DeliverySummary(
+        destination=destination.name,
+        entity=entity,
+        batches=pending,
+        counts=counts,
+        requests=requests,
+        resolved=resolved,
+    )
+
+
+def _deliver_one(
+    destination: Destination,
+    ledger: Ledger,
+    staging: Staging,
+    batch: Batch,
+    run_id: str,
+    mode: WriteMode,
+) -> tuple[DeliveryReport, int]:
+    ledger.start_delivery(batch.batch_id, destination.name, run_id)
+    try:
+        report = destination.deliver(ENTITIES[batch.entity], staging.open(batch), mode)
+    except Exception as error:
+        ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
+        raise
+    healed = _healed(destination, ledger, staging, batch, report)
+    ledger.finish_delivery(
+        batch.batch_id,
+        destination.name,
+        report,
+        dead_letters=[_dead_letter(batch, destination.name, one) for one in report.rejected],
+        resolved=healed,
+    )
+    return report, len(healed)
+
+
+def _healed(
+    destination: Destination,
+    ledger: Ledger,
+    staging: Staging,
+    batch: Batch,
+    report: DeliveryReport,
+) -> list[int]:
+    """Open dead letters whose record is in this batch and was not refused again."""
+    letters = ledger.dead_letters(
+        tenant=batch.tenant,
+        entity=batch.entity,
+        company=batch.company,
+        destination=destination.name,
+    )
+    if not letters or not batch.rows:
+        return []
+    present = set(
+        staging.find(batch, [letter.record_id for letter in letters])["record_id"].to_pylist()
+    )
+    accepted = present - {one.record_id for one in report.rejected}
+    return [letter.id for letter in letters if letter.record_id in accepted]
+
+
+def _dead_letter(batch: Batch, destination: str, rejected: RejectedRecord) -> NewDeadLetter:
+    return NewDeadLetter(
+        stage=Stage.DELIVER,
+        tenant=batch.tenant,
+        entity=batch.entity,
+        company=batch.company,
+        destination=destination,
+        record_id=rejected.record_id,
+        fingerprint=rejected.record_id,
+        batch_id=batch.batch_id,
+        reason=rejected.reason,
+        raw="",
+        window_start=batch.window.start,
+        window_end=batch.window.end,
+    )

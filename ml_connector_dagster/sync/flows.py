@@ -1,0 +1,232 @@
+"""Flows: which window to read, and a whole flow from the ERP to its destinations (what ``run`` and the demo do).
+
+Dagster does the same steps asset by asset through ``extract_company`` and ``deliver_entity``.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import StrEnum
+
+from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.errors import ConfigError, ConnectorError
+from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
+from ml_connector_dagster.model.windows import Window
+from ml_connector_dagster.sync.deliver import DeliverySummary, deliver
+from ml_connector_dagster.sync.extract import Extraction, extract, incremental_window
+from ml_connector_dagster.sync.workspace import Source, Workspace
+
+
+class ReadMode(StrEnum):
+    """How much of the ERP an extraction reads."""
+
+    INCREMENTAL = "incremental"  # from the watermark on; everything when there is none yet
+    DAYS = "days"  # exactly the given days, whatever is known already (materialise, backfill)
+    FULL = "full"  # everything
+
+
+def window_to_read(
+    workspace: Workspace,
+    source: Source,
+    flow: Flow,
+    *,
+    entity: str,
+    company: str,
+    mode: ReadMode,
+    days: tuple[date, date] | None = None,
+) -> Window:
+    """The window of one extraction. ``days`` is inclusive and needed by ``ReadMode.DAYS`` only.
+
+    The flow's first day stands for everything before it too: records older than the first partition, or
+    without a modified date, belong to the first partition.
+    """
+    now = workspace.now()
+    if mode is ReadMode.INCREMENTAL:
+        return incremental_window(
+            workspace.ledger,
+            tenant=source.tenant,
+            entity=entity,
+            company=company,
+            now=now,
+            timezone=source.timezone,
+            overlap=source.overlap,
+        )
+    today = now.astimezone(source.timezone).date()
+    if mode is ReadMode.FULL:
+        return Window.of_days(None, today, source.timezone)
+    if days is None:
+        raise ValueError("ReadMode.DAYS needs days")
+    first, last = days
+    return Window.of_days(None if first <= flow.start_date else first, last, source.timezone)
+
+
+def extract_company(
+    workspace: Workspace,
+    source: Source,
+    flow: Flow,
+    *,
+    entity: str,
+    company: str,
+    mode: ReadMode,
+    run_id: str,
+    days: tuple[date, date] | None = None,
+    on_page: Callable[[int], None] = lambda rows: None,
+) -> Extraction:
+    """Read one entity of one company into staging."""
+    return extract(
+        source.line,
+        workspace.ledger,
+        workspace.staging,
+        tenant=source.tenant,
+        entity=entity,
+        company=company,
+        window=window_to_read(
+            workspace, source, flow, entity=entity, company=company, mode=mode, days=days
+        ),
+        run_id=run_id,
+        timezone=source.timezone,
+        now=workspace.now,
+        concurrency=source.concurrency,
+        on_page=on_page,
+    )
+
+
+def deliver_entity(
+    workspace: Workspace,
+    flow: Flow,
+    target: FlowDestination,
+    *,
+    entity: str,
+    companies: Sequence[str],
+    run_id: str,
+    on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
+) -> DeliverySummary:
+    """Deliver all that ``target`` lacks of one entity."""
+    with workspace.destination(target) as destination:
+        return deliver(
+            destination,
+            workspace.ledger,
+            workspace.staging,
+            tenant=flow.source,
+            entity=entity,
+            companies=companies,
+            run_id=run_id,
+            mode=target.write_mode,
+            on_batch=on_batch,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityResult:
+    """One line of a run's summary. ``error`` is "" when all went well."""
+
+    entity: str
+    company: str
+    rows: int = 0
+    requests: int = 0
+    dead_letters: int = 0
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    error: str = ""
+
+
+def run_flow(
+    workspace: Workspace,
+    flow: Flow,
+    *,
+    run_id: str,
+    mode: ReadMode = ReadMode.INCREMENTAL,
+    days: tuple[date, date] | None = None,
+    companies: Sequence[str] = (),
+    entities: Sequence[str] = (),
+    on_page: Callable[[str, str, int], None] = lambda entity, company, rows: None,
+) -> tuple[EntityResult, ...]:
+    """Run ``flow`` without Dagster. One entity or company that fails does not hold the others.
+
+    Raises ConfigError for a company or entity that the flow does not have.
+    """
+    chosen_companies = _chosen("company", companies, flow.companies, flow.name)
+    chosen_entities = _chosen("entity", entities, flow.entities, flow.name)
+    results = []
+    with workspace.source(flow.source) as source:
+        for entity in chosen_entities:
+            for company in chosen_companies:
+                results.append(
+                    _run_one(
+                        workspace, source, flow, entity, company, run_id, mode, days, on_page
+                    )
+                )
+    return tuple(results)
+
+
+def _run_one(
+    workspace: Workspace,
+    source: Source,
+    flow: Flow,
+    entity: str,
+    company: str,
+    run_id: str,
+    mode: ReadMode,
+    days: tuple[date, date] | None,
+    on_page: Callable[[str, str, int], None],
+) -> EntityResult:
+    counts = OutcomeCounts()
+    read = None
+    try:
+        read = extract_company(
+            workspace,
+            source,
+            flow,
+            entity=entity,
+            company=company,
+            mode=mode,
+            run_id=run_id,
+            days=days,
+            on_page=lambda rows: on_page(entity, company, rows),
+        )
+        for target in flow.destinations:
+            counts += deliver_entity(
+                workspace, flow, target, entity=entity, companies=[company], run_id=run_id
+            ).counts
+    except ConnectorError as error:
+        return EntityResult(
+            entity=entity,
+            company=company,
+            rows=0 if read is None else read.rows,
+            requests=0 if read is None else read.requests,
+            counts=counts,
+            error=str(error),
+        )
+    return EntityResult(
+        entity=entity,
+        company=company,
+        rows=read.rows,
+        requests=read.requests,
+        dead_letters=read.dead_letters,
+        counts=counts,
+    )
+
+
+def _chosen(what: str, wanted: Sequence[str], known: Sequence[str], flow: str) -> tuple[str, ...]:
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"flow {flow!r} has no {what} {', '.join(map(repr, unknown))}; it has {', '.join(known)}"
+        )
+    return tuple(name for name in known if name in wanted) if wanted else tuple(known)
+
+
+def days_due(workspace: Workspace, flow: Flow, company: str) -> tuple[date, date]:
+    """The partitions (days) that an incremental run of ``company`` touches: from the oldest watermark's day to today.
+
+    A daemon that was away for days makes up for all of them; never before the flow's first day.
+    """
+    connection = workspace.cloudsuite(flow.source)
+    timezone = connection.zone
+    now = workspace.now()
+    today = now.astimezone(timezone).date()
+    marks = [workspace.ledger.watermark(flow.source, entity, company) for entity in flow.entities]
+    overlap = timedelta(minutes=connection.overlap_minutes)
+    known = [mark.complete_until - overlap for mark in marks if mark is not None]
+    first = min((moment.astimezone(timezone).date() for moment in known), default=today)
+    return max(min(first, today), min(flow.start_date, today)), today

@@ -1,0 +1,210 @@
+"""Try again exactly what failed: dead letters of either half, and deliveries that did not end.
+
+A record that could not be staged is read again through its window; a record that a destination refused is sent
+again as it stands in staging now (its newest version), to that destination only.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.model.receipts import DeadLetter, OutcomeCounts, Stage
+from ml_connector_dagster.model.windows import Window
+from ml_connector_dagster.sync.extract import extract
+from ml_connector_dagster.sync.flows import deliver_entity
+from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplaySummary:
+    """What a replay did. ``still_open`` counts the chosen dead letters that failed again."""
+
+    attempted: int = 0
+    resolved: int = 0
+    still_open: int = 0
+    batches: int = 0
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    errors: tuple[str, ...] = ()
+
+
+def replay(
+    workspace: Workspace, flow: Flow, letters: Sequence[DeadLetter], *, run_id: str
+) -> ReplaySummary:
+    """Replay ``letters`` (of this flow's source), then deliver whatever is pending because of it.
+
+    A source or destination that is still out of reach fails its own letters only; the reason is in ``errors``.
+    """
+    errors: list[str] = []
+    batches = 0
+    for (entity, company, start, end), group in _by_window(letters).items():
+        try:
+            batches += _read_again(workspace, flow, entity, company, start, end, run_id)
+        except ConnectorError as error:
+            errors.append(f"{entity} {company}: {error}")
+            workspace.ledger.postpone([letter.id for letter in group])
+    for (entity, company, destination), group in _by_destination(letters).items():
+        batches += _send_again(workspace, entity, company, destination, group, run_id)
+    counts, delivery_errors = _deliver_pending(workspace, flow, letters, run_id)
+    errors += delivery_errors
+    open_after = {letter.id for letter in workspace.ledger.dead_letters(tenant=flow.source)}
+    still_open = sum(letter.id in open_after for letter in letters)
+    return ReplaySummary(
+        attempted=len(letters),
+        resolved=len(letters) - still_open,
+        still_open=still_open,
+        batches=batches,
+        counts=counts,
+        errors=tuple(errors),
+    )
+
+
+def _by_window(
+    letters: Sequence[DeadLetter],
+) -> dict[tuple[str, str, datetime | None, datetime], list[DeadLetter]]:
+    groups = defaultdict(list)
+    for letter in letters:
+        if letter.stage is Stage.EXTRACT and letter.window_end is not None:
+            key = (letter.entity, letter.company, letter.window_start, letter.window_end)
+            groups[key].append(letter)
+    return dict(groups)
+
+
+def _by_destination(
+    letters: Sequence[DeadLetter],
+) -> dict[tuple[str, str, str], list[DeadLetter]]:
+    groups = defaultdict(list)
+    for letter in letters:
+        if letter.stage is Stage.DELIVER:
+            groups[letter.entity, letter.company, letter.destination].append(letter)
+    return dict(groups)
+
+
+def _read_again(
+    workspace: Workspace,
+    flow: Flow,
+    entity: str,
+    company: str,
+    start: datetime | None,
+    end: datetime,
+    run_id: str,
+) -> int:
+    with workspace.source(flow.source) as source:
+        zone = source.timezone
+        window = Window(
+            start=None if start is None else start.astimezone(zone), end=end.astimezone(zone)
+        )
+        read = extract(
+            source.line,
+            workspace.ledger,
+            workspace.staging,
+            tenant=source.tenant,
+            entity=entity,
+            company=company,
+            window=window,
+            run_id=run_id,
+            timezone=zone,
+            now=workspace.now,
+            concurrency=source.concurrency,
+        )
+    return len(read.batches)
+
+
+def _send_again(
+    workspace: Workspace,
+    entity: str,
+    company: str,
+    destination: str,
+    letters: Sequence[DeadLetter],
+    run_id: str,
+) -> int:
+    """Stage the newest version of each letter's record as a batch for ``destination`` alone."""
+    tenant = letters[0].tenant
+    rows, carrier = newest_rows(
+        workspace, tenant, entity, company, sorted({letter.record_id for letter in letters})
+    )
+    if carrier is None or not rows.num_rows:
+        return 0
+    now = workspace.now()
+    writer = workspace.staging.write(
+        tenant=tenant,
+        entity=ENTITIES[entity],
+        company=company,
+        window=carrier.window,
+        batch_id=new_id(now),
+        run_id=run_id,
+        started_at=now,
+        timezone=workspace.cloudsuite(tenant).zone,
+        for_destination=destination,
+    )
+    writer.append(rows)
+    batch = writer.commit(
+        route="replay", finished_at=now, requests=0, rejected_cells=0, dead_letters=0
+    )
+    workspace.ledger.record_replay(batch)
+    return 1
+
+
+def newest_rows(
+    workspace: Workspace, tenant: str, entity: str, company: str, record_ids: Sequence[str]
+) -> tuple[pa.Table, Batch | None]:
+    """The newest staged version of each record, and the newest batch that carries one of them."""
+    found: list[pa.Table] = []
+    carrier: Batch | None = None
+    for batch in workspace.ledger.batches(tenant=tenant, entity=entity, company=company):
+        if batch.rows:
+            rows = workspace.staging.find(batch, record_ids)
+            if rows.num_rows:
+                found.append(rows)
+                carrier = batch
+    if not found:
+        return pa.table({}), None
+    everything = pa.concat_tables(found, promote_options="default")
+    order = pc.sort_indices(
+        everything,
+        sort_keys=[("_modified_at", "ascending"), ("_extracted_at", "ascending")],
+        null_placement="at_start",
+    )
+    newest = {everything["record_id"][index.as_py()].as_py(): index.as_py() for index in order}
+    return everything.take(pa.array(sorted(newest.values()), pa.int64())), carrier
+
+
+def _deliver_pending(
+    workspace: Workspace, flow: Flow, letters: Sequence[DeadLetter], run_id: str
+) -> tuple[OutcomeCounts, list[str]]:
+    counts, errors = OutcomeCounts(), []
+    touched = sorted({(letter.entity, letter.company) for letter in letters})
+    for target in flow.destinations:
+        for entity, company in touched:
+            try:
+                counts += deliver_entity(
+                    workspace, flow, target, entity=entity, companies=[company], run_id=run_id
+                ).counts
+            except ConnectorError as error:
+                errors.append(f"{target.name} {entity} {company}: {error}")
+                _postpone(workspace, target, letters, entity, company)
+    return counts, errors
+
+
+def _postpone(
+    workspace: Workspace,
+    target: FlowDestination,
+    letters: Sequence[DeadLetter],
+    entity: str,
+    company: str,
+) -> None:
+    workspace.ledger.postpone(
+        [
+            letter.id
+            for letter in letters
+            if (letter.entity, letter.company, letter.destination) == (entity, company, target.name)
+        ]
+    )
