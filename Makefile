@@ -1,0 +1,52 @@
+# make demo  sets everything up, runs the main job in the sandbox and serves the Dagster UI
+# make test  sets everything up and runs all tests
+# Both need Python >= 3.11 and nothing else, and may be run again at any time.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check dev bench lock format clean
+
+# The environment is rebuilt only when the pinned versions or the package's metadata change. It is
+# byte-compiled once: where Python may not write bytecode, every import would cost two to three times as much.
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing the pinned packages into $(VENV) (a minute or two the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@touch $(STAMP)
+
+demo: $(STAMP)
+	@$(BIN)/ml-connector demo $(DEMO_ARGS)
+
+dev: $(STAMP)
+	@$(BIN)/ml-connector dev
+
+test: $(STAMP)
+	@scripts/install-chromium
+	@$(BIN)/python -m pytest $(TEST_ARGS)
+
+check: $(STAMP)
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/dagster definitions validate -w workspace.yaml
+
+format: $(STAMP)
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP)
+	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)
+
+lock: $(STAMP)
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .ml_connector .dagster_home .mypy_cache .ruff_cache .pytest_cache .hypothesis
