@@ -17,7 +17,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (a minute or two the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python requirements.lock
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
 	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
 	@touch $(STAMP)
 
@@ -46,7 +46,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)
 
 lock: $(STAMP)
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .ml_connector .dagster_home .mypy_cache .ruff_cache .pytest_cache .hypothesis
