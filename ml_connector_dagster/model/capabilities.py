@@ -5,10 +5,12 @@ from enum import StrEnum
 
 
 class WriteMode(StrEnum):
-    """How a batch lands. Deletes are marks in every mode: nothing is erased."""
+    """How a batch lands. Deletes are marks in every mode: nothing is erased.
+
+    There is no append mode: ``<entity>_history`` keeps every replaced version anyway.
+    """
 
     UPSERT = "upsert"
-    APPEND = "append"
 
 
 class Support(StrEnum):
