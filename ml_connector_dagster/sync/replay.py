@@ -36,11 +36,52 @@ class ReplaySummary:
     errors: tuple[str, ...] = ()
 
 
+def choose_letters(
+    workspace: Workspace,
+    flow: Flow,
+    *,
+    entity: str | None = None,
+    company: str | None = None,
+    destination: str | None = None,
+    reason: str = "",
+    record_ids: Sequence[str] = (),
+    ids: Sequence[int] = (),
+    due_before: datetime | None = None,
+    limit: int | None = None,
+) -> tuple[DeadLetter, ...]:
+    """The open dead letters of ``flow`` that match every condition given, oldest first."""
+    letters = workspace.ledger.dead_letters(
+        tenant=flow.source,
+        entity=entity,
+        company=company,
+        destination=destination,
+        ids=list(ids) or None,
+        due_before=due_before,
+    )
+    targets = {"", *(target.name for target in flow.destinations)}
+    chosen = [
+        letter
+        for letter in letters
+        if letter.entity in flow.entities
+        and letter.company in flow.companies
+        and letter.destination in targets
+        and reason.casefold() in letter.reason.casefold()
+        and (not record_ids or letter.record_id in record_ids)
+    ]
+    return tuple(chosen[:limit])
+
+
 def replay(
-    workspace: Workspace, flow: Flow, letters: Sequence[DeadLetter], *, run_id: str
+    workspace: Workspace,
+    flow: Flow,
+    letters: Sequence[DeadLetter],
+    *,
+    run_id: str,
+    unfinished: bool = True,
 ) -> ReplaySummary:
     """Replay ``letters`` (of this flow's source), then deliver whatever is pending because of it.
 
+    With ``unfinished``, deliveries of the whole flow that failed, died or never began are made up for as well.
     A source or destination that is still out of reach fails its own letters only; the reason is in ``errors``.
     """
     errors: list[str] = []
@@ -53,7 +94,10 @@ def replay(
             workspace.ledger.postpone([letter.id for letter in group])
     for (entity, company, destination), group in _by_destination(letters).items():
         batches += _send_again(workspace, entity, company, destination, group, run_id)
-    counts, delivery_errors = _deliver_pending(workspace, flow, letters, run_id)
+    touched = {(letter.entity, letter.company) for letter in letters}
+    if unfinished:
+        touched |= {(entity, company) for entity in flow.entities for company in flow.companies}
+    counts, delivery_errors = _deliver_pending(workspace, flow, letters, touched, run_id)
     errors += delivery_errors
     open_after = {letter.id for letter in workspace.ledger.dead_letters(tenant=flow.source)}
     still_open = sum(letter.id in open_after for letter in letters)
@@ -178,12 +222,19 @@ def newest_rows(
 
 
 def _deliver_pending(
-    workspace: Workspace, flow: Flow, letters: Sequence[DeadLetter], run_id: str
+    workspace: Workspace,
+    flow: Flow,
+    letters: Sequence[DeadLetter],
+    touched: set[tuple[str, str]],
+    run_id: str,
 ) -> tuple[OutcomeCounts, list[str]]:
     counts, errors = OutcomeCounts(), []
-    touched = sorted({(letter.entity, letter.company) for letter in letters})
     for target in flow.destinations:
-        for entity, company in touched:
+        for entity, company in sorted(touched):
+            if not workspace.ledger.pending(
+                destination=target.name, tenant=flow.source, entity=entity, companies=[company]
+            ):
+                continue
             try:
                 counts += deliver_entity(
                     workspace, flow, target, entity=entity, companies=[company], run_id=run_id

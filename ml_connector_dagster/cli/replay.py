@@ -1,0 +1,111 @@
+"""``ml-connector replay``: try again exactly what failed."""
+
+from typing import Annotated
+
+import typer
+
+from ml_connector_dagster.cli.output import print_json, print_table, stdout
+from ml_connector_dagster.cli.run import find_flow
+from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.model.receipts import DeadLetter
+from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters, replay as replay_letters
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+def replay(
+    flow: Annotated[str, typer.Argument(help="The flow whose failures are tried again.")],
+    entity: Annotated[str | None, typer.Option(help="Only this entity.")] = None,
+    company: Annotated[str | None, typer.Option(help="Only this company.")] = None,
+    destination: Annotated[
+        str | None, typer.Option(help="Only what this destination refused.")
+    ] = None,
+    reason: Annotated[str, typer.Option(help="Only reasons that contain this text.")] = "",
+    record: Annotated[list[str] | None, typer.Option(help="Only this record id. Repeat it.")] = None,
+    show: Annotated[bool, typer.Option("--list", help="Only show what is open.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Replay dead letters and deliveries that did not end; exit code 1 when something is still open."""
+    with Workspace.open(read_settings()) as workspace:
+        chosen = find_flow(workspace.project, flow)
+        letters = choose_letters(
+            workspace,
+            chosen,
+            entity=entity,
+            company=company,
+            destination=destination,
+            reason=reason,
+            record_ids=record or (),
+        )
+        if show:
+            _print_letters(letters, as_json=as_json)
+            return
+        summary = replay_letters(
+            workspace, chosen, letters, run_id=f"cli-{new_id(workspace.now())}"
+        )
+    _print_summary(summary, as_json=as_json)
+    if summary.still_open or summary.errors:
+        raise typer.Exit(1)
+
+
+def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            [
+                {
+                    "id": letter.id,
+                    "stage": letter.stage,
+                    "entity": letter.entity,
+                    "company": letter.company,
+                    "destination": letter.destination,
+                    "record_id": letter.record_id,
+                    "reason": letter.reason,
+                    "attempts": letter.attempts,
+                    "due_at": letter.due_at,
+                }
+                for letter in letters
+            ]
+        )
+        return
+    if not letters:
+        stdout.print("Nothing is open.")
+        return
+    print_table(
+        "Open dead letters",
+        ["id", "stage", "entity", "company", "destination", "record", "reason", "tries", "due"],
+        [
+            [
+                str(letter.id),
+                letter.stage.value,
+                letter.entity,
+                letter.company,
+                letter.destination,
+                letter.record_id or letter.raw[:60],
+                letter.reason,
+                letter.attempts,
+                letter.due_at,
+            ]
+            for letter in letters
+        ],
+    )
+
+
+def _print_summary(summary: ReplaySummary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "attempted": summary.attempted,
+                "resolved": summary.resolved,
+                "still_open": summary.still_open,
+                "written": summary.counts.written,
+                "errors": summary.errors,
+            }
+        )
+        return
+    print_table(
+        "Replay",
+        ["tried", "resolved", "still open", "rows written"],
+        [[summary.attempted, summary.resolved, summary.still_open, summary.counts.written]],
+    )
+    for error in summary.errors:
+        stdout.print(f"- {error}", markup=False)

@@ -1,0 +1,80 @@
+"""``ml-connector trace``: one record's whole story."""
+
+from typing import Annotated
+
+import typer
+
+from ml_connector_dagster.cli.output import plain_row, print_json, print_table, stdout
+from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.sync.trace import Story, TraceEvent, trace as trace_record
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+def trace(
+    record_id: Annotated[str, typer.Argument(help="tenant/company/key, e.g. acme/100/10001.")],
+    entity: Annotated[
+        str | None, typer.Option(help="Look in this entity only, e.g. suppliers.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show when a record was read, in which batch, where it was sent and what was answered."""
+    with Workspace.open(read_settings()) as workspace:
+        stories = trace_record(workspace, record_id, entity=entity)
+    if as_json:
+        print_json([_document(story) for story in stories])
+    elif not stories:
+        stdout.print(
+            f"No batch holds {record_id!r}. Was it read yet? Is the key as the ERP writes it? "
+            "A '/' inside a key is written %2F."
+        )
+    else:
+        for story in stories:
+            _print(story)
+    if not stories:
+        raise typer.Exit(1)
+
+
+def _document(story: Story) -> dict[str, object]:
+    return {
+        "entity": story.entity,
+        "record_id": story.record_id,
+        "events": [
+            {
+                "at": event.at,
+                "what": event.what,
+                "where": event.where,
+                "outcome": event.outcome,
+                "batch_id": event.batch_id,
+                "run_id": event.run_id,
+                "detail": event.detail,
+                "changes": event.changes,
+            }
+            for event in story.events
+        ],
+        "current": plain_row(story.current),
+    }
+
+
+def _print(story: Story) -> None:
+    print_table(
+        f"{story.entity} {story.record_id}",
+        ["at (UTC)", "what", "where", "outcome", "batch", "run", "detail"],
+        [
+            [
+                event.at,
+                event.what,
+                event.where,
+                event.outcome,
+                event.batch_id,
+                event.run_id[:12],
+                _detail(event),
+            ]
+            for event in story.events
+        ],
+    )
+    print_table("Newest version", ["column", "value"], list(plain_row(story.current).items()))
+
+
+def _detail(event: TraceEvent) -> str:
+    changes = [f"{name}: {old!s} → {new!s}" for name, (old, new) in (event.changes or {}).items()]
+    return "\n".join(part for part in (event.detail, *changes) if part)

@@ -1,0 +1,97 @@
+"""Is a system reachable, may we do what we need, and if not: what to do."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.destinations.contract import Scope
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.errors import ConfigError, ConnectorError
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was checked. Where ``needed`` is False, a failure is worth knowing but does no harm."""
+
+    connection: str
+    check: str
+    ok: bool
+    detail: str
+    needed: bool = True
+
+
+def ping_connection(workspace: Workspace, name: str) -> tuple[Finding, ...]:
+    """Check the connection called ``name``. Raises ConfigError when there is none of that name."""
+    connection = workspace.project.connections.get(name)
+    if connection is None:
+        raise ConfigError(
+            f"no connection {name!r}; configured are {', '.join(workspace.project.connections)}"
+        )
+    findings: list[Finding] = []
+    try:
+        if isinstance(connection, CloudSuiteConnection):
+            findings.extend(_ping_source(workspace, name))
+        else:
+            findings.extend(_ping_destination(workspace, name))
+    except ConnectorError as error:
+        findings.append(Finding(connection=name, check="access", ok=False, detail=str(error)))
+    return tuple(findings)
+
+
+def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
+    companies = dict.fromkeys(
+        company
+        for flow in workspace.project.flows.values()
+        if flow.source == name
+        for company in flow.companies
+    )
+    wanted = {
+        entity
+        for flow in workspace.project.flows.values()
+        if flow.source == name
+        for entity in flow.entities
+    }
+    with workspace.source(name) as source:
+        for company in companies:
+            reports = source.line.routes(company)
+            yield Finding(
+                connection=name,
+                check=f"company {company}",
+                ok=True,
+                detail=f"signed in; {source.gateway.requests_made} requests so far",
+            )
+            for entity in (entity for entity in ENTITIES if entity in wanted):
+                routes = [report for report in reports if report.entity == entity]
+                chosen = next((report for report in routes if report.chosen), None)
+                others = "; ".join(
+                    f"not {report.route}: {report.reason}"
+                    for report in routes
+                    if not report.usable
+                )
+                yield Finding(
+                    connection=name,
+                    check=f"{company} {entity}",
+                    ok=chosen is not None,
+                    detail=others
+                    if chosen is None
+                    else f"by {chosen.route}" + (f" ({others})" if others else ""),
+                )
+
+
+def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:
+    for flow in workspace.project.flows.values():
+        for target in flow.destinations:
+            if target.connection != name:
+                continue
+            with workspace.destination(target) as destination:
+                for entity in flow.entities:
+                    facts = destination.inspect(
+                        ENTITIES[entity], Scope(tenant=flow.source, company=None)
+                    )
+                    yield Finding(
+                        connection=name,
+                        check=destination.table_name(ENTITIES[entity], None),
+                        ok=True,
+                        detail=f"{facts.rows:,} rows",
+                    )
