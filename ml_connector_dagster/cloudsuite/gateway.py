@@ -1,9 +1,57 @@
-"""The one way to the ION API Gateway of a tenant (public signature; the body follows)."""
+"""The one way to the ION API Gateway of a tenant: guard → retries → breaker → token → budget → wire.
 
-from collections.abc import Mapping
+Written from reference/cloudsuite-api.md §5. What a body means is the product line's business; this module knows HTTP
+only. Environment proxies are not used: a bearer token goes where the .ionapi file says and nowhere else. The
+machine's trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR) are honoured, for on-premise gateways.
+"""
+
+import json as json_text
+import logging
+import random
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Self
+from datetime import UTC, datetime, timedelta
+from typing import Final, Self
+
+import httpx
+
+from ml_connector_dagster.cloudsuite.auth import (
+    BearerAuth,
+    LoginDelayedError,
+    TokenPolicy,
+    TokenStore,
+    is_transient_401,
+)
+from ml_connector_dagster.cloudsuite.breaker import Breaker, BreakerStore
+from ml_connector_dagster.cloudsuite.budget import BudgetStore, RequestBudget
+from ml_connector_dagster.cloudsuite.ionapi import IonApi
+from ml_connector_dagster.cloudsuite.pauses import Pause
+from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
+from ml_connector_dagster.cloudsuite.retries import (
+    PASSING_STATUSES,
+    RetryPolicy,
+    parse_retry_after,
+    retrying,
+)
+from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.model.errors import (
+    BreakerOpenError,
+    ConfigError,
+    ConnectorError,
+    ContractError,
+    CredentialError,
+    TransientError,
+)
+
+
+log = logging.getLogger("ml_connector_dagster.cloudsuite")
+
+_EXCHANGE: Final = "ml_connector_dagster.exchange"
+_LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
+_CONNECT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +75,16 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a gateway has used so far, for metadata."""
+    """What a gateway has used so far, for metadata.
+
+    Attributes:
+        requests: API requests sent, repeats included.
+        retries: tries after a first one.
+        throttled: answers 429.
+        logins: logins made by this process.
+        response_bytes: bytes of bodies handed out.
+        waited_seconds: time queued for the request budget, all threads together.
+    """
 
     requests: int
     retries: int
@@ -37,6 +94,47 @@ class Usage:
     waited_seconds: float
 
 
+class _Exchange:
+    """What happens on the wire for one call; travels with its request down to the transport."""
+
+    __slots__ = ("program", "requested_at", "requests", "status")
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self.requests = 0
+        self.status = 0
+        self.requested_at: datetime | None = None
+
+
+class _Metered(httpx.BaseTransport):
+    """Asks the budget for each API request, a repeat after a 401 included. Logins pass: they go to another host."""
+
+    def __init__(
+        self, inner: httpx.BaseTransport, budget: RequestBudget, clock: Callable[[], datetime]
+    ) -> None:
+        self._inner = inner
+        self._budget = budget
+        self._clock = clock
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        exchange = request.extensions.get(_EXCHANGE)
+        if not isinstance(exchange, _Exchange):
+            return self._inner.handle_request(request)
+        # The place is given back when the head of the answer is there: by then the server has
+        # counted the call, and a long body does not hold up others.
+        with self._budget.slot():
+            exchange.requests += 1
+            exchange.requested_at = exchange.requested_at or self._clock()
+            return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Gateway:
     """Reads from one suite (``M3``, …) of one tenant. Thread-safe. Close it, or use it as a context manager.
 
@@ -44,27 +142,304 @@ class Gateway:
     included: ``/m3api-rest/v2/execute/CRS620MI/LstSuppliers;maxrecs=0;cono=790?LMTS=0``.
 
     Raises, all naming tenant, program and status, never token or payload:
-        ConfigError: the call is not a read (before any network traffic).
+        ConfigError: the call is not a read (before any network traffic); the server's certificate is not trusted.
         CredentialError: 401 after one renewal; 403.
         TransientError: still failing after the retries; BreakerOpenError when the tenant is left alone for a while.
         ContractError: 404 and every other status. HTTP 400 is not raised: see ``Reply``.
     """
 
-    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply: ...  # type: ignore[empty-body]
+    def __init__(
+        self,
+        ionapi: IonApi,
+        *,
+        tenant: str,
+        suite: str,
+        auth: BearerAuth,
+        budget: RequestBudget,
+        breaker: Breaker,
+        pause: Pause,
+        retry: RetryPolicy | None = None,
+        timeout: float = 60.0,
+        concurrency: int = 4,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], datetime] = _utc_now,
+        elapsed: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._tenant = tenant
+        self._suite = suite
+        self._base = f"{ionapi.base_url}/{suite}"
+        self._host = httpx.URL(ionapi.base_url).host
+        self._auth = auth
+        self._budget = budget
+        self._breaker = breaker
+        self._pause = pause
+        self._retry = retry or RetryPolicy()
+        self._clock = clock
+        self._elapsed = elapsed
+        self._draw = draw
+        self._guard = ReadGuard(suite)
+        self._timeout = timeout
+        self._timeouts = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT, pool=None).as_dict()
+        inner = transport or httpx.HTTPTransport(
+            limits=httpx.Limits(
+                max_connections=concurrency + 1,  # one more, for a login meanwhile
+                max_keepalive_connections=concurrency + 1,
+                keepalive_expiry=30.0,
+            )
+        )
+        self._client = httpx.Client(
+            transport=_Metered(inner, budget, clock), trust_env=False, follow_redirects=False
+        )
+        self._counting = threading.Lock()
+        self._requests = 0
+        self._retries = 0
+        self._throttled = 0
+        self._bytes = 0
 
-    def post(  # type: ignore[empty-body]
+    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
+        """GET a read."""
+        return self._call("GET", path, self._guard.judge_get(path), None, headers)
+
+    def post(
         self, path: str, *, json: Mapping[str, object], headers: Mapping[str, str] | None = None
-    ) -> Reply: ...
+    ) -> Reply:
+        """POST a bulk of reads."""
+        program = self._guard.judge_post(path, json)
+        body = json_text.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
+        return self._call("POST", path, program, body, headers)
 
     @property
-    def requests_made(self) -> int: ...  # type: ignore[empty-body]
+    def requests_made(self) -> int:
+        """API requests sent so far, repeats included."""
+        return self._requests
 
-    def usage(self) -> Usage: ...  # type: ignore[empty-body]
+    def usage(self) -> Usage:
+        """A snapshot of what was used so far."""
+        with self._counting:
+            return Usage(
+                requests=self._requests,
+                retries=self._retries,
+                throttled=self._throttled,
+                logins=self._auth.logins,
+                response_bytes=self._bytes,
+                waited_seconds=self._budget.waited_seconds,
+            )
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Call off all waits and drop the connections."""
+        self._pause.call_off()
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        program: str,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> Reply:
+        exchange = _Exchange(program)
+        started = self._elapsed()
+        url = httpx.URL(self._base + path)
+        fields = {
+            "Accept": "application/json",
+            "Accept-Encoding": "gzip, deflate",
+            "User-Agent": "ml-connector-dagster",
+            **({} if body is None else {"Content-Type": "application/json"}),
+            **(headers or {}),
+        }
+        extensions = {"timeout": self._timeouts, _EXCHANGE: exchange}
+
+        def attempt() -> httpx.Response:
+            # A new request each time: the last one still carries the token of its time.
+            return self._attempt(
+                httpx.Request(method, url, headers=fields, content=body, extensions=extensions),
+                exchange,
+            )
+
+        def before_wait(error: BaseException, seconds: float) -> None:
+            with self._counting:
+                self._retries += 1
+            if exchange.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._budget.block(min(seconds, _LONGEST_BLOCK))
+            log.warning(
+                "retry tenant=%s program=%r status=%d requests=%d wait_seconds=%.1f error=%r",
+                self._tenant,
+                program,
+                exchange.status,
+                exchange.requests,
+                seconds,
+                str(error),
+            )
+
+        tries = retrying(
+            self._retry,
+            pause=self._pause,
+            before_wait=before_wait,
+            elapsed=self._elapsed,
+            draw=self._draw,
+        )
+        try:
+            response = tries(attempt)
+        except BreakerOpenError:
+            raise
+        except TransientError as error:
+            raise TransientError(
+                f"{error} Given up after {exchange.requests} requests in "
+                f"{self._elapsed() - started:.0f} seconds; what was read is kept, the next run goes on from it.",
+                retry_after=error.retry_after,
+            ) from error
+        finally:
+            with self._counting:
+                self._requests += exchange.requests
+        content = response.content
+        with self._counting:
+            self._bytes += len(content)
+        reply = Reply(
+            status=response.status_code,
+            body=content,
+            requested_at=exchange.requested_at or self._clock(),
+            attempts=exchange.requests,
+            elapsed=self._elapsed() - started,
+        )
+        log.debug(
+            "reply tenant=%s program=%r status=%d bytes=%d requests=%d seconds=%.3f",
+            self._tenant,
+            program,
+            reply.status,
+            len(content),
+            reply.attempts,
+            reply.elapsed,
+        )
+        return reply
+
+    def _attempt(self, request: httpx.Request, exchange: _Exchange) -> httpx.Response:
+        exchange.status = 0
+        self._breaker.check()
+        try:
+            response = self._client.send(request, auth=self._auth)
+        except httpx.LocalProtocolError:
+            # Without the cause: it may quote a header.
+            raise ContractError(
+                f"{self._where(exchange)}: the request could not be put into HTTP"
+            ) from None
+        except httpx.RequestError as error:
+            raise self._lost(error, exchange) from error
+        except LoginDelayedError as error:
+            self._breaker.failed(str(error))
+            raise
+        exchange.status = response.status_code
+        if response.is_server_error:
+            self._breaker.failed(f"HTTP {response.status_code} from {exchange.program}")
+        else:
+            self._breaker.succeeded()
+        if response.is_success or response.status_code == httpx.codes.BAD_REQUEST:
+            return response
+        raise self._refused(response, exchange)
+
+    def _lost(self, error: httpx.RequestError, exchange: _Exchange) -> ConnectorError:
+        host = error.request.url.host
+        where = self._where(exchange)
+        if _is_untrusted(error):
+            return ConfigError(
+                f"{where}: the certificate of {host} is not trusted. If an own authority signed it, name its file in "
+                "SSL_CERT_FILE."
+            )
+        match error:
+            case httpx.ConnectTimeout():
+                what = f"no connection to {host} within {_CONNECT_TIMEOUT:.0f} seconds"
+            case httpx.TimeoutException():
+                what = f"no answer from {host} within {self._timeout:.0f} seconds"
+            case httpx.ConnectError():
+                what = f"no connection to {host} ({error})"
+            case httpx.DecodingError():
+                what = f"{host} sent a body that cannot be unpacked"
+            case _:
+                what = f"the connection to {host} broke before the answer was whole ({type(error).__name__})"
+        self._breaker.failed(what)
+        return TransientError(f"{where}: {what}.")
+
+    def _refused(self, response: httpx.Response, exchange: _Exchange) -> ConnectorError:
+        status = response.status_code
+        where = f"{self._where(exchange)}: HTTP {status}"
+        if status in PASSING_STATUSES:
+            asked = parse_retry_after(response.headers.get("retry-after"), self._clock())
+            if status == httpx.codes.TOO_MANY_REQUESTS:
+                with self._counting:
+                    self._throttled += 1
+                if asked is not None:
+                    self._budget.block(min(asked, _LONGEST_BLOCK))
+            wish = "" if asked is None else f"; it asks for a pause of {asked:.0f} seconds"
+            return TransientError(f"{where}{wish}.", retry_after=asked)
+        if is_transient_401(response):
+            return TransientError(f"{where} (OAuth U14: the ERP has not yet heard of the token).")
+        if status == httpx.codes.FORBIDDEN:
+            return CredentialError(
+                f"{where}: the service account may not use this API. Grant the authorized app the {self._suite} suite "
+                f"in the API Gateway, and the service account's user the right to run {exchange.program}."
+            )
+        if status == httpx.codes.NOT_FOUND:
+            return ContractError(
+                f"{where}: {self._host} knows no such API. Is the {self._suite} suite published in this tenant's API "
+                "Gateway, and is iu of the .ionapi file (or base_url of the connection) right?"
+            )
+        if response.is_redirect:
+            return ContractError(
+                f"{where}: {self._host} sends the call elsewhere; a token is not taken along. Is iu of the .ionapi "
+                "file (or base_url of the connection) right?"
+            )
+        return ContractError(f"{where}: not an answer that the API Gateway is known to give")
+
+    def _where(self, exchange: _Exchange) -> str:
+        return f"{self._tenant}: {self._suite} {exchange.program}"
+
+
+def _is_untrusted(error: BaseException) -> bool:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+def open_gateway(
+    connection: CloudSuiteConnection,
+    ionapi: IonApi,
+    *,
+    suite: str,
+    tokens: TokenStore,
+    calls: BudgetStore,
+    breaker: BreakerStore,
+    transport: httpx.BaseTransport | None = None,
+) -> Gateway:
+    """The gateway of a configured connection, on the stores that its processes share. Sends nothing yet."""
+    pause = Pause()
+    tenant = connection.name
+    return Gateway(
+        ionapi,
+        tenant=tenant,
+        suite=suite,
+        auth=BearerAuth(
+            ionapi,
+            tokens,
+            tenant=tenant,
+            pause=pause,
+            policy=TokenPolicy(max_age=timedelta(minutes=connection.token_max_age_minutes)),
+        ),
+        budget=RequestBudget(
+            calls, tenant=tenant, limit=connection.requests_per_minute, pause=pause
+        ),
+        breaker=Breaker(breaker, tenant=tenant),
+        pause=pause,
+        timeout=connection.request_timeout_seconds,
+        concurrency=connection.concurrency,
+        transport=transport,
+    )
