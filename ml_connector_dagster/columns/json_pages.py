@@ -1,0 +1,241 @@
+"""One JSON answer → its records as columns of text, and everything around them as plain values.
+
+Every value becomes text: a string as it is, a number exactly as it was written, ``true``/``false``, objects and lists
+as compact JSON, ``null`` and a missing field as null. Of a field that is written twice the last one counts.
+Half a surrogate pair becomes U+FFFD.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import pyarrow as pa
+
+from ml_connector_dagster.columns.cells import REPLACEMENT
+from ml_connector_dagster.model.errors import ContractError
+
+
+class _Each:
+    """Stands in a path for "every element of this list"."""
+
+    def __repr__(self) -> str:
+        return "EACH"
+
+
+EACH: Final = _Each()
+
+Path = tuple[str | int | _Each, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of a system.
+
+    Attributes:
+        records: one row per record, one text column per field, in the order the fields first appear.
+        result: for each record the index that ``EACH`` stood for (0 when the path has no ``EACH``).
+        envelope: the answer without the records (their place holds None): flags, errors, next links.
+            Numbers in it are text, exactly as written.
+        found: whether every list of records was there (M3 leaves it out when it answers an error).
+    """
+
+    records: pa.Table
+    result: pa.Array
+    envelope: Any
+    found: bool
+
+
+def read_answer(body: bytes, path: Path) -> Answer:
+    """Take an answer apart. ``path`` leads to the list of records, e.g. ``("results", EACH, "records")``.
+
+    A part of the path that is missing or null means no records (look at ``envelope`` for the error).
+    Raises ContractError for a body that is cut short, not JSON, or has another shape along the path.
+    """
+    return _read_exactly(body, path)
+
+
+def read_records(body: bytes, path: Path) -> pa.Table:
+    """The records alone; raises ContractError also when the list is missing."""
+    answer = read_answer(body, path)
+    if not answer.found:
+        raise ContractError(
+            f"an answer of {len(body):,} bytes holds no list of records at {_spell(path)}; "
+            "compare the route in the catalog with what the system really answers"
+        )
+    return answer.records
+
+
+def _read_exactly(body: bytes, path: Path) -> Answer:
+    root = {"": _parse(body)}
+    records: list[dict[str, Any]] = []
+    indices: list[int] = []
+    found = True
+    for index, holder, key in _places(root, ("", *path), body):
+        value = holder[key] if holder is not None else None
+        if value is None:
+            found = False
+            continue
+        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+            raise _other_shape(body, path, "is not a list of objects")
+        holder[key] = None
+        records += value
+        indices += [index] * len(value)
+    return Answer(
+        records=_table(records),
+        result=pa.array(indices, pa.int32()),
+        envelope=_plain(root[""]),
+        found=found,
+    )
+
+
+def _places(root: Any, path: Path, body: bytes) -> list[tuple[int, Any, Any]]:
+    """Where the lists of records are: (index of EACH, holder, key in it); holder None where the path breaks off."""
+    level: list[tuple[int, Any]] = [(0, root)]
+    for part in path[:-1]:
+        below: list[tuple[int, Any]] = []
+        for index, value in level:
+            if isinstance(part, _Each):
+                if value is not None and not isinstance(value, list):
+                    raise _other_shape(
+                        body, path[1:], "holds no list where every element is asked for"
+                    )
+                below += [(0, None)] if value is None else list(enumerate(value))
+            else:
+                below.append((index, value[part] if _has(value, part, path, body) else None))
+        level = below
+    last = path[-1]
+    if isinstance(last, _Each):
+        raise TypeError("a path ends with the name of the list, not with EACH")
+    return [
+        (index, value if _has(value, last, path, body) else None, last) for index, value in level
+    ]
+
+
+def _has(value: Any, part: str | int, path: Path, body: bytes) -> bool:
+    if value is None:
+        return False
+    if isinstance(part, str):
+        if not isinstance(value, dict):
+            raise _other_shape(body, path[1:], f"has no object around {part!r}")
+        return part in value
+    if not isinstance(value, list):
+        raise _other_shape(body, path[1:], f"has no list around element {part}")
+    return part < len(value)
+
+
+def _other_shape(body: bytes, path: Path, what: str) -> ContractError:
+    return ContractError(
+        f"an answer of {len(body):,} bytes is JSON of another shape: {_spell(path)} {what}; "
+        "compare the route in the catalog with what the system really answers"
+    )
+
+
+def _spell(path: Path) -> str:
+    parts = (
+        "[*]" if part is EACH else f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in path
+    )
+    return "".join(parts).lstrip(".") or "the top level"
+
+
+class _Number(str):
+    """A number's own text, kept apart from strings so that JSON text can be written again."""
+
+    __slots__ = ()
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return json.loads(
+            body.decode("utf-8"),
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError as error:
+        problem = f"is not UTF-8 at byte {error.start:,}"
+    except json.JSONDecodeError as error:
+        place = len(body) if error.pos >= len(error.doc.rstrip()) else error.pos
+        cut = " (it seems cut short)" if place >= len(body) or "Unterminated" in error.msg else ""
+        problem = f"is not JSON: {error.msg} at character {error.pos:,}{cut}"
+    except RecursionError:
+        problem = "is JSON nested too deeply"
+    raise ContractError(
+        f"an answer of {len(body):,} bytes {problem}; it begins with {_kind(body)}. "
+        "Ask again; if it happens again, ask for smaller pages or look at the gateway's own log"
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise json.JSONDecodeError(f"{name} is not JSON", name, 0)
+
+
+def _kind(body: bytes) -> str:
+    """What a body looks like from its first bytes, without showing any of them."""
+    start = body[:64].lstrip()
+    if not body:
+        return "nothing"
+    if not start:
+        return "blanks"
+    if start[:1] in (b"{", b"["):
+        return "a JSON object" if start[:1] == b"{" else "a JSON list"
+    if start[:1] == b"<":
+        return "markup (an HTML or XML page)"
+    if start[:2] == b"\x1f\x8b":
+        return "gzip data that was not unpacked"
+    return "plain text" if start.isascii() and b"\0" not in start else "binary data"
+
+
+def _table(records: Sequence[dict[str, Any]]) -> pa.Table:
+    names: dict[str, None] = {}
+    for record in records:
+        if record.keys() - names.keys():
+            names.update(dict.fromkeys(record))
+    columns = [_column([record.get(name) for record in records]) for name in names]
+    return pa.Table.from_arrays(columns, names=[_without_surrogates(name) for name in names])
+
+
+def _column(values: list[Any]) -> pa.Array:
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    return _without_surrogates(value if isinstance(value, str) else _json_text(value))
+
+
+def _json_text(value: Any) -> str:
+    """Compact JSON, numbers as they were written."""
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        return (
+            "{"
+            + ",".join(f"{_json_text(key)}:{_json_text(one)}" for key, one in value.items())
+            + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ",".join(_json_text(one) for one in value) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _without_surrogates(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(REPLACEMENT if "\ud800" <= one <= "\udfff" else one for one in text)
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """An envelope value for others: numbers as plain text."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, str) else value
