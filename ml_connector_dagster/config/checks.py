@@ -1,0 +1,120 @@
+"""What one connection or flow cannot know alone: names that must exist, flows that must agree.
+
+References are checked on what is written, so that a flow with a bad date still hears of its unknown source.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ml_connector_dagster.config.merging import Written
+from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
+from ml_connector_dagster.config.project import DuckDBConnection, Flow
+
+
+#: Types of connection that a flow reads. Nothing is ever written to them.
+SOURCE_TYPES = frozenset({"cloudsuite"})
+
+#: (flow, path inside it) → path inside the files: a value may come from ``defaults:``.
+Locate = Callable[[str, KeyPath], KeyPath]
+
+
+def check_references(
+    written: Written, flows: Mapping[str, Mapping[str, object]], locate: Locate
+) -> None:
+    """Sources and destinations are connections of the right type."""
+    types = {
+        name: body.get("type") if isinstance(body, dict) else None
+        for name, body in written.connections.items()
+    }
+    sources = {name for name, kind in types.items() if kind in SOURCE_TYPES}
+    for flow, body in flows.items():
+        source = body.get("source")
+        if isinstance(source, str) and source not in sources:
+            path = locate(flow, ("source",))
+            written.problem(path, _not_a_source(source, types, sources))
+        for position, name in _destination_names(body.get("destinations")):
+            if name not in types:
+                hint = did_you_mean(name, set(types) - sources)
+                path = locate(flow, ("destinations", position, "connection"))
+                written.problem(path, f"unknown connection {shown(name)}{hint}")
+            elif name in sources:
+                path = locate(flow, ("destinations", position, "connection"))
+                written.problem(
+                    path,
+                    f"{name} is a {types[name]} connection, and nothing is ever written to CloudSuite"
+                    f"{did_you_mean('', set(types) - sources)}",
+                )
+
+
+def _not_a_source(source: str, types: Mapping[str, object], sources: set[str]) -> str:
+    hint = did_you_mean(source, sources)
+    if source not in types:
+        return f"unknown connection {shown(source)}{hint}"
+    return f"{source} is not a cloudsuite connection, so it cannot be read{hint}"
+
+
+def _destination_names(destinations: object) -> Iterator[tuple[int, str]]:
+    for position, one in enumerate(destinations if isinstance(destinations, list) else []):
+        if isinstance(one, dict) and isinstance(one.get("connection"), str):
+            yield position, one["connection"]
+
+
+def check_warehouses(written: Written, warehouses: Mapping[str, object]) -> None:
+    """A DuckDB file has one writer, so it is one connection."""
+    first: dict[object, str] = {}
+    for name, connection in warehouses.items():
+        if not isinstance(connection, DuckDBConnection):
+            continue
+        other = first.setdefault(connection.path, name)
+        if other != name:
+            written.problem(
+                ("connections", name, "path"),
+                f"{connection.path} is already the file of connection {other!r}; use that one",
+            )
+
+
+def check_agreement(written: Written, flows: Mapping[str, Flow], locate: Locate) -> None:
+    """Flows that read the same entity of the same tenant share its partitions, so they must agree on them."""
+    known = list(flows.values())
+    for position, flow in enumerate(known):
+        for other in known[:position]:
+            shared = [entity for entity in flow.entities if entity in other.entities]
+            if flow.source != other.source or not shared:
+                continue
+            both = f"{_listed(shared)} of {flow.source}, which flow {other.name!r} reads"
+            if set(flow.companies) != set(other.companies):
+                written.problem(
+                    locate(flow.name, ("companies",)),
+                    f"other companies for {both} for {', '.join(other.companies)}; "
+                    "an entity has the same companies in every flow",
+                )
+            if flow.start_date != other.start_date:
+                written.problem(
+                    locate(flow.name, ("start_date",)),
+                    f"another start_date for {both} from {other.start_date}; "
+                    "an entity has the same start_date in every flow",
+                )
+
+
+def check_deliveries(written: Written, flows: Mapping[str, Flow], locate: Locate) -> None:
+    """No two flows write the same entity to the same place."""
+    taken: dict[tuple[str, str], str] = {}
+    for flow in flows.values():
+        for position, destination in enumerate(flow.destinations):
+            place = destination.name.casefold()
+            clashes: dict[str, list[str]] = {}
+            for entity in flow.entities:
+                other = taken.setdefault((place, entity), flow.name)
+                if other != flow.name:
+                    clashes.setdefault(other, []).append(entity)
+            for other, entities in clashes.items():
+                written.problem(
+                    locate(flow.name, ("destinations", position)),
+                    f"flow {other!r} already delivers {_listed(entities)} to {destination.name}; "
+                    "give one of them another schema",
+                )
+
+
+def _listed(entities: list[str]) -> str:
+    return (
+        ", ".join(entities) if len(entities) <= 3 else f"{entities[0]} and {len(entities) - 1} more"
+    )

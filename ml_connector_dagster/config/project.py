@@ -1,0 +1,217 @@
+"""What a project is made of: connections to systems, and flows between them.
+
+A new kind of connection is one class here and one line in ``Connection``; everything else follows from that.
+The descriptions become the JSON schema that editors show.
+"""
+
+from typing import Annotated, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+
+from ml_connector_dagster.config.problems import shown
+from ml_connector_dagster.config.schedules import Schedule
+from ml_connector_dagster.config.values import (
+    Company,
+    CredentialName,
+    Day,
+    EntityName,
+    MemorySize,
+    Name,
+    Number,
+    Owner,
+    ReadFile,
+    SchemaName,
+    Timezone,
+    WebAddress,
+    WholeNumber,
+    WrittenFile,
+)
+from ml_connector_dagster.model.capabilities import WriteMode
+from ml_connector_dagster.model.entities import ENTITIES
+
+
+_MODEL = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class CloudSuiteConnection(BaseModel):
+    """A CloudSuite tenant, read through its ION API Gateway."""
+
+    model_config = _MODEL
+
+    type: Literal["cloudsuite"] = Field(default="cloudsuite", description="Which kind of system.")
+    name: Name = Field(description="The tenant's name everywhere: assets, tables, record ids.")
+    product_line: Literal["m3"] = Field(description="Which ERP the tenant runs.")
+    credential: CredentialName = Field(
+        description="Name of the stored .ionapi file (ml-connector credentials add NAME --ionapi FILE)."
+    )
+    timezone: Timezone = Field(
+        description="IANA name of the zone in which the ERP stamps dates and times, like Europe/Stockholm."
+    )
+    requests_per_minute: WholeNumber = Field(
+        default=300,
+        ge=1,
+        le=100_000,
+        description="Request budget of the tenant, shared by all runs and processes.",
+    )
+    concurrency: WholeNumber = Field(
+        default=4, ge=1, le=64, description="Requests in flight at a time, per run."
+    )
+    token_max_age_minutes: WholeNumber = Field(
+        default=50,
+        ge=1,
+        le=1440,
+        description="A token is renewed at this age, even if it lives longer.",
+    )
+    page_rows: WholeNumber = Field(
+        default=10_000, ge=1, le=1_000_000, description="Records asked for at a time."
+    )
+    overlap_minutes: WholeNumber = Field(
+        default=10,
+        ge=0,
+        le=10_080,
+        description="An incremental read starts this much before the last one ended: for clocks that differ "
+        "and transactions that commit late. What is read twice is not written twice.",
+    )
+    request_timeout_seconds: Number = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long one request may take before it is tried again.",
+    )
+    catalog: ReadFile | None = Field(
+        default=None,
+        description="YAML file of this tenant's own programs and fields, beside this file.",
+    )
+    base_url: WebAddress | None = Field(
+        default=None,
+        description="On-premise: the API base URL to use in place of the one in the .ionapi file.",
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """``timezone`` as an object."""
+        return ZoneInfo(self.timezone)
+
+
+class DuckDBConnection(BaseModel):
+    """An embedded warehouse in one file."""
+
+    model_config = _MODEL
+
+    type: Literal["duckdb"] = Field(default="duckdb", description="Which kind of system.")
+    name: Name = Field(description="The warehouse's name in assets and commands.")
+    path: WrittenFile = Field(
+        description="The database file; a relative path is inside ML_CONNECTOR_HOME."
+    )
+    memory_limit: MemorySize = Field(
+        default="512MB", description="Memory that DuckDB may use, like 512MB or 4GB."
+    )
+    threads: WholeNumber = Field(
+        default=2, ge=1, le=256, description="Threads that DuckDB may use."
+    )
+
+
+Connection = Annotated[CloudSuiteConnection | DuckDBConnection, Field(discriminator="type")]
+
+#: The word after ``type:`` → its model, as listed in ``Connection``.
+CONNECTION_TYPES: dict[str, type[BaseModel]] = {
+    get_args(model.model_fields["type"].annotation)[0]: model
+    for model in get_args(get_args(Connection)[0])
+}
+
+
+class FlowDestination(BaseModel):
+    """Where a flow's records go: a schema of a warehouse."""
+
+    model_config = _MODEL
+
+    connection: str = Field(description="Name of a connection.")
+    schema_name: SchemaName = Field(
+        default="erp",
+        validation_alias="schema",
+        serialization_alias="schema",
+        description="Schema that holds the tables; made when it is not there.",
+    )
+    tables: Literal["shared", "per_company"] = Field(
+        default="shared",
+        description="shared: one table per entity with a company column; per_company: a table for each.",
+    )
+    write_mode: WriteMode = Field(
+        default=WriteMode.UPSERT,
+        description="upsert: the newest version of each record, older ones in <entity>_history; "
+        "append: every version is a row.",
+    )
+
+    @property
+    def name(self) -> str:
+        """``<connection>.<schema>``: the destination's id in the ledger, in assets and in commands."""
+        return f"{self.connection}.{self.schema_name}"
+
+
+def _all_entities(value: object) -> object:
+    """``all`` stands for every entity, in the canonical order."""
+    return list(ENTITIES) if value in ("all", ["all"], ("all",)) else value
+
+
+class Flow(BaseModel):
+    """Entities of one tenant, and where they go."""
+
+    model_config = _MODEL
+
+    name: Name = Field(description="The flow's name in schedules and commands.")
+    source: str = Field(description="Name of the cloudsuite connection that is read.")
+    companies: tuple[Company, ...] = Field(
+        min_length=1,
+        description='Company numbers, quoted: ["100", "007"]. Each is a partition of its own.',
+    )
+    entities: Annotated[tuple[EntityName, ...], BeforeValidator(_all_entities)] = Field(
+        min_length=1, description="all, or a list of entities."
+    )
+    destinations: tuple[FlowDestination, ...] = Field(
+        min_length=1, description="Where each entity goes; every destination gets every batch."
+    )
+    start_date: Day = Field(
+        description="First daily partition, like 2025-11-01. Older records belong to it. A recent day is "
+        "best: each day and company is a partition."
+    )
+    schedule: Schedule | None = Field(
+        default=None, description="When the flow runs by itself; never when left out."
+    )
+    owners: tuple[Owner, ...] = Field(
+        default=(), description="E-mail addresses or team:NAME, shown on the assets."
+    )
+    description: str = Field(default="", description="What the flow is for, shown on the assets.")
+
+    @field_validator("companies", "entities", "owners", mode="after")
+    @classmethod
+    def _no_repetition(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        for position, value in enumerate(values):
+            if value in values[:position]:
+                raise ValueError(f"{shown(value)} is listed twice")
+        return values
+
+    @field_validator("destinations", mode="after")
+    @classmethod
+    def _no_destination_twice(
+        cls, values: tuple[FlowDestination, ...]
+    ) -> tuple[FlowDestination, ...]:
+        names = [value.name.casefold() for value in values]
+        for position, value in enumerate(values):
+            if names[position] in names[:position]:
+                raise ValueError(f"destination {value.name} is listed twice")
+        return values
+
+
+class Project(BaseModel):
+    """Everything that the YAML files say."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    connections: dict[str, Connection] = Field(
+        default_factory=dict, description="Systems, by the name that flows use for them."
+    )
+    flows: dict[str, Flow] = Field(
+        default_factory=dict, description="What is read and where it goes, by flow name."
+    )
