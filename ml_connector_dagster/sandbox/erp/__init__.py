@@ -1,0 +1,1 @@
+"""The seeded ERP behind the stand-ins: tables, generator, changes, truth."""

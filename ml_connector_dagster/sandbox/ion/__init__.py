@@ -1,0 +1,1 @@
+"""The ION API Gateway: tokens, rate window, and one package per product line behind it."""

@@ -1,0 +1,175 @@
+"""The running sandbox: real HTTP on loopback, uvicorn on a thread of its own."""
+
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import uvicorn
+
+from ml_connector_dagster.sandbox.clock import Clock
+from ml_connector_dagster.sandbox.erp.erp import Erp
+from ml_connector_dagster.sandbox.faults import Faults
+from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Receive, Scope, Send
+from ml_connector_dagster.sandbox.ion.m3.execute import Installation
+from ml_connector_dagster.sandbox.ion.m3.rest import M3
+from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
+from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
+from ml_connector_dagster.sandbox.options import SandboxOptions, Switches
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it has started, and leaves signals alone."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_start = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        self._on_start()
+
+
+class Sandbox:
+    """A stand-in of the ION API Gateway, with M3 behind it. Use ``Sandbox.start`` as a context manager."""
+
+    def __init__(self, options: SandboxOptions, start: datetime | None = None) -> None:
+        self.options = options
+        self.clock = Clock(ZoneInfo(options.timezone), start)
+        self.faults = Faults()
+        self.journal = Journal()
+        self.switches = Switches()
+        self.limits = Limits(
+            requests_per_minute=options.requests_per_minute, retry_after=options.retry_after
+        )
+        self.tokens = AuthorizationServer(options.seed, options.tenants, self.clock)
+        self.tokens.lifetime = options.token_lifetime
+        self.spike_arrest = SpikeArrest()
+        self.today = options.today or self.clock.today()
+        self.erp = Erp(
+            seed=options.seed,
+            size=options.size,
+            today=self.today,
+            timezone=self.clock.timezone,
+            clock=self.clock,
+        )
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+        self.url = ""
+        self._gateway = self._build_gateway()
+
+    @classmethod
+    def start(cls, options: SandboxOptions | None = None, *, port: int = 0) -> Self:
+        """Generate the ERP and listen on 127.0.0.1; port 0 picks a free one."""
+        sandbox = cls(options or SandboxOptions())
+        sandbox.listen("127.0.0.1", port)
+        return sandbox
+
+    def reset(self) -> None:
+        """As right after the start, on the same port: data, clock, faults, switches, limits, log and tokens."""
+        options = self.options
+        self.erp.reset()
+        self.clock.reset()
+        self.faults.clear()
+        self.journal.clear()
+        self.spike_arrest.clear()
+        self.tokens.reset(options.token_lifetime)
+        self.limits.requests_per_minute = options.requests_per_minute
+        self.limits.retry_after = options.retry_after
+        fresh = Switches()
+        for field in fields(Switches):
+            setattr(self.switches, field.name, getattr(fresh, field.name))
+
+    def _build_gateway(self) -> Gateway:
+        installation = Installation(
+            database=self.erp.database,
+            switches=self.switches,
+            clock=self.clock,
+            companies=self.options.size.companies,
+        )
+        return Gateway(
+            tenants=self.options.tenants,
+            suites={"M3": M3(installation)},
+            tokens=self.tokens,
+            faults=self.faults,
+            journal=self.journal,
+            spike_arrest=self.spike_arrest,
+            limits=self.limits,
+            clock=self.clock,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The whole sandbox as an ASGI application."""
+        if scope["type"] == "http":
+            await self._gateway(scope, receive, send)
+
+    def listen(self, host: str, port: int) -> None:
+        """Serve on a thread until ``stop``."""
+        self._socket = socket.create_server((host, port))
+        address = self._socket.getsockname()
+        self.url = f"http://{address[0]}:{address[1]}"
+        ready = threading.Event()
+        self._server = _Server(self.config(), ready.set)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="sandbox", daemon=True
+        )
+        self._thread.start()
+        if not ready.wait(timeout=30):
+            raise RuntimeError(f"the sandbox did not start on {self.url} within 30 s")
+
+    def config(self) -> uvicorn.Config:
+        """How uvicorn serves this sandbox."""
+        application: Any = self
+        return uvicorn.Config(
+            application,
+            log_level="critical",
+            lifespan="off",
+            access_log=False,
+            ws="none",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=1,
+            server_header=False,
+        )
+
+    def stop(self) -> None:
+        """Stop serving and free everything; a second call does nothing."""
+        self.faults.clear()
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=10)
+        if self._socket is not None:
+            self._socket.close()
+        self._server = self._thread = self._socket = None
+        self.erp.database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def ionapi_text(self, tenant: str, kind: FileKind = "service_account") -> str:
+        """The tenant's ``.ionapi`` file: of a service account, of client credentials, or of a web app."""
+        return self.tokens.ionapi_text(tenant, self.url, kind)
+
+    def requests(self, tenant: str | None = None) -> tuple[Request, ...]:
+        """API calls (not logins) that were answered, oldest first."""
+        return tuple(r for r in self.journal.requests(tenant) if "/as/" not in r.path)
+
+    def logins(self, tenant: str) -> int:
+        """How many tokens the tenant was given."""
+        return self.journal.logins(tenant)
+
+    def max_requests_in_any_span(self, tenant: str, seconds: float = 60.0) -> int:
+        """The most API calls of the tenant within any span of so many real seconds."""
+        return self.journal.max_requests_in_any_span(tenant, seconds)
