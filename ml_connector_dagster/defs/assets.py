@@ -1,0 +1,140 @@
+"""Assets: what the ERP has, what is staged of it, and where it was delivered. One factory for each."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+from pydantic import Field
+
+from ml_connector_dagster.config.project import CloudSuiteConnection, Flow, FlowDestination
+from ml_connector_dagster.defs.extractions import read_companies, read_mode
+from ml_connector_dagster.defs.failures import RETRIES
+from ml_connector_dagster.defs.lineage import Origin, column_lineage
+from ml_connector_dagster.defs.metadata import column_schema, same_columns
+from ml_connector_dagster.defs.names import (
+    cloudsuite_name,
+    destination_name,
+    entity_key,
+    erp_key,
+    staging_name,
+)
+from ml_connector_dagster.defs.partitions import company_days
+from ml_connector_dagster.defs.references import Shipment, Staged
+from ml_connector_dagster.model.entities import ENTITIES
+
+
+#: One run for a whole selection. Dagster makes one run per company of a backfill over many days.
+ONE_RUN: Final = dg.BackfillPolicy.single_run()
+
+
+class ExtractConfig(dg.Config):
+    """How much to read."""
+
+    full: bool = Field(
+        default=False,
+        description="Read everything the ERP has, whatever the partitions: the way to make the first load in one "
+        "run on today's partition. Otherwise exactly the days of the chosen partitions are read.",
+    )
+
+
+def erp_table(
+    connection: CloudSuiteConnection, table: str, entities: Mapping[str, Origin]
+) -> dg.AssetSpec:
+    """A table of the ERP, as the root of lineage. Dagster never runs it. ``entities`` are those that come from it."""
+    labels = ", ".join(ENTITIES[name].label.lower() for name in entities)
+    routes = dict.fromkeys(route for origin in entities.values() for route in origin.routes)
+    return dg.AssetSpec(
+        erp_key(connection.name, table),
+        description=f"{connection.product_line.upper()} table {table} of {connection.name}: {labels}. Read by the "
+        f"first of these that the tenant has: {', '.join(routes)}.",
+        group_name=connection.name,
+        kinds={"infor", connection.product_line},
+        tags={"tenant": connection.name, "stage": "erp"},
+    )
+
+
+def entity_asset(
+    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin
+) -> dg.AssetsDefinition:
+    """One entity of one tenant, read into staging."""
+    definition = ENTITIES[entity]
+    resource = cloudsuite_name(flow.source)
+
+    @dg.asset(
+        key=entity_key(flow.source, entity),
+        deps=[erp_key(flow.source, table) for table in origin.tables],
+        description=f"{definition.description} Read from {connection.name} into staged batches, company by "
+        "company, by the day of the ERP's modified stamp.",
+        group_name=flow.source,
+        kinds={"infor", connection.product_line, "parquet"},
+        owners=list(flow.owners),
+        tags={"tenant": flow.source, "entity": entity, "stage": "staged"},
+        metadata={
+            "dagster/column_schema": column_schema(definition),
+            "dagster/column_lineage": column_lineage(flow.source, origin),
+            "key": ", ".join(("company", *definition.key)),
+            "routes": ", ".join(origin.routes),
+        },
+        partitions_def=company_days(flow, connection.timezone),
+        backfill_policy=ONE_RUN,
+        retry_policy=RETRIES,
+        required_resource_keys={resource},
+        io_manager_key=staging_name(flow.source),
+        pool=resource,
+    )
+    # A generator may not be annotated as one here: Dagster would take the annotation for the output's type.
+    def read(context: dg.AssetExecutionContext, config: ExtractConfig) -> Any:
+        mode = read_mode(full=config.full, tags=context.run.tags)
+        cloudsuite = getattr(context.resources, resource)
+        yield from read_companies(context, cloudsuite, flow, entity, mode)
+
+    return read
+
+
+def delivery_asset(
+    key: dg.AssetKey,
+    flow: Flow,
+    connection: CloudSuiteConnection,
+    target: FlowDestination,
+    target_type: str,
+    entity: str,
+    freshness: dg.FreshnessPolicy | None,
+) -> dg.AssetsDefinition:
+    """One entity at one destination. The I/O manager delivers; the body only says what goes where."""
+    definition = ENTITIES[entity]
+    upstream = entity_key(flow.source, entity)
+
+    @dg.asset(
+        key=key,
+        ins={"staged": dg.AssetIn(upstream)},
+        description=f"{definition.description} The current state of every record at {target.name}; replaced "
+        f"versions are in {entity}_history.",
+        group_name=flow.source,
+        kinds={target_type, "table"},
+        owners=list(flow.owners),
+        tags={"tenant": flow.source, "entity": entity, "stage": "delivered"},
+        metadata=_delivery_metadata(target, upstream, entity),
+        partitions_def=company_days(flow, connection.timezone),
+        backfill_policy=ONE_RUN,
+        retry_policy=RETRIES,
+        freshness_policy=freshness,
+        io_manager_key=destination_name(target_type, target.connection),
+        pool=destination_name(target_type, target.connection),
+    )
+    def deliver(staged: Staged) -> Shipment:
+        return Shipment(flow=flow, target=target, staged=staged)
+
+    return deliver
+
+
+def _delivery_metadata(
+    target: FlowDestination, upstream: dg.AssetKey, entity: str
+) -> Mapping[str, Any]:
+    definition = ENTITIES[entity]
+    per_company = "_<company>" if target.tables == "per_company" else ""
+    return {
+        "dagster/column_schema": column_schema(definition),
+        "dagster/column_lineage": same_columns(definition, upstream),
+        "dagster/relation_identifier": f"{target.connection}.{target.schema_name}.{entity}{per_company}",
+        "write_mode": target.write_mode.value,
+    }

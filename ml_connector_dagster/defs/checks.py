@@ -1,0 +1,192 @@
+"""Asset checks: what a destination holds, asked of the destination itself."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
+from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.names import WORKSPACE, destination_name
+from ml_connector_dagster.defs.partitions import companies_of_run
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.receipts import DeadLetter
+from ml_connector_dagster.sync.replay import choose_letters
+from ml_connector_dagster.sync.verify import Verification, verify_delivery
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+ROW_COUNT = "row_count"
+UNIQUE_KEYS = "unique_keys"
+LINES_HAVE_HEADERS = "lines_have_headers"
+NO_DEAD_LETTERS = "no_dead_letters"
+
+
+def delivery_checks(
+    key: dg.AssetKey, flow: Flow, target: FlowDestination, target_type: str, entity: str
+) -> dg.AssetChecksDefinition:
+    """The checks of one delivered entity, in one step: they share one look at the destination.
+
+    They look at the companies of their run, or at all when started by hand: another company may be in the middle
+    of its own delivery.
+    """
+    definition = ENTITIES[entity]
+    specs = [
+        dg.AssetCheckSpec(
+            ROW_COUNT,
+            asset=key,
+            blocking=True,
+            description="The table holds as many rows as were ever accepted. Also shows the control totals.",
+        ),
+        dg.AssetCheckSpec(
+            UNIQUE_KEYS, asset=key, description="No record_id occurs more than once."
+        ),
+        dg.AssetCheckSpec(
+            NO_DEAD_LETTERS,
+            asset=key,
+            description="No record is waiting to be replayed, neither unreadable in the ERP's answer nor refused "
+            f"by the destination. Replay them with the job replay_{flow.name}.",
+        ),
+    ]
+    if definition.parent is not None:
+        specs.append(
+            dg.AssetCheckSpec(
+                LINES_HAVE_HEADERS,
+                asset=key,
+                description=f"Every row has its row in {definition.parent.entity}. A header may arrive later than "
+                "its lines, so this only warns.",
+            )
+        )
+
+    @dg.multi_asset_check(
+        name="_".join(["check", *key.path]),
+        specs=specs,
+        required_resource_keys={WORKSPACE},
+        retry_policy=RETRIES,
+        pool=destination_name(target_type, target.connection),
+    )
+    def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        workspace = context.resources.workspace.current
+        companies = companies_of_run(context.run.tags, flow.companies)
+        try:
+            verification = verify_delivery(
+                workspace, flow, target, entity=entity, companies=companies
+            )
+            letters = _open_letters(workspace, flow, target, entity)
+        except Exception as error:
+            problem = Problem(subject=f"destination {target.name}", error=error)
+            raise failure(f"{definition.label} could not be checked", [problem]) from None
+        yield _row_count(key, verification)
+        yield _unique_keys(key, verification)
+        yield _dead_letters(key, letters)
+        if definition.parent is not None:
+            yield _headers(key, verification)
+
+    return check
+
+
+def _row_count(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
+    totals = sorted({name for one in seen.companies for name in one.found.control_totals})
+    rows = [
+        [
+            one.company,
+            one.expected_rows,
+            one.found.rows,
+            one.found.rows - one.expected_rows,
+            *(one.found.control_totals.get(name) for name in totals),
+        ]
+        for one in seen.companies
+    ]
+    metadata: dict[str, Any] = {
+        "rows_expected": sum(one.expected_rows for one in seen.companies),
+        "rows_found": sum(one.found.rows for one in seen.companies),
+        "companies": table(["company", "accepted", "found", "difference", *totals], rows),
+    }
+    for name in totals:
+        # Shown exactly; a float beside it, because only numbers are plotted.
+        total = sum(one.found.control_totals.get(name, 0) for one in seen.companies)
+        metadata[f"total_{name}"] = float(total)
+        metadata[f"total_{name}_exact"] = str(total)
+    return _result(
+        key,
+        ROW_COUNT,
+        passed=all(one.found.rows == one.expected_rows for one in seen.companies),
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata=metadata,
+    )
+
+
+def _unique_keys(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
+    doubled = sum(one.found.duplicates for one in seen.companies)
+    return _result(
+        key,
+        UNIQUE_KEYS,
+        passed=doubled == 0,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"doubled": doubled, "rows": sum(one.found.rows for one in seen.companies)},
+    )
+
+
+def _headers(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
+    known = [one.found.orphans for one in seen.companies if one.found.orphans is not None]
+    metadata: dict[str, Any] = {"without_header": sum(known)}
+    if len(known) < len(seen.companies):
+        metadata["note"] = "The headers' table is not there yet for some companies: not looked at."
+    return _result(
+        key,
+        LINES_HAVE_HEADERS,
+        passed=sum(known) == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=metadata,
+    )
+
+
+def _dead_letters(key: dg.AssetKey, letters: tuple[DeadLetter, ...]) -> dg.AssetCheckResult:
+    return _result(
+        key,
+        NO_DEAD_LETTERS,
+        passed=not letters,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"open": len(letters), "letters": letters_table(letters[:20])},
+    )
+
+
+def letters_table(letters: tuple[DeadLetter, ...]) -> dg.MarkdownMetadataValue:
+    """Dead letters as a person reads them."""
+    return table(
+        ["id", "stage", "entity", "company", "record", "reason", "tries", "next try"],
+        [
+            [
+                str(one.id),
+                one.stage.value,
+                one.entity,
+                one.company,
+                one.record_id or one.raw,
+                one.reason,
+                one.attempts,
+                one.due_at.isoformat(timespec="minutes"),
+            ]
+            for one in letters
+        ],
+    )
+
+
+def _open_letters(
+    workspace: Workspace, flow: Flow, target: FlowDestination, entity: str
+) -> tuple[DeadLetter, ...]:
+    letters = choose_letters(workspace, flow, entity=entity)
+    return tuple(one for one in letters if one.destination in ("", target.name))
+
+
+def _result(
+    key: dg.AssetKey,
+    name: str,
+    *,
+    passed: bool,
+    severity: dg.AssetCheckSeverity,
+    metadata: Mapping[str, Any],
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=key, check_name=name, passed=passed, severity=severity, metadata=metadata
+    )

@@ -1,0 +1,42 @@
+"""What a Dagster instance is given once, before its first run: the slots of its pools.
+
+A pool without slots of its own gets the default limit only after it was seen once (Dagster 1.13): two runs overlap
+the first time. So the slots are made beforehand, by ``ml-connector dev`` and ``demo`` or at deployment.
+"""
+
+from typing import Final
+
+import dagster as dg
+
+from ml_connector_dagster.config.project import CloudSuiteConnection, Project
+from ml_connector_dagster.defs.names import cloudsuite_name, destination_name
+
+
+#: Reads of one tenant that may go on side by side. The request budget bounds the load on the ERP, not this: it keeps
+#: one slow company from holding the others, and the memory of a machine from being taken by all at once.
+READS_PER_TENANT: Final = 4
+
+#: An embedded database has a single writer.
+WRITERS: Final = 1
+
+
+def pool_limits(project: Project) -> dict[str, int]:
+    """Pool → slots."""
+    limits = {}
+    for name, connection in project.connections.items():
+        if isinstance(connection, CloudSuiteConnection):
+            limits[cloudsuite_name(name)] = READS_PER_TENANT
+        else:
+            limits[destination_name(connection.type, name)] = WRITERS
+    return limits
+
+
+def create_pools(instance: dg.DagsterInstance, project: Project) -> None:
+    """Give every pool its slots. Nothing happens to a pool whose limit was set already, by this or by a person."""
+    storage = instance.event_log_storage
+    if not storage.supports_global_concurrency_limits:
+        return
+    known = {pool.name for pool in storage.get_pool_limits() if not pool.from_default}
+    for pool, limit in pool_limits(project).items():
+        if pool not in known:
+            storage.set_concurrency_slots(pool, limit)

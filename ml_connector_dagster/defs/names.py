@@ -1,0 +1,66 @@
+"""Every name that a person sees in the UI, or that two files must agree on.
+
+Configured names are lower-case letters, digits and "_" (``config.values``), so they may be put together freely.
+"""
+
+from typing import Final
+
+import dagster as dg
+
+from ml_connector_dagster.config.project import FlowDestination, Project
+
+
+#: Run tags. ``MODE_TAG`` is set by schedules and sensors; without it a run reads exactly its partitions.
+MODE_TAG: Final = "ml_connector/mode"
+TENANT_TAG: Final = "ml_connector/tenant"
+COMPANY_TAG: Final = "ml_connector/company"
+FLOW_TAG: Final = "ml_connector/flow"
+REPLAY_TAG: Final = "ml_connector/replay"
+
+#: Dagster's own: a run that covers a range of partitions carries both.
+RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
+RANGE_END_TAG: Final = "dagster/asset_partition_range_end"
+PARTITION_TAG: Final = "dagster/partition"
+
+#: Resource key of the workspace that a run, a schedule or a sensor works in.
+WORKSPACE: Final = "workspace"
+
+
+def erp_key(tenant: str, table: str) -> dg.AssetKey:
+    """The ERP's own table or program: where lineage begins."""
+    return dg.AssetKey(["infor", tenant, table])
+
+
+def entity_key(tenant: str, entity: str) -> dg.AssetKey:
+    """An entity as it is staged."""
+    return dg.AssetKey([tenant, entity])
+
+
+def delivery_key(
+    project: Project, tenant: str, target: FlowDestination, entity: str
+) -> dg.AssetKey:
+    """An entity at a destination. The schema is part of it only where a tenant's rows go to several of one connection."""
+    schemas = {
+        one.schema_name
+        for flow in project.flows.values()
+        if flow.source == tenant
+        for one in flow.destinations
+        if one.connection == target.connection
+    }
+    place = [target.schema_name] if len(schemas) > 1 else []
+    return dg.AssetKey([tenant, target.connection, *place, entity])
+
+
+def cloudsuite_name(tenant: str) -> str:
+    """Resource key, and pool, of a tenant."""
+    return f"cloudsuite_{tenant}"
+
+
+def staging_name(tenant: str) -> str:
+    """I/O manager key of a tenant's entity assets."""
+    return f"staging_{tenant}"
+
+
+def destination_name(connection_type: str, connection: str) -> str:
+    """I/O manager key, and pool, of a destination."""
+    return f"{connection_type}_{connection}"

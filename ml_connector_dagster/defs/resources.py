@@ -1,0 +1,78 @@
+"""Resources: one workspace per run, and one thin resource per CloudSuite tenant.
+
+Nothing is opened before an asset needs it, so a tenant whose credential is missing never keeps the others from
+loading. What the UI shows of them are names and limits; secrets stay in the credential store.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import dagster as dg
+
+from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.sync.workspace import Source, Workspace
+
+
+class LazyWorkspace:
+    """Opens the workspace when it is first asked for; closed by the resource when the run or tick ends."""
+
+    def __init__(self, open_workspace: Callable[[], Workspace]) -> None:
+        self._open = open_workspace
+        self._opened: Workspace | None = None
+
+    @property
+    def current(self) -> Workspace:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
+
+    def close(self) -> None:
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+
+def workspace_resource(open_workspace: Callable[[], Workspace]) -> dg.ResourceDefinition:
+    """The ledger, staging and configuration of this installation."""
+
+    @dg.resource(description="Configuration, ledger and staging of this installation, opened on first use.")
+    def workspace(_context: dg.InitResourceContext) -> Iterator[LazyWorkspace]:
+        lazy = LazyWorkspace(open_workspace)
+        try:
+            yield lazy
+        finally:
+            lazy.close()
+
+    return workspace
+
+
+class CloudSuiteResource(dg.ConfigurableResource):
+    """A CloudSuite tenant, by name: the credential itself is read from the encrypted store when a run needs it."""
+
+    connection: str
+    product_line: str
+    credential: str
+    timezone: str
+    requests_per_minute: int
+    workspace: dg.ResourceDependency[LazyWorkspace]
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[Workspace, Source]]:
+        """The workspace, and the tenant open for reading."""
+        workspace = self.workspace.current
+        with workspace.source(self.connection) as source:
+            yield workspace, source
+
+
+def cloudsuite_resource(
+    connection: CloudSuiteConnection, workspace: dg.ResourceDefinition
+) -> CloudSuiteResource:
+    """The resource of one tenant."""
+    return CloudSuiteResource(
+        connection=connection.name,
+        product_line=connection.product_line,
+        credential=connection.credential,
+        timezone=connection.timezone,
+        requests_per_minute=connection.requests_per_minute,
+        workspace=workspace,
+    )
