@@ -32,10 +32,14 @@ _MODELS: tuple[type[CatalogModel], ...] = (
 
 
 class EntityCatalog(CatalogModel):
-    """One entity: its fields by canonical column, and its routes by name, in order of preference."""
+    """One entity: its fields by canonical column, and its routes by name, in order of preference.
+
+    ``further_fields``: columns of a tenant's own, by the name they get.
+    """
 
     modified: Name | None = None
     fields: dict[str, FieldSpec]
+    further_fields: dict[str, FieldSpec] = {}
     ignored: tuple[Name, ...] = ()
     routes: dict[str, Route] = Field(min_length=1)
     order: tuple[str, ...] = ()
@@ -46,6 +50,11 @@ class EntityCatalog(CatalogModel):
             if name not in self.routes:
                 raise ValueError(f"order: no route is called {name!r}{_meant(name, self.routes)}")
         return self
+
+    @property
+    def all_fields(self) -> dict[str, FieldSpec]:
+        """Canonical columns first, then the tenant's own."""
+        return {**self.fields, **self.further_fields}
 
     @property
     def ordered_routes(self) -> tuple[tuple[str, ListRoute | ExportRoute], ...]:
@@ -92,7 +101,10 @@ def _unknown_names(entities: Mapping[str, EntityCatalog]) -> Iterable[str]:
         columns = [column.name for column in entity.columns]
         for column in catalog.fields:
             if column not in columns:
-                yield f"entities.{name}.fields.{column}: {name} has no such column{_meant(column, columns)}"
+                yield f"entities.{name}.fields.{column}: {name} has no such column{_meant(column, columns)}; a column of your own goes below further_fields"
+        for column in catalog.further_fields:
+            if column in columns or column.startswith("_"):
+                yield f"entities.{name}.further_fields.{column}: the name is taken; map it below fields, or choose another"
         for key in entity.key:
             if key not in catalog.fields:
                 yield f"entities.{name}.fields.{key}: a key column needs a field"

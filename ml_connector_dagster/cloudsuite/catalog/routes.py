@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel
+from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, ErpType
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,15}$")]
 Program = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{3,10}$")]
-Transaction = Annotated[str, StringConstraints(pattern=r"^(Lst|List|Get|Sel|Select|Search)[A-Za-z0-9]*$")]
+Transaction = Annotated[str, StringConstraints(pattern=r"^(Lst|Get|Sel|Select|Search)[A-Za-z0-9]*$")]
 
 
 def _as_texts(value: object) -> object:
@@ -82,6 +82,7 @@ class ListRoute(CatalogModel):
 
     Attributes:
         position: from-key input → field of the row, in index order.
+        start: what a mandatory from-key input is given at the start: something that sorts before every key.
         inputs: fixed inputs; several values make several chains.
         per_division: read once for each division of the company, and (``blank_division``) for the blank one.
         keep_inputs: inputs whose value is put into every row, because the output lacks it.
@@ -98,6 +99,7 @@ class ListRoute(CatalogModel):
     program: Program
     transaction: Transaction
     position: dict[Name, Name]
+    start: dict[Name, str] = {}
     inputs: dict[Name, Values] = {}
     per_division: bool = False
     blank_division: bool = False
@@ -151,6 +153,7 @@ class ExportRoute(CatalogModel):
     Attributes:
         where: field → value; several values make several chains. ``between``: field → (first, last), both included.
         key: the table's key without the company, in order.
+        types: the ERP's type of fields that no column takes, for ``where`` and keys.
         names: the entity's field → the table's, without prefix.
         extra: further columns, for ``_extra``.
         absent: fields of the entity that the table does not have.
@@ -165,6 +168,7 @@ class ExportRoute(CatalogModel):
     between: dict[Name, Annotated[tuple[str, str], BeforeValidator(_as_texts)]] = {}
     per_division: bool = False
     blank_division: bool = False
+    types: dict[Name, ErpType] = {}
     names: dict[Name, Name] = {}
     extra: tuple[Name, ...] = ()
     absent: tuple[Name, ...] = ()
