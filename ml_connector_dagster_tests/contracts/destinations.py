@@ -1,0 +1,443 @@
+"""What every destination must do. A destination's own test inherits ``DestinationContract`` and says how to open it.
+
+The oracle is ``memory.py``: the same batches go to both, and every row, replaced version, audit row and fact must
+be equal afterwards. What a destination's ``Capabilities`` do not claim is not asked of it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from ml_connector_dagster.destinations.contract import Destination, Scope
+from ml_connector_dagster.destinations.memory import MemoryDestination
+from ml_connector_dagster.model.capabilities import Support, WriteMode
+from ml_connector_dagster.model.entities import ENTITIES, Column, ColumnType, Entity
+from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
+from ml_connector_dagster_tests.contracts.staged import (
+    COMPANY,
+    DAYS,
+    TENANT,
+    StagedFiles,
+    row,
+    staged_rows,
+    staged_table,
+)
+
+
+SUPPLIERS = ENTITIES["suppliers"]
+ORDERS = ENTITIES["purchase_orders"]
+LINES = ENTITIES["purchase_order_lines"]
+ACCOUNTS = ENTITIES["gl_accounts"]
+
+REGION = Column(name="sales region", type=ColumnType.STRING, description="a tenant's own field")
+BONUS = Column(name="bonus", type=ColumnType.DECIMAL, description="another one")
+
+
+class Clock:
+    """Stands still until it is moved, so that two destinations write the same times."""
+
+    def __init__(self) -> None:
+        self.at = DAYS[0]
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def tick(self) -> None:
+        self.at += timedelta(seconds=1)
+
+
+class Crash(Exception):
+    """The process dies here."""
+
+
+class Pair:
+    """A destination and its oracle, fed with the same batches."""
+
+    def __init__(self, folder: Path, clock: Clock, tested: Destination) -> None:
+        self.folder = folder
+        self.clock = clock
+        self.tested = tested
+        self.oracle = MemoryDestination(tested.name, now=clock)
+        self.batches = 0
+
+    def stage(self, entity: Entity, rows: Sequence[dict[str, Any]], **details: Any) -> StagedFiles:
+        self.batches += 1
+        return staged_rows(
+            self.folder, entity, rows, batch_id=f"batch-{self.batches:03d}", **details
+        )
+
+    def deliver(self, entity: Entity, staged: StagedFiles) -> DeliveryReport:
+        """Deliver to both; the reports must agree."""
+        self.clock.tick()
+        expected = self.oracle.deliver(entity, staged, WriteMode.UPSERT)
+        report = self.tested.deliver(entity, staged, WriteMode.UPSERT)
+        assert report.counts == expected.counts
+        assert by_record(staged.receipts(report.receipts)) == by_record(
+            staged.receipts(expected.receipts)
+        )
+        return report
+
+    def send(self, entity: Entity, *rows: dict[str, Any], **details: Any) -> OutcomeCounts:
+        """Stage and deliver ``rows``; answers the counts."""
+        return self.deliver(entity, self.stage(entity, rows, **details)).counts
+
+    def assert_equal(
+        self, *entities: Entity, scopes: Iterable[Scope] = (Scope(tenant=TENANT),)
+    ) -> None:
+        """Nothing tells the destination from its oracle."""
+        for entity in entities:
+            for scope in scopes:
+                expected = self.oracle.rows(entity, scope).to_pylist()
+                assert self.tested.rows(entity, scope).to_pylist() == expected
+                assert self.tested.inspect(entity, scope) == self.oracle.inspect(entity, scope)
+                for one in expected:
+                    self.assert_same_story(entity, one["record_id"])
+
+    def assert_same_story(self, entity: Entity, record_id: str) -> None:
+        capabilities = self.tested.capabilities
+        if capabilities.history is not Support.UNSUPPORTED:
+            found = self.tested.history(entity, record_id)
+            assert versions(found) == versions(self.oracle.history(entity, record_id))
+        if capabilities.audit is not Support.UNSUPPORTED:
+            found = self.tested.audit(entity, record_id)
+            assert found.to_pylist() == self.oracle.audit(entity, record_id).to_pylist()
+
+
+def by_record(receipts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Receipts in an order that can be compared."""
+    return sorted(receipts, key=lambda receipt: str(receipt["record_id"]))
+
+
+def versions(history: pa.Table) -> list[dict[str, Any]]:
+    """History rows without the columns that were added after them (null there)."""
+    return [
+        {name: value for name, value in one.items() if value is not None}
+        for one in history.to_pylist()
+    ]
+
+
+class DestinationContract:
+    """Inherit, implement ``open``, and every test below holds the destination to the oracle."""
+
+    #: The points at which ``checkpoint`` is called; empty when there are none (nothing to crash at).
+    checkpoints: tuple[str, ...] = ()
+
+    def open(
+        self, home: Path, *, now: Callable[[], datetime], checkpoint: Callable[[str], None]
+    ) -> Destination:
+        """The destination over ``home``; opened again there, it finds what it held before."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return Clock()
+
+    @pytest.fixture
+    def pair(self, tmp_path: Path, clock: Clock) -> Iterable[Pair]:
+        destination = self.open(tmp_path / "home", now=clock, checkpoint=lambda point: None)
+        yield Pair(tmp_path, clock, destination)
+        destination.close()
+
+    def test_new_records_are_inserted(self, pair: Pair) -> None:
+        counts = pair.send(
+            SUPPLIERS, row(SUPPLIERS, "1", name="Anker"), row(SUPPLIERS, "2", name="Bolt")
+        )
+        assert counts == OutcomeCounts(inserted=2)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_equal_content_in_another_batch_writes_nothing(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1"))
+        staged = pair.stage(SUPPLIERS, [row(SUPPLIERS, "1", modified=DAYS[3], extracted=DAYS[4])])
+        report = pair.deliver(SUPPLIERS, staged)
+        assert report == DeliveryReport(counts=OutcomeCounts(unchanged=1), receipts=None)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_the_same_batch_again_answers_the_same_report(self, pair: Pair) -> None:
+        staged = pair.stage(SUPPLIERS, [row(SUPPLIERS, "1"), row(SUPPLIERS, "2")])
+        first = pair.deliver(SUPPLIERS, staged)
+        pair.clock.tick()
+        assert pair.tested.deliver(SUPPLIERS, staged, WriteMode.UPSERT) == first
+        pair.assert_equal(SUPPLIERS)
+
+    def test_an_old_batch_again_does_not_bring_old_rows_back(self, pair: Pair) -> None:
+        old = pair.stage(SUPPLIERS, [row(SUPPLIERS, "1", name="old", modified=None)])
+        pair.deliver(SUPPLIERS, old)
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="new", modified=None, extracted=DAYS[1]))
+        pair.deliver(SUPPLIERS, old)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_a_changed_record_is_updated_and_its_old_version_kept(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="old"), row(SUPPLIERS, "2"))
+        counts = pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="new", modified=DAYS[1]))
+        assert counts == OutcomeCounts(updated=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_new_changed_and_unchanged_records_come_in_one_batch(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, *(row(SUPPLIERS, str(n)) for n in range(6)))
+        counts = pair.send(
+            SUPPLIERS,
+            row(SUPPLIERS, "1", name="changed"),
+            row(SUPPLIERS, "2"),
+            row(SUPPLIERS, "8"),
+            row(SUPPLIERS, "3", deleted=DAYS[1]),
+            row(SUPPLIERS, "9"),
+            parts=2,
+        )
+        assert counts == OutcomeCounts(inserted=2, updated=1, unchanged=1, deleted=1)
+        pair.assert_equal(SUPPLIERS)
+
+    @pytest.mark.parametrize(
+        ("stored", "incoming", "written"),
+        [
+            # (_modified_at, _extracted_at) of the stored and of the incoming version
+            ((DAYS[2], DAYS[2]), (DAYS[1], DAYS[3]), False),
+            ((DAYS[2], DAYS[2]), (DAYS[3], DAYS[1]), True),
+            ((DAYS[2], DAYS[2]), (DAYS[2], DAYS[1]), False),
+            ((DAYS[2], DAYS[2]), (DAYS[2], DAYS[2]), True),
+            ((DAYS[2], DAYS[2]), (None, DAYS[3]), False),
+            ((None, DAYS[2]), (DAYS[1], DAYS[1]), True),
+            ((None, DAYS[2]), (None, DAYS[1]), False),
+            ((None, DAYS[2]), (None, DAYS[3]), True),
+        ],
+    )
+    def test_an_older_version_that_comes_late_changes_nothing(
+        self, pair: Pair, stored: tuple[Any, Any], incoming: tuple[Any, Any], written: bool
+    ) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="a", modified=stored[0], extracted=stored[1]))
+        counts = pair.send(
+            SUPPLIERS, row(SUPPLIERS, "1", name="b", modified=incoming[0], extracted=incoming[1])
+        )
+        assert counts == (OutcomeCounts(updated=1) if written else OutcomeCounts(unchanged=1))
+        pair.assert_equal(SUPPLIERS)
+
+    def test_of_several_rows_of_a_record_in_one_batch_the_newest_wins(self, pair: Pair) -> None:
+        counts = pair.send(
+            SUPPLIERS,
+            row(SUPPLIERS, "1", name="first", modified=None),
+            row(SUPPLIERS, "1", name="newest", modified=DAYS[3]),
+            row(SUPPLIERS, "1", name="older", modified=DAYS[1]),
+            row(SUPPLIERS, "2", name="first of equals"),
+            row(SUPPLIERS, "2", name="last of equals"),
+            row(SUPPLIERS, "3"),
+            parts=3,
+        )
+        assert counts == OutcomeCounts(inserted=3)
+        names = pair.tested.rows(SUPPLIERS, Scope(tenant=TENANT))["name"].to_pylist()
+        assert names == ["newest", "last of equals", None]
+        pair.assert_equal(SUPPLIERS)
+
+    def test_doubled_rows_update_a_stored_record_once(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="stored"))
+        counts = pair.send(
+            SUPPLIERS,
+            row(SUPPLIERS, "1", name="a", modified=DAYS[1]),
+            row(SUPPLIERS, "1", name="b", modified=DAYS[2]),
+        )
+        assert counts == OutcomeCounts(updated=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_a_deleted_record_is_marked_and_may_come_back(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1"), row(SUPPLIERS, "2"))
+        gone = row(SUPPLIERS, "1", deleted=DAYS[1], extracted=DAYS[1])
+        assert pair.send(SUPPLIERS, gone) == OutcomeCounts(deleted=1)
+        facts = pair.tested.inspect(SUPPLIERS, Scope(tenant=TENANT))
+        assert (facts.rows, facts.deleted) == (1, 1)
+        assert pair.send(SUPPLIERS, gone) == OutcomeCounts(unchanged=1)
+        pair.assert_equal(SUPPLIERS)
+        back = row(SUPPLIERS, "1", extracted=DAYS[2])
+        assert pair.send(SUPPLIERS, back) == OutcomeCounts(updated=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_a_record_that_was_never_there_can_be_marked_deleted(self, pair: Pair) -> None:
+        counts = pair.send(SUPPLIERS, row(SUPPLIERS, "1", deleted=DAYS[1]), row(SUPPLIERS, "2"))
+        assert counts == OutcomeCounts(deleted=1, inserted=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_new_columns_appear_by_themselves(self, pair: Pair) -> None:
+        if pair.tested.capabilities.schema_evolution is Support.UNSUPPORTED:
+            pytest.skip("the destination's capabilities rule new columns out")
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="a"), row(SUPPLIERS, "2"))
+        wider = row(SUPPLIERS, "1", name="b", **{"sales region": "Nord", "bonus": Decimal("1.5")})
+        assert pair.send(SUPPLIERS, wider, more=[REGION, BONUS]) == OutcomeCounts(updated=1)
+        pair.assert_equal(SUPPLIERS)
+        widest = row(SUPPLIERS, "1", name="c", **{"sales region": "Süd"})
+        pair.send(SUPPLIERS, widest, more=[REGION])
+        pair.assert_equal(SUPPLIERS)
+
+    def test_a_column_that_a_batch_does_not_bring_keeps_its_value(self, pair: Pair) -> None:
+        if pair.tested.capabilities.schema_evolution is Support.UNSUPPORTED:
+            pytest.skip("the destination's capabilities rule new columns out")
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", **{"sales region": "Nord"}), more=[REGION])
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="new"), row(SUPPLIERS, "2"))
+        regions = pair.tested.rows(SUPPLIERS, Scope(tenant=TENANT))["sales region"].to_pylist()
+        assert regions == ["Nord", None]
+        pair.assert_equal(SUPPLIERS)
+
+    def test_hostile_values_arrive_as_they_are(self, pair: Pair) -> None:
+        texts = [
+            'O\'Brien "& Sons"; DROP TABLE suppliers; --',
+            "two\nlines\r\nand a\ttab",
+            "separators \u2028\u2029 and zero width \u200b\ufeff",
+            "emoji 🏗️ and null-like 'NULL' \\N {} [] %s $1 ?",
+            "",
+            " leading and trailing ",
+            "x" * 70_000,
+        ]
+        pair.send(
+            SUPPLIERS, *(row(SUPPLIERS, f"k/{n} %", name=text) for n, text in enumerate(texts))
+        )
+        pair.send(SUPPLIERS, *(row(SUPPLIERS, text[:50], name=text) for text in texts if text))
+        pair.assert_equal(SUPPLIERS)
+
+    def test_wide_decimals_and_old_dates_are_exact(self, pair: Pair) -> None:
+        widest = Decimal("999999999999999999999.999999")
+        pair.send(
+            LINES,
+            row(LINES, "PO1", 1, 0, line_amount=widest, received_date=date(1969, 12, 31)),
+            row(LINES, "PO1", 2, 0, line_amount=-widest, received_date=date(1, 1, 1)),
+            row(
+                LINES,
+                "PO1",
+                3,
+                0,
+                line_amount=widest,
+                modified=datetime.fromisoformat("1901-02-03T04:05:06.789012+00:00"),
+            ),
+            row(LINES, "PO1", 2**63 - 1, -(2**63), unit_price=Decimal("0.000001")),
+            row(LINES, "PO1", 4, 0, received_date=date(9999, 12, 31)),
+        )
+        facts = pair.tested.inspect(LINES, Scope(tenant=TENANT))
+        assert facts.control_totals == {"ordered_quantity": Decimal(0), "line_amount": widest}
+        pair.assert_equal(LINES)
+
+    def test_blank_keys_are_keys(self, pair: Pair) -> None:
+        pair.send(ACCOUNTS, row(ACCOUNTS, "", "4000", name="Sales"), row(ACCOUNTS, "D1", "4000"))
+        counts = pair.send(ACCOUNTS, row(ACCOUNTS, "", "4000", name="Sales, home"))
+        assert counts == OutcomeCounts(updated=1)
+        pair.assert_equal(ACCOUNTS)
+
+    def test_a_batch_of_no_rows_is_a_batch(self, pair: Pair) -> None:
+        staged = pair.stage(SUPPLIERS, [])
+        report = pair.deliver(SUPPLIERS, staged)
+        assert report == DeliveryReport(counts=OutcomeCounts())
+        assert pair.tested.deliver(SUPPLIERS, staged, WriteMode.UPSERT) == report
+        assert pair.tested.inspect(SUPPLIERS, Scope(tenant=TENANT)).rows == 0
+
+    def test_before_the_first_delivery_there_are_no_rows(self, pair: Pair) -> None:
+        scope = Scope(tenant=TENANT)
+        assert pair.tested.inspect(LINES, scope) == pair.oracle.inspect(LINES, scope)
+        assert pair.tested.rows(LINES, scope).num_rows == 0
+        assert pair.tested.history(LINES, "x").num_rows == 0
+        assert pair.tested.audit(LINES, "x").num_rows == 0
+        for destination in (pair.tested, pair.oracle):
+            destination.prepare(ORDERS)
+            destination.prepare(ORDERS)
+        assert pair.tested.rows(ORDERS, scope).num_rows == 0
+
+    def test_a_large_batch_and_its_change(self, pair: Pair) -> None:
+        pair.deliver(LINES, self._many(pair, 100_000, batch="large", amount=Decimal("1.10")))
+        pair.deliver(LINES, self._many(pair, 1_000, batch="change", amount=Decimal("2.20")))
+        facts = pair.tested.inspect(LINES, Scope(tenant=TENANT))
+        assert facts.control_totals["line_amount"] == Decimal("111100.00")
+        assert facts == pair.oracle.inspect(LINES, Scope(tenant=TENANT))
+
+    def _many(self, pair: Pair, count: int, *, batch: str, amount: Decimal) -> StagedFiles:
+        one = staged_rows(
+            pair.folder,
+            LINES,
+            [row(LINES, "PO", 1, 0, line_amount=amount)],
+            batch_id=f"{batch}-one",
+        )
+        numbers = pa.array(range(count))
+        table = one.reader().read_all().take(pa.array([0] * count))
+        keys = pa.array([f"{TENANT}/{COMPANY}/PO/{number}/0" for number in range(count)])
+        hashes = pa.array([f"{batch}{number}" for number in range(count)])
+        for name, values in (("record_id", keys), ("line_number", numbers), ("_row_hash", hashes)):
+            table = table.set_column(table.schema.get_field_index(name), name, values)
+        return staged_table(pair.folder, LINES, table, batch_id=batch, parts=2)
+
+    def test_facts_are_of_one_scope(self, pair: Pair) -> None:
+        amounts = {"100": "10.10", "200": "20.20", "Ünï/'\"": "30.30"}
+        for company, amount in amounts.items():
+            for tenant in (TENANT, "OTHER"):
+                pair.send(
+                    LINES,
+                    row(
+                        LINES,
+                        "PO1",
+                        1,
+                        0,
+                        company=company,
+                        tenant=tenant,
+                        line_amount=Decimal(amount),
+                    ),
+                    company=company,
+                    tenant=tenant,
+                )
+        scopes = [Scope(tenant="nobody"), Scope(tenant=TENANT), Scope(tenant="OTHER")]
+        scopes += [Scope(tenant=TENANT, company=company) for company in amounts]
+        pair.assert_equal(LINES, scopes=scopes)
+        facts = pair.tested.inspect(LINES, Scope(tenant=TENANT))
+        assert (facts.rows, facts.control_totals["line_amount"]) == (3, Decimal("60.60"))
+
+    def test_lines_without_a_live_header_are_orphans(self, pair: Pair) -> None:
+        scope = Scope(tenant=TENANT)
+        pair.send(LINES, *(row(LINES, order, 1, 0) for order in ("PO1", "PO2", "PO3")))
+        assert pair.tested.inspect(LINES, scope).orphans is None
+        pair.send(ORDERS, row(ORDERS, "PO1"), row(ORDERS, "PO2", deleted=DAYS[1]))
+        pair.send(ORDERS, row(ORDERS, "PO3", company="200"), company="200")
+        assert pair.tested.inspect(LINES, scope).orphans == 2
+        assert pair.tested.inspect(ORDERS, scope).orphans is None
+        pair.assert_equal(LINES, ORDERS, scopes=[scope, Scope(tenant=TENANT, company=COMPANY)])
+
+    def test_rows_can_be_limited(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, *(row(SUPPLIERS, str(n)) for n in range(5)))
+        scope = Scope(tenant=TENANT)
+        assert pair.tested.rows(SUPPLIERS, scope, 2).equals(
+            pair.tested.rows(SUPPLIERS, scope).slice(0, 2)
+        )
+
+    def test_equal_record_ids_of_two_entities_are_two_records(self, pair: Pair) -> None:
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1"))
+        pair.send(ORDERS, row(ORDERS, "1"))
+        pair.assert_equal(SUPPLIERS, ORDERS)
+
+    def test_a_crash_at_any_point_loses_and_doubles_nothing(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        crash_at: list[str] = []
+
+        def checkpoint(point: str) -> None:
+            if point in crash_at:
+                raise Crash(point)
+
+        home = tmp_path / "home"
+        destination = self.open(home, now=clock, checkpoint=checkpoint)
+        pair = Pair(tmp_path, clock, destination)
+        pair.send(SUPPLIERS, *(row(SUPPLIERS, str(n)) for n in range(3)))
+        for number, point in enumerate(self.checkpoints):
+            staged = pair.stage(
+                SUPPLIERS,
+                [
+                    row(SUPPLIERS, "1", name=point, extracted=DAYS[number + 1]),
+                    row(SUPPLIERS, "2"),
+                    row(SUPPLIERS, point),
+                ],
+            )
+            clock.tick()
+            pair.oracle.deliver(SUPPLIERS, staged, WriteMode.UPSERT)
+            crash_at[:] = [point]
+            with pytest.raises(Crash):
+                destination.deliver(SUPPLIERS, staged, WriteMode.UPSERT)
+            crash_at.clear()
+            destination = pair.tested = self.open(home, now=clock, checkpoint=checkpoint)
+            report = destination.deliver(SUPPLIERS, staged, WriteMode.UPSERT)
+            assert report.counts == OutcomeCounts(inserted=1, updated=1, unchanged=1)
+            outcomes = {one["outcome"] for one in staged.receipts(report.receipts)}
+            assert outcomes == {"inserted", "updated"}
+        pair.assert_equal(SUPPLIERS)
