@@ -20,7 +20,6 @@ import httpx
 
 from ml_connector_dagster.cloudsuite.auth import (
     BearerAuth,
-    LoginDelayedError,
     TokenPolicy,
     TokenStore,
     is_transient_401,
@@ -28,6 +27,7 @@ from ml_connector_dagster.cloudsuite.auth import (
 from ml_connector_dagster.cloudsuite.breaker import Breaker, BreakerStore
 from ml_connector_dagster.cloudsuite.budget import BudgetStore, RequestBudget
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
+from ml_connector_dagster.cloudsuite.logins import LoginDelayedError
 from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
 from ml_connector_dagster.cloudsuite.retries import (

@@ -113,7 +113,7 @@ def _read_object(text: str) -> dict[str, object]:
         if not text.startswith("{") and "\n" not in text and re.search(r"[./\\]", text):
             raise ConfigError(
                 "This looks like a path, not the text of an .ionapi file. Give the file itself: "
-                "ml-connector credentials add NAME --file PATH.ionapi"
+                "ml-connector credentials add NAME --ionapi PATH"
             ) from None
         # Without `from`: the decoder's error carries the whole document, secrets included.
         where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
