@@ -141,6 +141,15 @@ def cells_of(column: pa.Array) -> Cells:
     return _with_blanks_null(column, *_buffers(column))
 
 
+def without_surrogates(text: str) -> str:
+    """The text with U+FFFD instead of every half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "".join(REPLACEMENT if "\ud800" <= one <= "\udfff" else one for one in text)
+    return text
+
+
 def nulls(rows: int) -> Cells:
     """A column of ``rows`` nulls."""
     return cells_of(pa.nulls(rows, pa.string()))

@@ -1,0 +1,207 @@
+"""The fast way through a JSON answer: a list whose records all have the same fields in the same order, all strings.
+
+That is how a program writes a list, and it makes parsing a matter of cutting:
+
+1. The first record tells the field names, and the exact bytes between one value and the next.
+2. One pass finds the quotes (those behind a backslash left out). Between the end of a value and the start of the next
+   there must be those bytes, in every record: compared, not assumed.
+3. What stands between the quotes are the values; Arrow takes every n-th piece as a column. Values with a backslash are
+   decoded afterwards, by the JSON decoder.
+4. The answer without the list is read as JSON, with a placeholder: if that is valid, the list stood where a value may stand.
+
+Whatever does not fit gives None, and ``json_pages`` reads the answer the exact way. So nothing here decides what is an
+error, and both ways give the same table.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_connector_dagster.columns.cells import Bytes, without_surrogates
+
+
+#: Stands for the list in the rest of the answer: Python's decoder reports this token, JSON does not have it.
+PLACEHOLDER: Final = "-Infinity"
+
+_QUOTE, _BACKSLASH, _SPACE = 34, 92, 32
+_WORD = 8
+_BLANKS = b" \t\r\n"
+_BETWEEN_RECORDS = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*,[ \t\r\n]*")
+_FIRST_RECORD_LIMIT = 256 * 1024
+_BODY_LIMIT = 2**31 - 64  # Arrow's 32-bit offsets
+
+_Positions = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UniformList:
+    """The records as text columns, and the rest of the answer with ``PLACEHOLDER`` in the list's place."""
+
+    records: pa.Table
+    rest: bytes
+
+
+def read_uniform(body: bytes, name: str) -> UniformList | None:
+    """Cut the first list called ``name`` out of ``body``; None when it is not of this kind."""
+    opening = re.search(
+        rb'"%b"[ \t\r\n]*:[ \t\r\n]*\[[ \t\r\n]*(?=\{)' % re.escape(name.encode()), body
+    )
+    if opening is None or len(body) > _BODY_LIMIT:
+        return None
+    closing = _end_of_list(body, opening.end())
+    if closing is None:
+        return None
+    names = _names(body, opening.end())
+    if names is None:
+        return None
+    columns = _cut(body, opening.end(), closing, len(names))
+    if columns is None:
+        return None
+    before = body[: body.index(b"[", opening.start() + len(name) + 2)]
+    return UniformList(
+        records=pa.Table.from_arrays(columns, names=names),
+        rest=before + PLACEHOLDER.encode() + body[closing + 1 :],
+    )
+
+
+def _end_of_list(body: bytes, start: int) -> int | None:
+    """The first "]" that follows a value's end and "}"; a guess that the later steps prove."""
+    end = body.find(b"]", start)
+    while end != -1:
+        before = body[max(start, end - 64) : end].rstrip(_BLANKS)
+        if before.endswith(b"}") and before[:-1].rstrip(_BLANKS).endswith(b'"'):
+            return end
+        end = body.find(b"]", end + 1)
+    return None
+
+
+def _names(body: bytes, start: int) -> list[str] | None:
+    """The fields of the first record; None unless all its values are strings and no name comes twice."""
+    text = body[start : start + _FIRST_RECORD_LIMIT]
+    try:
+        # In Latin-1 every byte is one character, so the end of the record is a position in bytes.
+        _, end = json.JSONDecoder().raw_decode(text.decode("latin-1"))
+        pairs: list[tuple[str, Any]] = json.loads(text[:end], object_pairs_hook=list)
+    except (ValueError, RecursionError):
+        return None
+    names = [without_surrogates(name) for name, _ in pairs]
+    if not names or len(set(names)) < len(names):
+        return None
+    return names if all(isinstance(value, str) for _, value in pairs) else None
+
+
+def _cut(body: bytes, start: int, end: int, fields: int) -> list[pa.Array] | None:
+    data = np.frombuffer(body, dtype=np.uint8)
+    quotes = _quotes(data[start:end])
+    if quotes is None or len(quotes) % (4 * fields):
+        return None
+    if not body.isascii() and not _is_utf8(body):
+        return None
+    quotes += start
+    # Of four quotes, the first two hold the name and the last two the value.
+    openings = quotes[2::4].reshape(-1, fields)
+    closings = quotes[3::4].reshape(-1, fields)
+    if not _is_uniform(body, data, start, end, openings, closings):
+        return None
+    bounds = np.empty((openings.size, 2), dtype=np.int32)
+    np.add(openings.ravel(), 1, out=bounds[:, 0], casting="unsafe")
+    bounds[:, 1] = closings.ravel()
+    pieces = pa.StringArray.from_buffers(
+        bounds.size - 1, pa.py_buffer(bounds), pa.py_buffer(body)
+    )  # value, what is between, value, …
+    columns = [
+        pieces.take(pa.array(np.arange(2 * place, bounds.size - 1, 2 * fields, dtype=np.int32)))
+        for place in range(fields)
+    ]
+    if _BACKSLASH in body[start:end]:
+        try:
+            columns = [_decoded(column) for column in columns]
+        except ValueError:
+            return None
+    return columns
+
+
+def _quotes(data: Bytes) -> _Positions | None:
+    """Where the quotes are that begin or end a string."""
+    quotes = np.flatnonzero(data == _QUOTE)
+    backslashes = np.flatnonzero(data == _BACKSLASH)
+    if len(backslashes) == 0:
+        return quotes
+    # In a run of backslashes the first, third, … begins an escape; only the last of a run can meet a quote.
+    first = np.r_[True, np.diff(backslashes) > 1]
+    run_starts = np.maximum.accumulate(np.where(first, backslashes, 0))
+    escaped = backslashes[(backslashes - run_starts) % 2 == 0] + 1
+    if escaped[-1] >= len(data):
+        return None
+    escaped = escaped[data[escaped] == _QUOTE]
+    return np.delete(quotes, np.searchsorted(quotes, escaped))
+
+
+def _is_uniform(
+    body: bytes, data: Bytes, start: int, end: int, openings: _Positions, closings: _Positions
+) -> bool:
+    """Whether between all values there is what is between those of the first record and the second."""
+    records, fields = openings.shape
+    head = body[start : int(openings[0, 0])]
+    between = [
+        body[int(closings[0, place]) + 1 : int(openings[0, place + 1])]
+        for place in range(fields - 1)
+    ]
+    tail = body[int(closings[-1, -1]) + 1 : end]
+    if tail.strip(_BLANKS) != b"}":
+        return False
+    if records > 1:
+        join = body[int(closings[0, -1]) + 1 : int(openings[1, 0])]
+        if not join.endswith(head) or not _BETWEEN_RECORDS.fullmatch(join[: -len(head)]):
+            return False
+        between.append(join)
+    words = np.ndarray((len(body) - _WORD + 1,), dtype="<u8", buffer=body, strides=(1,))
+    for place, literal in enumerate(between):
+        after = closings[:, place] + 1
+        upto = openings[:, place + 1] if place + 1 < fields else openings[1:, 0]
+        if place + 1 == fields:
+            after = after[:-1]
+        if not bool((upto - after == len(literal)).all()):
+            return False
+        for offset in range(0, len(literal), _WORD):
+            # The last word of a long literal overlaps the one before; a short literal is masked.
+            place_in_literal = min(offset, max(len(literal) - _WORD, 0))
+            read = words[after + place_in_literal]
+            size = min(len(literal), _WORD)
+            expected = int.from_bytes(literal[place_in_literal : place_in_literal + size], "little")
+            if size < _WORD:
+                read &= np.uint64((1 << 8 * size) - 1)
+            if not bool((read == np.uint64(expected)).all()):
+                return False
+    controls = sum(one < _SPACE for literal in between for one in literal) * records
+    controls += sum(one < _SPACE for one in head + tail)
+    if records > 1:
+        controls -= sum(one < _SPACE for one in between[-1])
+    return int(np.count_nonzero(data[start:end] < _SPACE)) == controls
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    """Resolve the escapes of a column; raises ValueError for one that JSON does not know."""
+    mask = pc.match_substring(column, "\\")
+    if not pc.any(mask).as_py():
+        return column
+    raw = column.filter(mask).to_pylist()
+    texts = json.loads('["' + '","'.join(raw) + '"]')
+    if len(texts) != len(raw):
+        raise ValueError("an escape that is none")
+    clean = pa.array([without_surrogates(text) for text in texts], pa.string())
+    return pc.replace_with_mask(column, mask, clean)
