@@ -40,7 +40,7 @@ class Calendar:
         ]
         self._random: Callable[[], float] = random.random
 
-    def stamps(self, made: int, serial: int) -> tuple[int, int, int, int, str, int]:
+    def stamps(self, made: int, serial: int) -> dict[str, int | str]:
         """RGDT, RGTM, LMDT, CHNO, CHID, LMTS of a row made on day ``made``, changed at some time since.
 
         Of every 200 rows one was changed today, one yesterday, and one has no change date at all.
@@ -57,15 +57,22 @@ class Calendar:
             # Most rows are left alone soon after they were made.
             changed = made + int(rest * random() ** 3) if rest > 0 else made
         if turn == 6:
-            return self.number[made], 80_000, 0, 0, USERS[0], 0
+            return {
+                "RGDT": self.number[made],
+                "RGTM": 80_000,
+                "LMDT": 0,
+                "CHNO": 0,
+                "CHID": USERS[0],
+                "LMTS": 0,
+            }
         # Rows of today were changed in its first minute: never in the future of the clock.
         seconds = int(random() * (60 if changed == last else 79_200))
         milliseconds = self.epoch[changed] + seconds * 1000 + turn
-        return (
-            self.number[made],
-            80_000 + turn,
-            self.number[changed],
-            1 + int(random() * 5),
-            USERS[turn % len(USERS)],
-            milliseconds,
-        )
+        return {
+            "RGDT": self.number[made],
+            "RGTM": 80_000 + turn,
+            "LMDT": self.number[changed],
+            "CHNO": 1 + int(random() * 5),
+            "CHID": USERS[turn % len(USERS)],
+            "LMTS": milliseconds,
+        }

@@ -41,7 +41,9 @@ class Database:
             for table in TABLES.values():
                 self._connection.execute(_create_statement(table))
             self._connection.execute("CREATE INDEX BALANCES_KEY ON BALANCES (X2CONO, X2PTID)")
-            self._connection.execute("CREATE INDEX INVOICE ON FPLEDG (EPCONO, EPDIVI, EPSUNO, EPSINO)")
+            self._connection.execute(
+                "CREATE INDEX INVOICE ON FPLEDG (EPCONO, EPDIVI, EPSUNO, EPSINO)"
+            )
         else:
             self._connection.deserialize(image)
 

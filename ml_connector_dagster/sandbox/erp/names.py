@@ -106,4 +106,12 @@ ACCOUNTS = (
     ("7510", "Social security", "STAFF", "p"),
     ("7960", "Exchange losses", "FINAN", "p"),
 )
-COST_CENTRES = ("Production", "Warehouse", "Purchasing", "Sales", "Administration", "R&D", "Kvalitet")
+COST_CENTRES = (
+    "Production",
+    "Warehouse",
+    "Purchasing",
+    "Sales",
+    "Administration",
+    "R&D",
+    "Kvalitet",
+)

@@ -77,7 +77,9 @@ class Gateway:
                 scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="utf-8"
             )
         )
-        headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
         request = ApiRequest(
             tenant="",
             method=scope["method"],
@@ -123,7 +125,9 @@ class Gateway:
         if fault is None and is_token and answer.status == 200:
             self._journal.logged_in(request.tenant)
         status = await self._deliver(send, answer, fault, Named(), request.tenant)
-        self._log(request, path, Named(), answer, started, status, fault, form.get("grant_type", ""))
+        self._log(
+            request, path, Named(), answer, started, status, fault, form.get("grant_type", "")
+        )
 
     def _token(self, request: ApiRequest, form: Mapping[str, str]) -> ApiAnswer:
         content_type = request.headers.get("content-type", "")
@@ -131,9 +135,7 @@ class Gateway:
             return json_answer(
                 {"error": "invalid_request", "error_description": "form parameters expected"}, 400
             )
-        answer = self._tokens.token(
-            request.tenant, form, request.headers.get("authorization", "")
-        )
+        answer = self._tokens.token(request.tenant, form, request.headers.get("authorization", ""))
         error = str(answer.body.get("error", ""))
         return json_answer(
             answer.body, answer.status, error=error, headers=(("Cache-Control", "no-store"),)

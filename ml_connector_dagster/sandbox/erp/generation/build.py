@@ -17,7 +17,7 @@ from ml_connector_dagster.sandbox.erp.generation.payables import make_payables
 from ml_connector_dagster.sandbox.erp.generation.purchasing import make_orders
 from ml_connector_dagster.sandbox.erp.generation.values import blank_row, row_order
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
-from ml_connector_dagster.sandbox.erp.tables import STAMPS, TABLES
+from ml_connector_dagster.sandbox.erp.tables import TABLES
 
 
 def _shares(total: int, parts: int) -> list[int]:
@@ -26,7 +26,7 @@ def _shares(total: int, parts: int) -> list[int]:
 
 def _divisions(company: int, size: ErpSize, calendar: Calendar) -> list[Row]:
     blank, order = blank_row("CMNDIV"), row_order("CMNDIV")
-    stamps = dict(zip(STAMPS, calendar.stamps(0, 1), strict=True))
+    stamps = calendar.stamps(0, 1)
     names = {"": f"Company {company}"} | {code: f"Division {code}" for code in size.divisions}
     return [
         order(

@@ -7,7 +7,6 @@ from ml_connector_dagster.sandbox.erp.calendar import Calendar
 from ml_connector_dagster.sandbox.erp.database import Row
 from ml_connector_dagster.sandbox.erp.generation.values import blank_row, price, row_order
 from ml_connector_dagster.sandbox.erp.names import BUYERS, FINISHES, ITEM_KINDS
-from ml_connector_dagster.sandbox.erp.tables import STAMPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def make_items(
                     "SAPR": f"{item.price // 70}.00",
                     "CUCS": "SEK",
                     "CFI1": f"T{index % 6}" if index % 10 == 0 else "",
-                    **dict(zip(STAMPS, stamps, strict=True)),
+                    **stamps,
                 }
             )
         )

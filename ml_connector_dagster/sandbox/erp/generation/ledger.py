@@ -8,7 +8,6 @@ from ml_connector_dagster.sandbox.erp.database import Row
 from ml_connector_dagster.sandbox.erp.generation.values import blank_row, money, row_order
 from ml_connector_dagster.sandbox.erp.names import ACCOUNTS, COST_CENTRES
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
-from ml_connector_dagster.sandbox.erp.tables import STAMPS
 
 
 #: The one balance key of the sandbox: account with dimensions 2 to 4.
@@ -178,9 +177,7 @@ def make_chart(company: int, size: ErpSize, calendar: Calendar) -> list[Row]:
                     "VFDT": 20200101,
                     "VTDT": calendar.number[calendar.last] if serial % 37 == 36 else 0,
                     "CUCD": "EUR" if serial % 29 == 28 else "",
-                    **dict(
-                        zip(STAMPS, calendar.stamps(serial % calendar.last, serial), strict=True)
-                    ),
+                    **calendar.stamps(serial % calendar.last, serial),
                 }
             )
         )
@@ -229,9 +226,7 @@ def post_monthly_journals(
         for day in month_ends:
             for number, (account, against, base, text) in enumerate(kinds[: size.monthly_journals]):
                 journal = ledger.next_journal(division, calendar.year[day])
-                parts = [
-                    base // 3 + int(random.random() * abs(base) / 10) for _ in range(3)
-                ]
+                parts = [base // 3 + int(random.random() * abs(base) / 10) for _ in range(3)]
                 postings: list[Posting] = [
                     (
                         account,

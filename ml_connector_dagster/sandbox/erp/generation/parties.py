@@ -15,7 +15,6 @@ from ml_connector_dagster.sandbox.erp.names import (
     SECOND_WORDS,
     STREETS,
 )
-from ml_connector_dagster.sandbox.erp.tables import STAMPS
 
 
 TERMS = ("30D", "60D", "10N", "14D", "")
@@ -58,7 +57,7 @@ def make_suppliers(
         number = f"SV{index:04d}" if index % 9 == 8 else str(10001 + index)
         name = _name(index, country, random)
         made = int(random.random() * calendar.last)
-        stamps = dict(zip(STAMPS, calendar.stamps(made, index), strict=True))
+        stamps = calendar.stamps(made, index)
         supplier = Supplier(
             number=number,
             currency="SEK" if index == 0 else currency,
@@ -129,7 +128,7 @@ def make_customers(company: int, count: int, calendar: Calendar, random: Random)
         digits = int(random.random() * 10**12)
         name = _name(index, country, random)
         made = int(random.random() * calendar.last)
-        stamps = dict(zip(STAMPS, calendar.stamps(made, index), strict=True))
+        stamps = calendar.stamps(made, index)
         rows.append(
             order(
                 blank

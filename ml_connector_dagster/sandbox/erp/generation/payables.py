@@ -16,7 +16,6 @@ from ml_connector_dagster.sandbox.erp.generation.values import (
 )
 from ml_connector_dagster.sandbox.erp.names import RATES
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
-from ml_connector_dagster.sandbox.erp.tables import STAMPS
 
 
 #: The gross amount of each company's first invoice line: 17 digits. Nothing adds it up.
@@ -85,7 +84,7 @@ def make_payables(
             line for place, line in enumerate(order.lines) if (place % 2 == 1) == second
         ] or [order.lines[0]]
         net = 0
-        batch_stamps = dict(zip(STAMPS, calendar.stamps(posted, index), strict=True))
+        batch_stamps = calendar.stamps(posted, index)
         for place, line in enumerate(chosen, start=1):
             line_serial += 1
             amount = sign * line.amount
@@ -168,7 +167,7 @@ def make_payables(
                 }
             )
         )
-        common = {
+        common: dict[str, int | str] = {
             "CONO": company,
             "DIVI": order.division,
             "SPYN": supplier.payee,
@@ -210,7 +209,7 @@ def make_payables(
                     "RECO": 9 if paid else 0,
                     "REDE": calendar.number[pay_day] if paid else 0,
                     "INBN": batch,
-                    **dict(zip(STAMPS, calendar.stamps(posted, index), strict=True)),
+                    **calendar.stamps(posted, index),
                 }
             )
         )
@@ -255,7 +254,7 @@ def make_payables(
                         "ACDT": calendar.number[part_day],
                         "APRV": 1,
                         "PYST": 9,
-                        **dict(zip(STAMPS, calendar.stamps(part_day, 2 * index + part), strict=True)),
+                        **calendar.stamps(part_day, 2 * index + part),
                     }
                 )
             )

@@ -9,7 +9,6 @@ from ml_connector_dagster.sandbox.erp.generation.items import Item
 from ml_connector_dagster.sandbox.erp.generation.parties import Supplier
 from ml_connector_dagster.sandbox.erp.generation.values import blank_row, money, price, row_order
 from ml_connector_dagster.sandbox.erp.names import BUYERS, RATES
-from ml_connector_dagster.sandbox.erp.tables import STAMPS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +131,7 @@ def make_orders(
                         "VTCD": 1,
                         "BUYE": buyer,
                         "PURC": BUYERS[serial % len(BUYERS)] if serial % 2 else "",
-                        **dict(zip(STAMPS, calendar.stamps(day, serial), strict=True)),
+                        **calendar.stamps(day, serial),
                     }
                 )
             )
@@ -180,7 +179,7 @@ def make_orders(
                     "PROJ": f"P{100 + index % 12}" if index % 5 == 0 else "",
                     "OURR": "Annå K." if index % 7 == 0 else "",
                     "REMK": "Leverera till port 3; ring" if index % 31 == 0 else "",
-                    **dict(zip(STAMPS, calendar.stamps(day, index), strict=True)),
+                    **calendar.stamps(day, index),
                 }
             )
         )

@@ -8,7 +8,7 @@ from ml_connector_dagster.sandbox.erp.database import Database, Row
 from ml_connector_dagster.sandbox.options import Switches
 
 
-class Refused(Exception):  # noqa: N818 - M3 says NOK, not error
+class Refused(Exception):
     """ServerReturnedNOK: the business error inside an HTTP 200."""
 
     def __init__(self, message: str, code: str = "CPF9898", field: str = "") -> None:
@@ -18,7 +18,7 @@ class Refused(Exception):  # noqa: N818 - M3 says NOK, not error
         self.field = field
 
 
-class TransactionNotFound(Exception):  # noqa: N818 - errorType of the API
+class TransactionNotFound(Exception):
     """The installation has no such program or transaction."""
 
     def __init__(self, program: str, transaction: str) -> None:

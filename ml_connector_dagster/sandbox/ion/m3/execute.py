@@ -165,7 +165,10 @@ def _texts(
     columns = list(zip(*rows, strict=True))
     texts = [
         list(
-            map(formatter(name, date_format, trimmed=trimmed), columns[transaction.outputs.index(name)])
+            map(
+                formatter(name, date_format, trimmed=trimmed),
+                columns[transaction.outputs.index(name)],
+            )
         )
         for name in outputs
     ]

@@ -47,9 +47,7 @@ def _padded(query: Query, column: str) -> tuple[str, str]:
 
 
 def _select(call: Call, *, pad: bool) -> list[Row]:
-    query = parse(
-        call.text("QERY"), order_by_supported=call.session.switches.order_by_supported
-    )
+    query = parse(call.text("QERY"), order_by_supported=call.session.switches.order_by_supported)
     separator = call.text("SEPC")
     if pad or not separator:
         parts = [_padded(query, column) for column in query.columns]
@@ -104,5 +102,7 @@ EXPORTMI = program(
         "REPL",
         lambda call: _select(call, pad=True),
     ),
-    transaction("LstFields", "List fields of a table", "*FILE", "FLDN FLDS FLTY FLLE FLDP", _fields),
+    transaction(
+        "LstFields", "List fields of a table", "*FILE", "FLDN FLDS FLTY FLLE FLDP", _fields
+    ),
 )

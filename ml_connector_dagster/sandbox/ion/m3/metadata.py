@@ -4,7 +4,13 @@ from collections.abc import Mapping
 
 from ml_connector_dagster.sandbox.erp.database import Row
 from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
-from ml_connector_dagster.sandbox.ion.m3.contracts import Call, Program, Refused, program, transaction
+from ml_connector_dagster.sandbox.ion.m3.contracts import (
+    Call,
+    Program,
+    Refused,
+    program,
+    transaction,
+)
 from ml_connector_dagster.sandbox.ion.m3.reading import Condition, read
 
 
@@ -69,11 +75,7 @@ def metadata_program(programs: Mapping[str, Program]) -> Program:
         start = call.text("MINM")
         return cut(
             call,
-            [
-                (name, entry.description)
-                for name, entry in visible(call).items()
-                if name >= start
-            ],
+            [(name, entry.description) for name, entry in visible(call).items() if name >= start],
         )
 
     def list_transactions(call: Call) -> list[Row]:

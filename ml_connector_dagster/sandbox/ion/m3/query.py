@@ -137,8 +137,7 @@ def parse(text: str, *, order_by_supported: bool) -> Query:
     if parser.word("order", "by"):
         if not order_by_supported:
             raise Refused("ORDER BY is not allowed in the query", "CPF9898", "QERY")
-        for name in parser.names():
-            order.append(parser.column(name))
+        order.extend(parser.column(name) for name in parser.names())
     if parser.peek()[0] != "end":
         raise Refused(f"Syntax error in query near {parser.peek()[1]!r}", "CPF9898", "QERY")
     return Query(

@@ -153,9 +153,7 @@ class M3:
             return _BAD_REQUEST
         as_json = url.version == 2 or "json" in request.headers.get("accept", "")
         try:
-            records = self._installation.execute(
-                url.program, url.transaction, options, url.inputs
-            )
+            records = self._installation.execute(url.program, url.transaction, options, url.inputs)
         except TransactionNotFound as missing:
             return json_answer(
                 {
@@ -230,9 +228,7 @@ class M3:
                 ),
                 right_trim=_truth(content.get("rightTrim", query.get("righttrim", False))),
                 date_format=str(content.get("dateFormat", query.get("dateformat", ""))),
-                extended=_truth(
-                    content.get("extendedResult", query.get("extendedresult", False))
-                ),
+                extended=_truth(content.get("extendedResult", query.get("extendedresult", False))),
             )
         except (TypeError, ValueError):
             return _BAD_REQUEST
