@@ -168,9 +168,7 @@ def _expanded(short: str) -> dict[str, Any]:
     return {"source": source, **({"type": shape[0], "length": shape[1:]} if shape else {})}
 
 
-def _problem(
-    detail: Mapping[str, Any], mine: Mapping[str, Any], override: Path, base: Path
-) -> str:
+def _problem(detail: Mapping[str, Any], mine: Mapping[str, Any], override: Path, base: Path) -> str:
     where = _keys(detail["loc"])
     path = ".".join(where)
     file = override if mine and _touches(mine, where) else base

@@ -13,7 +13,9 @@ from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, ErpType
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,15}$")]
 Program = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{3,10}$")]
-Transaction = Annotated[str, StringConstraints(pattern=r"^(Lst|Get|Sel|Select|Search)[A-Za-z0-9]*$")]
+Transaction = Annotated[
+    str, StringConstraints(pattern=r"^(Lst|Get|Sel|Select|Search)[A-Za-z0-9]*$")
+]
 
 
 def _as_texts(value: object) -> object:

@@ -116,7 +116,9 @@ def parse_answer(status: int, body: bytes) -> M3Answer:
             raise
         # §2.3: some builds answer an unknown transaction with the two words "Bad Request" and nothing else.
         text = " ".join(body[:200].decode("utf-8", "replace").split())
-        return _refused(Refusal(code="400", kind="TransactionNotFound", message=text or "Bad Request", field=""))
+        return _refused(
+            Refusal(code="400", kind="TransactionNotFound", message=text or "Bad Request", field="")
+        )
     envelope = answer.envelope
     if not isinstance(envelope, dict):
         raise ContractError("the answer is JSON, but not an M3 answer (no object at its top)")
@@ -128,13 +130,21 @@ def parse_answer(status: int, body: bytes) -> M3Answer:
         if results is None:
             raise ContractError("the answer has neither results nor an error in it")
         return M3Answer(
-            records=answer.records, result=answer.result, refusals={}, not_processed=frozenset(), results=0
+            records=answer.records,
+            result=answer.result,
+            refusals={},
+            not_processed=frozenset(),
+            results=0,
         )
     refusals = {
-        index: refusal for index, one in enumerate(results) if (refusal := _refusal(one)) is not None
+        index: refusal
+        for index, one in enumerate(results)
+        if (refusal := _refusal(one)) is not None
     }
     skipped = frozenset(
-        index for index, one in enumerate(results) if str(one.get("notProcessed", "")).lower() == "true"
+        index
+        for index, one in enumerate(results)
+        if str(one.get("notProcessed", "")).lower() == "true"
     )
     if not refusals and not skipped and _failed(envelope):
         # The flag stands, but no result says why: take the reason from the top, and believe no row.
@@ -181,7 +191,9 @@ def _refusal(part: Mapping[str, Any]) -> Refusal | None:
     for noise in (code, field):
         if noise:
             message = re.sub(rf"(?<!\w){re.escape(noise)}(?!\w)\s*$", "", message).rstrip()
-            message = message.replace(f" {code} {field}", "").rstrip() if code and field else message
+            message = (
+                message.replace(f" {code} {field}", "").rstrip() if code and field else message
+            )
     if not code:
         last = message.rsplit(" ", 1)[-1]
         code = last if re.fullmatch(r"[A-Z]{3}\d{4}", last) else ""

@@ -70,7 +70,12 @@ class ListCall:
     @property
     def path(self) -> str:
         """Path and query below the suite; every value percent-encoded."""
-        options = [f"maxrecs={self.maxrecs}", "dateformat=YMD8", "righttrim=true", "excludeempty=false"]
+        options = [
+            f"maxrecs={self.maxrecs}",
+            "dateformat=YMD8",
+            "righttrim=true",
+            "excludeempty=false",
+        ]
         options.append(f"cono={quote(self.company, safe='')}")
         if self.division is not None:
             options.append(f"divi={quote(self.division, safe='')}")
@@ -99,7 +104,10 @@ class BulkCall:
         """The request for the records at ``indices``."""
         asked: list[dict[str, object]] = []
         for index in indices:
-            one: dict[str, object] = {"transaction": self.transaction, "record": dict(self.records[index])}
+            one: dict[str, object] = {
+                "transaction": self.transaction,
+                "record": dict(self.records[index]),
+            }
             if self.columns:
                 one["selectedColumns"] = list(self.columns)
             asked.append(one)
@@ -209,6 +217,8 @@ class M3Api:
             )
         for index, refusal in answer.refusals.items():
             if index not in answer.not_processed and not refusal.is_no_record:
-                raise refusal.error(f"{call}, record {dict(call.records[wanted[index]])}", call.program, call.company)
-
-
+                raise refusal.error(
+                    f"{call}, record {dict(call.records[wanted[index]])}",
+                    call.program,
+                    call.company,
+                )

@@ -35,7 +35,9 @@ class Span:
         )
 
     def __str__(self) -> str:
-        return f"{'beginning' if self.first is None else day_text(self.first)}..{day_text(self.last)}"
+        return (
+            f"{'beginning' if self.first is None else day_text(self.first)}..{day_text(self.last)}"
+        )
 
 
 def day_text(day: date) -> str:
@@ -58,7 +60,9 @@ def cut(span: Span, parts: int) -> tuple[Span, ...]:
         return (span,)
     starts: list[date] = []
     if span.first is None:
-        start = span.last.replace(month=(span.last.month - 1) // _QUARTER_MONTHS * _QUARTER_MONTHS + 1, day=1)
+        start = span.last.replace(
+            month=(span.last.month - 1) // _QUARTER_MONTHS * _QUARTER_MONTHS + 1, day=1
+        )
         for _ in range(parts - 1):
             starts.append(start)
             month = start.month - _QUARTER_MONTHS

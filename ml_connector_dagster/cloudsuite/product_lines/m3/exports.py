@@ -80,9 +80,7 @@ class ExportReader:
         self._with_company = company_condition
         self._page_rows = min(page_rows, route.page_rows or page_rows)
         self._ordered = True
-        by_source = {
-            route.names.get(spec.source, spec.source): spec for spec in specs.values()
-        }
+        by_source = {route.names.get(spec.source, spec.source): spec for spec in specs.values()}
         main = columns[route.table]
         self._modified = modified if modified is not None and main.has(modified) else None
         stamp = (self._modified,) if self._modified else ()
@@ -116,7 +114,9 @@ class ExportReader:
             columns=columns,
         )
 
-    def pages(self, arguments: Mapping[str, str], span: Span, position: str | None) -> Iterator[Page]:
+    def pages(
+        self, arguments: Mapping[str, str], span: Span, position: str | None
+    ) -> Iterator[Page]:
         """The pages of one chain. ``arguments``: ``where`` fields with one value each, ``division``, and ``by``: the table whose changes lead."""
         state = parse_position(position)
         if self._ordered and "spans" not in state:
@@ -138,8 +138,12 @@ class ExportReader:
         where = self._where(lead, arguments).and_(*self._window(lead, span))
         while True:
             meter = Meter()
-            here = where if after is None else where.and_(
-                beyond(lead.prefix, lead.key, after, lead.types, sign=">", inclusive=False)
+            here = (
+                where
+                if after is None
+                else where.and_(
+                    beyond(lead.prefix, lead.key, after, lead.types, sign=">", inclusive=False)
+                )
             )
             found = self._selects.read(lead, here, ordered=True, limit=self._page_rows, meter=meter)
             position = None
@@ -167,7 +171,11 @@ class ExportReader:
         while waiting:
             span = waiting.pop()
             found = self._selects.read(
-                lead, base.and_(*self._window(lead, span)), ordered=False, limit=self._page_rows, meter=meter
+                lead,
+                base.and_(*self._window(lead, span)),
+                ordered=False,
+                limit=self._page_rows,
+                meter=meter,
             )
             if found.cut:
                 halves = span.halves() if self._modified else None
@@ -184,7 +192,9 @@ class ExportReader:
         """What cannot be cut further, asked without a limit."""
         found = self._selects.read(lead, where, ordered=False, limit=0, meter=meter)
         rows = found.rows.num_rows + len(found.unreadable)
-        if found.cut and any(self._api.may_be_capped(count, bulk=False) for count in (rows, rows + 1)):
+        if found.cut and any(
+            self._api.may_be_capped(count, bulk=False) for count in (rows, rows + 1)
+        ):
             raise ContractError(
                 f"EXPORTMI select on {lead.table}, company {self._company}, changes of {span}: exactly {rows:,} rows came, "
                 "a known cap, and without ORDER BY there is no next page. Allow ORDER BY for the service user, or use another route"
@@ -202,13 +212,21 @@ class ExportReader:
         for part in self._parts[1:]:
             more = self._matching(part, main.key, rows, self._where(part, arguments), meter)
             if more.num_rows < rows.num_rows:  # deleted between the two calls
-                rows = having_keys(rows, main.key, keys_of(more, main.key)) if more.num_rows else rows.slice(0, 0)
+                rows = (
+                    having_keys(rows, main.key, keys_of(more, main.key))
+                    if more.num_rows
+                    else rows.slice(0, 0)
+                )
             rows = with_fields_from(rows, more, main.key, part.fields[len(main.key) :])
         for lookup in self._route.lookups:
             for part in self._lookups[lookup.table]:
                 more = self._matching(part, lookup.by, rows, self._where(part, {}), meter)
                 if lookup.required and rows.num_rows:
-                    rows = having_keys(rows, lookup.by, keys_of(more, lookup.by)) if more.num_rows else rows.slice(0, 0)
+                    rows = (
+                        having_keys(rows, lookup.by, keys_of(more, lookup.by))
+                        if more.num_rows
+                        else rows.slice(0, 0)
+                    )
                 rows = self._with_lookup(rows, more, lookup, part)
         return renamed(rows, self._route.names)
 
@@ -246,8 +264,12 @@ class ExportReader:
         found: list[pa.Table] = []
         after: tuple[str, ...] | None = None
         while True:
-            here = where if after is None else where.and_(
-                beyond(part.prefix, part.key, after, part.types, sign=">", inclusive=False)
+            here = (
+                where
+                if after is None
+                else where.and_(
+                    beyond(part.prefix, part.key, after, part.types, sign=">", inclusive=False)
+                )
             )
             limit = self._page_rows if self._ordered else 0
             some = self._selects.read(part, here, ordered=self._ordered, limit=limit, meter=meter)

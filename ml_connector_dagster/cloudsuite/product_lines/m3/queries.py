@@ -23,7 +23,9 @@ def literal(field: str, value: str, types: Types) -> str:
         return "'" + value.replace("'", "''") + "'"
     text = value.strip() or "0"
     if not _NUMBER.fullmatch(text):
-        raise ContractError(f"{field} holds {value[:40]!r}, which is no number; correct its type in the catalog")
+        raise ContractError(
+            f"{field} holds {value[:40]!r}, which is no number; correct its type in the catalog"
+        )
     return text
 
 
@@ -35,16 +37,26 @@ def equal(prefix: str, field: str, value: str, types: Types) -> str:
 def among(prefix: str, fields: Sequence[str], keys: Sequence[Sequence[str]], types: Types) -> str:
     """Any of ``keys``."""
     options = [
-        " and ".join(equal(prefix, field, value, types) for field, value in zip(fields, key, strict=True))
+        " and ".join(
+            equal(prefix, field, value, types) for field, value in zip(fields, key, strict=True)
+        )
         for key in keys
     ]
     if len(options) == 1:
         return options[0]
-    return "(" + " or ".join(f"({option})" if len(fields) > 1 else option for option in options) + ")"
+    return (
+        "(" + " or ".join(f"({option})" if len(fields) > 1 else option for option in options) + ")"
+    )
 
 
 def beyond(
-    prefix: str, fields: Sequence[str], key: Sequence[str], types: Types, *, sign: str, inclusive: bool
+    prefix: str,
+    fields: Sequence[str],
+    key: Sequence[str],
+    types: Types,
+    *,
+    sign: str,
+    inclusive: bool,
 ) -> str:
     """Keys after (``sign`` ">") or before ("<") ``key`` in index order, a composite key written out field by field."""
     options: list[str] = []

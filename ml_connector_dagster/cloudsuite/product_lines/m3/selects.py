@@ -64,7 +64,9 @@ class Selects:
         self._api = api
         self._separators = tuple(separators)
 
-    def read(self, part: TablePart, where: Where, *, ordered: bool, limit: int, meter: Meter) -> Selected:
+    def read(
+        self, part: TablePart, where: Where, *, ordered: bool, limit: int, meter: Meter
+    ) -> Selected:
         """At most ``limit`` rows (0: no limit), by key when ``ordered``."""
         query = select(
             part.table, part.prefix, part.fields, where.conditions, part.key if ordered else ()
@@ -116,7 +118,9 @@ class Selects:
 
 def _check_header(part: TablePart, header: str, separator: str) -> None:
     asked = [part.prefix + field for field in part.fields]
-    found = [name.strip().upper() for name in header.rstrip().removesuffix(separator).split(separator)]
+    found = [
+        name.strip().upper() for name in header.rstrip().removesuffix(separator).split(separator)
+    ]
     if found != asked:
         differing = next((f"{a} ≠ {f}" for a, f in zip(asked, found, strict=False) if a != f), "")
         raise ContractError(
@@ -153,7 +157,9 @@ def describe(api: M3Api, company: str, table: str, prefix: str, meter: Meter) ->
         if not name.startswith(prefix):
             continue
         field = name.removeprefix(prefix)
-        types[field] = ErpType.TEXT if str(row.get("FLTY") or "A").strip() == "A" else ErpType.NUMBER
+        types[field] = (
+            ErpType.TEXT if str(row.get("FLTY") or "A").strip() == "A" else ErpType.NUMBER
+        )
         margin = 0 if types[field] is ErpType.TEXT else _DEPTH_OF_NUMBER
         widths[field] = (int(length) if length.isdigit() else _UNKNOWN_WIDTH) + margin
     return TableColumns(types=types, widths=widths)
