@@ -1,6 +1,7 @@
 """The stores that processes share, in memory, and a time that only moves when somebody waits."""
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from ml_connector_dagster.cloudsuite.pauses import Pause
@@ -42,9 +43,9 @@ class StillTime(Pause):
 class MemoryTokens:
     """A TokenStore for the threads of one process."""
 
-    def __init__(self, now: StillTime) -> None:
+    def __init__(self, time: Callable[[], float]) -> None:
         self._lock = threading.Lock()
-        self._time = now
+        self._time = time
         self._token: CachedToken | None = None
         self._lease: tuple[str, float] | None = None
 
@@ -54,7 +55,7 @@ class MemoryTokens:
 
     def lease(self, holder: str, seconds: float, seen_generation: int) -> bool:
         with self._lock:
-            now = self._time.time()
+            now = self._time()
             newest = 0 if self._token is None else self._token.generation
             taken = self._lease is not None and self._lease[0] != holder and now < self._lease[1]
             if taken or newest != seen_generation:

@@ -32,7 +32,7 @@ class Tenant:
 
     def __init__(self) -> None:
         self.time = StillTime()
-        self.store = MemoryTokens(self.time)
+        self.store = MemoryTokens(self.time.time)
 
     def process(
         self,
