@@ -167,7 +167,7 @@ class M3:
         for name, route in catalog.ordered_routes:
             reason = self._why_not(entity, company, name, route)
             if not reason:
-                return self._opened(catalog, name, route, company)
+                return self._opened(entity, name, route, company)
             reasons.append(f"{route.label}: {reason}")
         text = f"no route of {entity} can serve company {company}:\n  " + "\n  ".join(reasons)
         if any("authority" in reason for reason in reasons):
@@ -175,8 +175,9 @@ class M3:
         raise ConfigError(f"{text}\nName the tenant's own transactions in its catalog file")
 
     def _opened(
-        self, catalog: EntityCatalog, name: str, route: ListRoute | ExportRoute, company: str
+        self, entity: str, name: str, route: ListRoute | ExportRoute, company: str
     ) -> _Choice:
+        catalog = self._catalog.entities[entity]
         if isinstance(route, ExportRoute):
             tables = [
                 (route.table, route.prefix),
@@ -208,6 +209,7 @@ class M3:
                 bulk_chunk=self._catalog.bulk_chunk,
                 fields=self._columns(catalog, route, company),
                 filters_changes=filters,
+                positions_identify=_positions_identify(catalog, entity, route),
             )
         return _Choice(name=name, route=route, reader=reader, filters_changes=filters)
 
@@ -334,6 +336,17 @@ class M3:
             timezone=self._timezone,
             source_system=self.name,
         )
+
+
+def _positions_identify(catalog: EntityCatalog, entity: str, route: ListRoute) -> bool:
+    """Whether a row's position names its whole key; what is fixed for a chain needs no naming."""
+    if route.children:
+        return False
+    given = {*route.position.values(), *route.inputs, *route.constants}
+    if route.per_division:
+        given.add(route.division_input)
+    sources = (catalog.fields[key].source for key in ENTITIES[entity].key)
+    return all(route.names.get(source, source) in given for source in sources)
 
 
 def _span(arguments: Mapping[str, str], window: Window) -> Span:

@@ -55,7 +55,11 @@ class ChainInputs:
 
 
 class ListReader:
-    """Reads one list route for one company. ``fields``: what to ask for, none means all. ``filters``: inputs that the tenant's transaction has."""
+    """Reads one list route for one company. 
+
+    ``fields``: what to ask for, none means all. ``filters_changes``: the transaction has the change inputs that the catalog names.
+    ``positions_identify``: no two rows have the same position, so that the row a page begins with again can be left out.
+    """
 
     def __init__(
         self,
@@ -67,14 +71,17 @@ class ListReader:
         bulk_chunk: int,
         fields: tuple[str, ...],
         filters_changes: bool,
+        positions_identify: bool,
     ) -> None:
         self._api = api
         self._route = route
         self._company = company
-        self._page_rows = min(page_rows, route.page_rows or page_rows)
+        # A page begins with the last row of the one before: a page of one row would never get on.
+        self._page_rows = max(2, min(page_rows, route.page_rows or page_rows))
         self._bulk_chunk = bulk_chunk
         self._fields = fields
         self._filters_changes = filters_changes
+        self._positions_identify = positions_identify
 
     def pages(self, inputs: ChainInputs, position: str | None) -> Iterator[Page]:
         """The pages of one chain after ``position``."""
@@ -134,7 +141,7 @@ class ListReader:
                 last = key_at(rows, fields, -1) if rows.num_rows else None
                 if cut and last in seen:
                     raise self._no_progress(after, rows.num_rows)
-            fresh = _without_repeated(rows, fields, after)
+            fresh = _without_repeated(rows, fields, after) if self._positions_identify else rows
             if stop is not None and rows.num_rows:
                 place = pc.index(keys_of(fresh, fields), stop).as_py() if fresh.num_rows else -1
                 if place >= 0:
