@@ -27,7 +27,7 @@ from ml_connector_dagster.columns.layouts import (
     StampFormat,
     ValueFormat,
 )
-from ml_connector_dagster.columns.moments import dates
+from ml_connector_dagster.columns.days import dates
 from ml_connector_dagster.columns.numbers import decimals, integers
 from ml_connector_dagster.columns.shaping import Shaped, shape
 from ml_connector_dagster.model.entities import ENTITIES, ColumnType
@@ -146,7 +146,7 @@ def steps(rows: int) -> dict[str, Callable[[], object]]:
     layout = lines_layout()
     table = read_answer(regular, path).records
     shaped = _shape(table, layout).table
-    cells = {name: clean(table.column(name).chunk(0)).cells for name in table.column_names}
+    cells = {name: clean(table.column(name).chunk(0))[0] for name in table.column_names}
     unmapped = {name: cells[name] for name in OTHERS[6:]}
     hashed = [
         shaped.column(one).combine_chunks()

@@ -7,6 +7,7 @@ and the usual answer is "no": then the column is used as it is.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +16,17 @@ import pyarrow.compute as pc
 
 
 Bytes = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.int64]
+Offsets = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
 
 #: What counts as blank at either end of a value: ASCII white space. A no-break space is content.
-BLANKS = " \t\n\v\f\r"
+BLANKS: Final = " \t\n\v\f\r"
 
 #: Stands for characters that no warehouse stores (NUL; half a surrogate pair).
-REPLACEMENT = "\ufffd"
+REPLACEMENT: Final = "\ufffd"
 
-
-def byte_class(characters: str | bytes) -> Mask:
-    """A table of 256 flags: which bytes are among ``characters``."""
-    table = np.zeros(256, dtype=np.bool_)
-    raw = characters.encode("ascii") if isinstance(characters, str) else characters
-    table[np.frombuffer(raw, dtype=np.uint8)] = True
-    return table
-
-
-_BLANK = byte_class(BLANKS)
+_SPACE = 0x20
+_NO_BYTES = np.zeros(0, dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,45 +37,32 @@ class Cells:
         array: the column; null where the value is missing or blank.
         starts: where each value begins in ``data``.
         lengths: bytes of each value; 0 for null.
-        data: the bytes that the offsets point into.
-        first, last: the span of ``data`` that the column uses.
+        data: the bytes that ``starts`` points into.
+        used: exactly the bytes of all values, one after the other.
+        lowest: the smallest byte in ``used``, 255 when there is none; above 0x1F there are no control characters.
     """
 
     array: pa.Array
-    starts: npt.NDArray[np.int32]
-    lengths: npt.NDArray[np.int32]
+    starts: Offsets
+    lengths: Offsets
     data: Bytes
+    used: Bytes
+    lowest: int
 
     def __len__(self) -> int:
-        return len(self.array)
+        return len(self.lengths)
+
+    def holds(self, character: str) -> bool:
+        """Whether some value has this ASCII character in it."""
+        byte = ord(character)
+        return self.lowest <= byte and bool((self.used == byte).any())
 
     @property
-    def present(self) -> Mask:
-        """Where there is a value."""
-        return self.lengths > 0
-
-    @property
-    def used(self) -> Bytes:
-        """Exactly the bytes of all values, one after the other."""
-        if len(self.array) == 0:
-            return self.data[:0]
-        return self.data[self.starts[0] : self.starts[-1] + self.lengths[-1]]
-
-    def holds_only(self, allowed: Mask) -> bool:
-        """Whether every byte of every value is in the class ``allowed``."""
-        return bool(allowed[self.used].all())
-
-    def holds_any(self, unwanted: Mask) -> bool:
-        """Whether some byte of some value is in the class ``unwanted``."""
-        return bool(unwanted[self.used].any())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleaned:
-    """What ``clean`` answers. ``nul`` are the rows in which NUL characters were replaced."""
-
-    cells: Cells
-    nul: Positions
+    def is_numeric(self) -> bool:
+        """Whether every byte of every value is one of ``0123456789-.``."""
+        if self.lowest < ord("-"):
+            return False
+        return len(self.used) == 0 or (int(self.used.max()) <= ord("9") and not self.holds("/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +71,48 @@ class Parsed:
 
     values: pa.Array
     problems: dict[int, str]
+
+
+def clean(column: pa.Array, *, keep_leading: bool = False) -> tuple[Cells, frozenset[int]]:
+    """Trim both ends (only the right one with ``keep_leading``), blank → null, NUL → U+FFFD.
+
+    Answers the cells and the rows in which NUL characters were replaced. A NUL is no blank: it stops the trimming.
+    """
+    cells = cells_of(column)
+    if cells.lowest > _SPACE:
+        return cells, frozenset()
+    if _needs_trimming(cells, keep_leading=keep_leading):
+        trim = pc.ascii_rtrim if keep_leading else pc.ascii_trim
+        cells = cells_of(trim(cells.array, characters=BLANKS))
+    if cells.lowest > 0:
+        return cells, frozenset()
+    rows = pc.match_substring(cells.array, "\0").fill_null(False)
+    nul = frozenset(np.flatnonzero(rows.to_numpy(zero_copy_only=False)).tolist())
+    return cells_of(pc.replace_substring(cells.array, "\0", REPLACEMENT)), nul
+
+
+def cells_of(column: pa.Array) -> Cells:
+    """The cells of a text column as it is; only the empty string becomes null."""
+    starts, lengths, data = _buffers(column)
+    if column.null_count and lengths[_is_null(column)].any():
+        return cells_of(pc.fill_null(column, ""))  # there were bytes behind a null
+    blank = len(lengths) - int(np.count_nonzero(lengths))
+    if blank > column.null_count:
+        column = _with_nulls(column, starts, lengths, blank)
+    used = data[starts[0] : starts[-1] + lengths[-1]] if len(starts) else _NO_BYTES
+    return Cells(
+        array=column,
+        starts=starts,
+        lengths=lengths,
+        data=data,
+        used=used,
+        lowest=int(used.min()) if len(used) else 255,
+    )
+
+
+def nulls(rows: int) -> Cells:
+    """A column of ``rows`` nulls."""
+    return cells_of(pa.nulls(rows, pa.string()))
 
 
 def parse_distinct(cells: Cells, kind: pa.DataType, parse: Callable[[str], object]) -> Parsed:
@@ -113,34 +135,6 @@ def parse_distinct(cells: Cells, kind: pa.DataType, parse: Callable[[str], objec
     return Parsed(values=pa.array(values, kind).take(encoded.indices), problems=problems)
 
 
-def clean(column: pa.Array, *, keep_leading: bool = False) -> Cleaned:
-    """Trim both ends (only the right one with ``keep_leading``), blank → null, NUL → U+FFFD.
-
-    Trimming comes first; a value that is blank with ``keep_leading`` is null all the same.
-    """
-    starts, lengths, data = _buffers(column)
-    if column.null_count and bool(lengths[_null_mask(column)].any()):
-        column = pc.fill_null(column, "")
-        starts, lengths, data = _buffers(column)
-    if _needs_trimming(starts, lengths, data, keep_leading=keep_leading):
-        trim = pc.ascii_rtrim if keep_leading else pc.ascii_trim
-        column = trim(column, characters=BLANKS)
-        starts, lengths, data = _buffers(column)
-    nul = np.zeros(0, dtype=np.int64)
-    if bool((_used(starts, lengths, data) == 0).any()):
-        nul = np.flatnonzero(
-            pc.fill_null(pc.match_substring(column, "\0"), False).to_numpy(zero_copy_only=False)
-        )
-        column = pc.replace_substring(column, "\0", REPLACEMENT)
-        starts, lengths, data = _buffers(column)
-    return Cleaned(cells=_with_blanks_null(column, starts, lengths, data), nul=nul)
-
-
-def cells_of(column: pa.Array) -> Cells:
-    """The cells of an array that needs no cleaning; blank → null."""
-    return _with_blanks_null(column, *_buffers(column))
-
-
 def without_surrogates(text: str) -> str:
     """The text with U+FFFD instead of every half of a surrogate pair."""
     try:
@@ -150,68 +144,48 @@ def without_surrogates(text: str) -> str:
     return text
 
 
-def nulls(rows: int) -> Cells:
-    """A column of ``rows`` nulls."""
-    return cells_of(pa.nulls(rows, pa.string()))
+def words(data: Bytes) -> npt.NDArray[np.uint64]:
+    """The eight bytes that begin at each position of ``data``, as one number each; no copy."""
+    return np.ndarray((max(len(data) - 7, 0),), dtype="<u8", buffer=data, strides=(1,))
 
 
-def _with_blanks_null(
-    column: pa.Array,
-    starts: npt.NDArray[np.int32],
-    lengths: npt.NDArray[np.int32],
-    data: Bytes,
-) -> Cells:
-    blank = int(len(lengths) - np.count_nonzero(lengths))
-    if blank != column.null_count:
-        valid = pa.py_buffer(np.packbits(lengths > 0, bitorder="little"))
-        offsets = np.empty(len(lengths) + 1, dtype=np.int32)
-        offsets[:-1] = starts
-        offsets[-1] = starts[-1] + lengths[-1]
-        column = pa.StringArray.from_buffers(
-            len(lengths), pa.py_buffer(offsets), column.buffers()[2], valid, blank
-        )
-    return Cells(array=column, starts=starts, lengths=lengths, data=data)
-
-
-def _buffers(
-    column: pa.Array,
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Bytes]:
+def _buffers(column: pa.Array) -> tuple[Offsets, Offsets, Bytes]:
     _, offset_buffer, data_buffer = column.buffers()
-    if offset_buffer is None or offset_buffer.size == 0:
-        empty = np.zeros(0, dtype=np.int32)
-        return empty, empty, np.zeros(0, dtype=np.uint8)
-    offsets = np.frombuffer(offset_buffer, dtype=np.int32)[
-        column.offset : column.offset + len(column) + 1
-    ]
-    data = (
-        np.zeros(0, dtype=np.uint8)
-        if data_buffer is None
-        else np.frombuffer(data_buffer, dtype=np.uint8)
-    )
+    if len(column) == 0 or offset_buffer is None:
+        none = np.zeros(0, dtype=np.int32)
+        return none, none, _NO_BYTES
+    offsets = np.frombuffer(offset_buffer, dtype=np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1]
+    data = _NO_BYTES if data_buffer is None else np.frombuffer(data_buffer, dtype=np.uint8)
     return offsets[:-1], np.diff(offsets), data
 
 
-def _used(starts: npt.NDArray[np.int32], lengths: npt.NDArray[np.int32], data: Bytes) -> Bytes:
-    return data[:0] if len(starts) == 0 else data[starts[0] : starts[-1] + lengths[-1]]
-
-
-def _null_mask(column: pa.Array) -> Mask:
+def _is_null(column: pa.Array) -> Mask:
     mask: Mask = column.is_null().to_numpy(zero_copy_only=False)
     return mask
 
 
-def _needs_trimming(
-    starts: npt.NDArray[np.int32],
-    lengths: npt.NDArray[np.int32],
-    data: Bytes,
-    *,
-    keep_leading: bool,
-) -> bool:
-    held = lengths > 0
-    first = starts[held]
-    if len(first) == 0:
-        return False
-    last = first + lengths[held] - 1
-    if bool(_BLANK[data[last]].any()):
+def _with_nulls(column: pa.Array, starts: Offsets, lengths: Offsets, blank: int) -> pa.Array:
+    offsets = np.empty(len(lengths) + 1, dtype=np.int32)
+    offsets[:-1] = starts
+    offsets[-1] = starts[-1] + lengths[-1]
+    return pa.StringArray.from_buffers(
+        len(lengths),
+        pa.py_buffer(offsets),
+        column.buffers()[2],
+        pa.py_buffer(np.packbits(lengths > 0, bitorder="little")),
+        blank,
+    )
+
+
+def _needs_trimming(cells: Cells, *, keep_leading: bool) -> bool:
+    held = cells.lengths > 0
+    first = cells.starts[held]
+    last = first + cells.lengths[held] - 1
+    if _is_blank(cells.data[last]):
         return True
-    return not keep_leading and bool(_BLANK[data[first]].any())
+    return not keep_leading and _is_blank(cells.data[first])
+
+
+def _is_blank(edge: Bytes) -> bool:
+    return bool(((edge == _SPACE) | ((edge >= 0x09) & (edge <= 0x0D))).any())

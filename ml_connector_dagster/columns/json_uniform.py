@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_connector_dagster.columns.cells import Bytes, without_surrogates
+from ml_connector_dagster.columns.cells import Bytes, cells_of, without_surrogates, words
 
 
 #: Stands for the list in the rest of the answer: Python's decoder reports this token, JSON does not have it.
@@ -161,7 +161,7 @@ def _is_uniform(
         if not join.endswith(head) or not _BETWEEN_RECORDS.fullmatch(join[: -len(head)]):
             return False
         between.append(join)
-    words = np.ndarray((len(body) - _WORD + 1,), dtype="<u8", buffer=body, strides=(1,))
+    eights = words(data)
     for place, literal in enumerate(between):
         after = closings[:, place] + 1
         upto = openings[:, place + 1] if place + 1 < fields else openings[1:, 0]
@@ -172,7 +172,7 @@ def _is_uniform(
         for offset in range(0, len(literal), _WORD):
             # The last word of a long literal overlaps the one before; a short literal is masked.
             place_in_literal = min(offset, max(len(literal) - _WORD, 0))
-            read = words[after + place_in_literal]
+            read = eights[after + place_in_literal]
             size = min(len(literal), _WORD)
             expected = int.from_bytes(literal[place_in_literal : place_in_literal + size], "little")
             if size < _WORD:
@@ -196,9 +196,9 @@ def _is_utf8(body: bytes) -> bool:
 
 def _decoded(column: pa.Array) -> pa.Array:
     """Resolve the escapes of a column; raises ValueError for one that JSON does not know."""
-    mask = pc.match_substring(column, "\\")
-    if not pc.any(mask).as_py():
+    if not cells_of(column).holds("\\"):
         return column
+    mask = pc.match_substring(column, "\\")
     raw = column.filter(mask).to_pylist()
     texts = json.loads('["' + '","'.join(raw) + '"]')
     if len(texts) != len(raw):

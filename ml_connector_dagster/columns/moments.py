@@ -79,11 +79,6 @@ def parse_clock(text: str | None) -> time:
         return time.min
 
 
-def dates(cells: Cells) -> Parsed:
-    """Every cell as a date."""
-    return parse_distinct(cells, pa.date32(), parse_date)
-
-
 def local_days(cells: Cells) -> Parsed:
     """The day, as written, of every timestamp."""
     return parse_distinct(cells, pa.date32(), parse_local_day)
@@ -98,9 +93,10 @@ def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
     """The instant of a wall-clock time (naive) in ``zone``; see the module's words on gaps and folds."""
     try:
         instant = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        exists = instant.astimezone(zone).replace(tzinfo=None) == local
     except OverflowError:
         raise ValueError(NOT_A_TIMESTAMP) from None
-    if instant.astimezone(zone).replace(tzinfo=None) == local:
+    if exists:
         return instant
     # In a gap: fold=0 reads the time with the offset before it, fold=1 with the one after. The clocks
     # changed between the two readings; look for the first instant with the later offset.

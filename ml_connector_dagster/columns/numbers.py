@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_connector_dagster.columns.cells import Cells, Mask, Parsed, byte_class
+from ml_connector_dagster.columns.cells import Cells, Parsed
 from ml_connector_dagster.model.entities import DECIMAL_PRECISION, DECIMAL_SCALE
 
 
@@ -26,8 +26,6 @@ TOO_LARGE: Final = f"more than {WHOLE_DIGITS} digits before the point"
 TOO_LARGE_INTEGER: Final = "does not fit into 64 bits"
 
 _NUMBER = re.compile(r"(-?)([0-9]*)(?:\.([0-9]*))?", re.ASCII)
-_NUMERIC = byte_class("0123456789.-")
-_INTEGER = byte_class("0123456789-")
 _EXACT = Context(prec=DECIMAL_PRECISION)
 
 
@@ -53,7 +51,7 @@ def parse_integer(text: str) -> int:
 
 def decimals(cells: Cells, *, negate: bool = False) -> Parsed:
     """Every cell as DECIMAL(27, 6)."""
-    parsed = _cast(cells, _NUMERIC, DECIMAL, parse_decimal)
+    parsed = _cast(cells, DECIMAL, parse_decimal)
     if not negate:
         return parsed
     # Arrow widens the type of a negation's result to keep it exact; the value always fits back.
@@ -62,7 +60,7 @@ def decimals(cells: Cells, *, negate: bool = False) -> Parsed:
 
 def integers(cells: Cells, *, negate: bool = False) -> Parsed:
     """Every cell as a 64-bit integer; -(2^63) does not count as fitting, so that every value can be negated."""
-    parsed = _cast(cells, _INTEGER, pa.int64(), parse_integer)
+    parsed = _cast(cells, pa.int64(), parse_integer)
     return Parsed(values=pc.negate(parsed.values), problems=parsed.problems) if negate else parsed
 
 
@@ -74,11 +72,9 @@ def _parts(text: str) -> tuple[str, str, str]:
     return match[1], match[2].lstrip("0"), (match[3] or "").rstrip("0")
 
 
-def _cast(
-    cells: Cells, allowed: Mask, kind: pa.DataType, exact: Callable[[str], Decimal | int]
-) -> Parsed:
+def _cast(cells: Cells, kind: pa.DataType, exact: Callable[[str], Decimal | int]) -> Parsed:
     """Arrow's own cast is exact and strict on these bytes; one value that it refuses sends the column the slow way."""
-    if cells.holds_only(allowed):
+    if cells.is_numeric:
         try:
             values = cells.array.cast(kind)
         except pa.ArrowInvalid:

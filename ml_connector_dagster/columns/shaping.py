@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from ml_connector_dagster.columns.cells import Cells, Mask, Parsed, clean, nulls
 from ml_connector_dagster.columns.content import extra_json, record_ids, row_hashes
+from ml_connector_dagster.columns.days import dates
 from ml_connector_dagster.columns.flags import flags
 from ml_connector_dagster.columns.layouts import Field, Layout, ValueFormat
-from ml_connector_dagster.columns.moments import TIMESTAMP, dates, local_days, timestamps
+from ml_connector_dagster.columns.moments import TIMESTAMP, local_days, timestamps
 from ml_connector_dagster.columns.numbers import DECIMAL, decimals, integers
 from ml_connector_dagster.columns.stamps import modified_stamps
 from ml_connector_dagster.model.entities import Column, ColumnType, Entity
@@ -259,8 +260,8 @@ class _Source:
         array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
         if not pa.types.is_string(array.type):
             array = array.cast(pa.string())
-        cleaned = clean(array, keep_leading=keep_leading)
-        return _CleanField(cells=cleaned.cells, nul=frozenset(cleaned.nul.tolist()))
+        cells, nul = clean(array, keep_leading=keep_leading)
+        return _CleanField(cells=cells, nul=nul)
 
 
 def _typed(source: _Source, one: _PlannedField, zone: ZoneInfo) -> Parsed:
