@@ -8,7 +8,6 @@ machine's trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR) are honoured, for o
 import json as json_text
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -22,36 +21,23 @@ from ml_connector_dagster.cloudsuite.auth import (
     BearerAuth,
     TokenPolicy,
     TokenStore,
-    is_transient_401,
 )
 from ml_connector_dagster.cloudsuite.breaker import Breaker, BreakerStore
 from ml_connector_dagster.cloudsuite.budget import BudgetStore, RequestBudget
+from ml_connector_dagster.cloudsuite.exchanges import Exchange, MeteredTransport
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.logins import LoginDelayedError
 from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
-from ml_connector_dagster.cloudsuite.retries import (
-    PASSING_STATUSES,
-    RetryPolicy,
-    parse_retry_after,
-    retrying,
-)
+from ml_connector_dagster.cloudsuite.refusals import CONNECT_TIMEOUT, Refusals
+from ml_connector_dagster.cloudsuite.retries import RetryPolicy, retrying
 from ml_connector_dagster.config.project import CloudSuiteConnection
-from ml_connector_dagster.model.errors import (
-    BreakerOpenError,
-    ConfigError,
-    ConnectorError,
-    ContractError,
-    CredentialError,
-    TransientError,
-)
+from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
 
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
 
-_EXCHANGE: Final = "ml_connector_dagster.exchange"
 _LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
-_CONNECT_TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,43 +80,6 @@ class Usage:
     waited_seconds: float
 
 
-class _Exchange:
-    """What happens on the wire for one call; travels with its request down to the transport."""
-
-    __slots__ = ("program", "requested_at", "requests", "status")
-
-    def __init__(self, program: str) -> None:
-        self.program = program
-        self.requests = 0
-        self.status = 0
-        self.requested_at: datetime | None = None
-
-
-class _Metered(httpx.BaseTransport):
-    """Asks the budget for each API request, a repeat after a 401 included. Logins pass: they go to another host."""
-
-    def __init__(
-        self, inner: httpx.BaseTransport, budget: RequestBudget, clock: Callable[[], datetime]
-    ) -> None:
-        self._inner = inner
-        self._budget = budget
-        self._clock = clock
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        exchange = request.extensions.get(_EXCHANGE)
-        if not isinstance(exchange, _Exchange):
-            return self._inner.handle_request(request)
-        # The place is given back when the head of the answer is there: by then the server has
-        # counted the call, and a long body does not hold up others.
-        with self._budget.slot():
-            exchange.requests += 1
-            exchange.requested_at = exchange.requested_at or self._clock()
-            return self._inner.handle_request(request)
-
-    def close(self) -> None:
-        self._inner.close()
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -169,7 +118,9 @@ class Gateway:
         self._tenant = tenant
         self._suite = suite
         self._base = f"{ionapi.base_url}/{suite}"
-        self._host = httpx.URL(ionapi.base_url).host
+        self._refusals = Refusals(
+            tenant=tenant, suite=suite, host=httpx.URL(ionapi.base_url).host, timeout=timeout
+        )
         self._auth = auth
         self._budget = budget
         self._breaker = breaker
@@ -179,8 +130,7 @@ class Gateway:
         self._elapsed = elapsed
         self._draw = draw
         self._guard = ReadGuard(suite)
-        self._timeout = timeout
-        self._timeouts = httpx.Timeout(timeout, connect=_CONNECT_TIMEOUT, pool=None).as_dict()
+        self._timeouts = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT, pool=None).as_dict()
         inner = transport or httpx.HTTPTransport(
             limits=httpx.Limits(
                 max_connections=concurrency + 1,  # one more, for a login meanwhile
@@ -189,7 +139,9 @@ class Gateway:
             )
         )
         self._client = httpx.Client(
-            transport=_Metered(inner, budget, clock), trust_env=False, follow_redirects=False
+            transport=MeteredTransport(inner, budget, clock),
+            trust_env=False,
+            follow_redirects=False,
         )
         self._counting = threading.Lock()
         self._requests = 0
@@ -245,7 +197,7 @@ class Gateway:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Reply:
-        exchange = _Exchange(program)
+        exchange = Exchange(program)
         started = self._elapsed()
         url = httpx.URL(self._base + path)
         fields = {
@@ -255,7 +207,7 @@ class Gateway:
             **({} if body is None else {"Content-Type": "application/json"}),
             **(headers or {}),
         }
-        extensions = {"timeout": self._timeouts, _EXCHANGE: exchange}
+        extensions = exchange.extensions(self._timeouts)
 
         def attempt() -> httpx.Response:
             # A new request each time: the last one still carries the token of its time.
@@ -320,18 +272,17 @@ class Gateway:
         )
         return reply
 
-    def _attempt(self, request: httpx.Request, exchange: _Exchange) -> httpx.Response:
+    def _attempt(self, request: httpx.Request, exchange: Exchange) -> httpx.Response:
         exchange.status = 0
         self._breaker.check()
         try:
             response = self._client.send(request, auth=self._auth)
-        except httpx.LocalProtocolError:
-            # Without the cause: it may quote a header.
-            raise ContractError(
-                f"{self._where(exchange)}: the request could not be put into HTTP"
-            ) from None
         except httpx.RequestError as error:
-            raise self._lost(error, exchange) from error
+            refusal = self._refusals.of_silence(error, exchange.program)
+            if isinstance(refusal, TransientError):
+                self._breaker.failed(str(refusal))
+                raise refusal from error
+            raise refusal from None  # the cause of the rest may quote a header
         except LoginDelayedError as error:
             self._breaker.failed(str(error))
             raise
@@ -342,72 +293,13 @@ class Gateway:
             self._breaker.succeeded()
         if response.is_success or response.status_code == httpx.codes.BAD_REQUEST:
             return response
-        raise self._refused(response, exchange)
-
-    def _lost(self, error: httpx.RequestError, exchange: _Exchange) -> ConnectorError:
-        host = error.request.url.host
-        where = self._where(exchange)
-        if _is_untrusted(error):
-            return ConfigError(
-                f"{where}: the certificate of {host} is not trusted. If an own authority signed it, name its file in "
-                "SSL_CERT_FILE."
-            )
-        match error:
-            case httpx.ConnectTimeout():
-                what = f"no connection to {host} within {_CONNECT_TIMEOUT:.0f} seconds"
-            case httpx.TimeoutException():
-                what = f"no answer from {host} within {self._timeout:.0f} seconds"
-            case httpx.ConnectError():
-                what = f"no connection to {host} ({error})"
-            case httpx.DecodingError():
-                what = f"{host} sent a body that cannot be unpacked"
-            case _:
-                what = f"the connection to {host} broke before the answer was whole ({type(error).__name__})"
-        self._breaker.failed(what)
-        return TransientError(f"{where}: {what}.")
-
-    def _refused(self, response: httpx.Response, exchange: _Exchange) -> ConnectorError:
-        status = response.status_code
-        where = f"{self._where(exchange)}: HTTP {status}"
-        if status in PASSING_STATUSES:
-            asked = parse_retry_after(response.headers.get("retry-after"), self._clock())
-            if status == httpx.codes.TOO_MANY_REQUESTS:
-                with self._counting:
-                    self._throttled += 1
-                if asked is not None:
-                    self._budget.block(min(asked, _LONGEST_BLOCK))
-            wish = "" if asked is None else f"; it asks for a pause of {asked:.0f} seconds"
-            return TransientError(f"{where}{wish}.", retry_after=asked)
-        if is_transient_401(response):
-            return TransientError(f"{where} (OAuth U14: the ERP has not yet heard of the token).")
-        if status == httpx.codes.FORBIDDEN:
-            return CredentialError(
-                f"{where}: the service account may not use this API. Grant the authorized app the {self._suite} suite "
-                f"in the API Gateway, and the service account's user the right to run {exchange.program}."
-            )
-        if status == httpx.codes.NOT_FOUND:
-            return ContractError(
-                f"{where}: {self._host} knows no such API. Is the {self._suite} suite published in this tenant's API "
-                "Gateway, and is iu of the .ionapi file (or base_url of the connection) right?"
-            )
-        if response.is_redirect:
-            return ContractError(
-                f"{where}: {self._host} sends the call elsewhere; a token is not taken along. Is iu of the .ionapi "
-                "file (or base_url of the connection) right?"
-            )
-        return ContractError(f"{where}: not an answer that the API Gateway is known to give")
-
-    def _where(self, exchange: _Exchange) -> str:
-        return f"{self._tenant}: {self._suite} {exchange.program}"
-
-
-def _is_untrusted(error: BaseException) -> bool:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
+        refusal = self._refusals.of_answer(response, exchange.program, self._clock())
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            with self._counting:
+                self._throttled += 1
+            if isinstance(refusal, TransientError) and refusal.retry_after is not None:
+                self._budget.block(min(refusal.retry_after, _LONGEST_BLOCK))
+        raise refusal
 
 
 def open_gateway(

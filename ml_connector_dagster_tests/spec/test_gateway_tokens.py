@@ -305,7 +305,6 @@ def test_a_login_without_a_usable_token(tenant: Tenant, body: dict[str, object])
 def test_a_login_that_breaks_off_lets_the_next_one_in(tenant: Tenant) -> None:
     auth = tenant.process()
     flow, _ = begin(auth)
-    assert tenant.store.is_leased
     flow.close()  # what httpx does when sending fails
     assert not tenant.store.is_leased
     assert call(auth, "t1") == "Bearer t1"
