@@ -1,0 +1,251 @@
+"""The ledger's tables as they are now. How they came to be is in ``migrations``; a test holds the two together.
+
+Times are UTC as text of fixed width, so that they sort, read well and mean the same in every database. The budget
+is the exception: its times are seconds since 1970 as the callers' clocks tell them, compared to fractions of a second.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
+
+
+def utc_text(moment: datetime) -> str:
+    """``2026-01-18T12:00:00.000000Z``."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, stored as UTC text."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time in the ledger needs a zone; got {value.isoformat()}")
+        return utc_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+metadata = MetaData()
+
+#: SQLite numbers rows itself only in a column that is exactly INTEGER.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _text(name: str, *, null: bool = False, key: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null, primary_key=key)
+
+
+def _moment(name: str, *, null: bool = False) -> Column[datetime]:
+    return Column(name, Moment, nullable=null)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _text("name"),
+    _moment("applied_at"),
+)
+
+window_read = Table(
+    "window_read",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    _text("tenant"),
+    _text("entity"),
+    _text("company"),
+    _moment("window_start", null=True),
+    _moment("window_end"),
+    _text("run_id"),
+    _text("state"),
+    _text("progress"),  # JSON: slice id → position, null when the slice is done
+    _moment("started_at"),
+    _moment("ended_at", null=True),
+    Index("window_read_scope", "tenant", "entity", "company", "state"),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    _text("batch_id", key=True),
+    Column("read_id", BigInteger, nullable=True),  # null for a replay, which reads nothing
+    _text("tenant"),
+    _text("entity"),
+    _text("company"),
+    _moment("window_start", null=True),
+    _moment("window_end"),
+    _text("for_destination"),
+    _text("run_id"),
+    _count("row_count"),
+    _moment("committed_at"),
+    _text("manifest"),
+    Index("batch_scope", "tenant", "entity", "company", "batch_id"),
+)
+
+watermark = Table(
+    "watermark",
+    metadata,
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _moment("complete_until"),
+    _text("batch_id"),  # the batch that proves it
+    _moment("moved_at"),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    _text("batch_id", key=True),
+    _text("destination", key=True),
+    _text("state"),
+    _count("attempts"),
+    _count("inserted"),
+    _count("updated"),
+    _count("unchanged"),
+    _count("deleted"),
+    _count("rejected"),
+    _count("unknown"),
+    _count("requests"),
+    _text("run_id"),
+    _moment("started_at"),
+    _moment("finished_at", null=True),
+    _text("error", null=True),
+    _text("receipts", null=True),
+    Index("delivery_state", "destination", "state"),
+)
+
+remote_record = Table(
+    "remote_record",
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("record_id", key=True),
+    _text("remote_id"),
+    _text("row_hash"),
+    _text("batch_id"),
+    _moment("accepted_at"),
+)
+
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    _text("stage"),
+    _text("tenant"),
+    _text("entity"),
+    _text("company"),
+    _text("destination"),
+    _text("record_id"),
+    _text("fingerprint"),
+    _text("batch_id"),
+    _text("reason"),
+    _text("raw"),
+    _moment("window_start", null=True),
+    _moment("window_end", null=True),
+    _count("attempts"),
+    _moment("created_at"),
+    _moment("due_at"),
+    _moment("resolved_at", null=True),
+    Column("read_id", BigInteger, nullable=True),  # the read that saw it last
+    # The same record is open once: a second process cannot add it again.
+    Index(
+        "dead_letter_open",
+        *("tenant", "entity", "company", "destination", "stage", "fingerprint"),
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index("dead_letter_record", "record_id"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    _text("tenant", key=True),
+    Column("value", LargeBinary, nullable=True),  # encrypted; null before the first login
+    _moment("obtained_at", null=True),
+    _moment("expires_at", null=True),
+    _count("generation"),
+    _text("holder", null=True),  # who logs in just now
+    _moment("leased_until", null=True),
+)
+
+budget_call = Table(
+    "budget_call",
+    metadata,
+    _text("tenant", key=True),
+    _text("call_id", key=True),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double, nullable=True),  # null while it is in flight
+    Index("budget_call_ended", "tenant", "ended_at"),
+)
+
+budget_block = Table(
+    "budget_block",
+    metadata,
+    _text("tenant", key=True),
+    Column("blocked_until", Double, nullable=False),
+)
+
+breaker = Table(
+    "breaker",
+    metadata,
+    _text("tenant", key=True),
+    _count("version"),
+    _count("failures"),
+    _moment("opened_at", null=True),
+    _moment("open_until", null=True),
+    _moment("probe_until", null=True),
+    _text("reason"),
+)
+
+route_choice = Table(
+    "route_choice",
+    metadata,
+    _text("tenant", key=True),
+    _text("company", key=True),
+    _text("entity", key=True),
+    _text("route", key=True),
+    Column("position", Integer, nullable=False),  # in the order in which they are preferred
+    Column("usable", Integer, nullable=False),
+    Column("chosen", Integer, nullable=False),
+    _text("reason"),
+    _moment("checked_at"),
+)
+
+sighting = Table(
+    "sighting",
+    metadata,
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _text("record_id", key=True),
+    _moment("first_missed_at"),
+    _count("times_missed"),
+)
