@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ml_connector_dagster.config.merging import Written
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
-from ml_connector_dagster.config.project import DuckDBConnection, Flow
+from ml_connector_dagster.config.project import CONNECTION_TYPES, DuckDBConnection, Flow
 
 
 #: Types of connection that a flow reads. Nothing is ever written to them.
@@ -22,13 +22,14 @@ def check_references(
 ) -> None:
     """Sources and destinations are connections of the right type."""
     types = {
-        name: body.get("type") if isinstance(body, dict) else None
+        name: str(body.get("type")) if isinstance(body, dict) else ""
         for name, body in written.connections.items()
     }
     sources = {name for name, kind in types.items() if kind in SOURCE_TYPES}
+    untyped = {name for name, kind in types.items() if kind not in CONNECTION_TYPES}  # told already
     for flow, body in flows.items():
         source = body.get("source")
-        if isinstance(source, str) and source not in sources:
+        if isinstance(source, str) and source not in sources | untyped:
             path = locate(flow, ("source",))
             written.problem(path, _not_a_source(source, types, sources))
         for position, name in _destination_names(body.get("destinations")):
@@ -45,7 +46,7 @@ def check_references(
                 )
 
 
-def _not_a_source(source: str, types: Mapping[str, object], sources: set[str]) -> str:
+def _not_a_source(source: str, types: Mapping[str, str], sources: set[str]) -> str:
     hint = did_you_mean(source, sources)
     if source not in types:
         return f"unknown connection {shown(source)}{hint}"

@@ -82,7 +82,8 @@ class CloudSuiteConnection(BaseModel):
     )
     catalog: ReadFile | None = Field(
         default=None,
-        description="YAML file of this tenant's own programs and fields, beside this file.",
+        description="YAML file of this tenant's own programs and fields. A relative path begins at this file's "
+        "folder; use a subfolder, since the files beside this one are read as flows.",
     )
     base_url: WebAddress | None = Field(
         default=None,
@@ -140,8 +141,7 @@ class FlowDestination(BaseModel):
     )
     write_mode: WriteMode = Field(
         default=WriteMode.UPSERT,
-        description="upsert: the newest version of each record, older ones in <entity>_history; "
-        "append: every version is a row.",
+        description="upsert: the newest version of each record, older ones in <entity>_history.",
     )
 
     @property

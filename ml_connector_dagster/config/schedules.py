@@ -21,7 +21,7 @@ def _every(value: object) -> object:
     """``day``, ``week``, ``month_end`` or ``N hours`` with an N that divides a day."""
     if not isinstance(value, str):
         return value
-    hours = re.fullmatch(r"(\d{1,6}) hours?", value)
+    hours = re.fullmatch(r"([0-9]{1,6}) hours?", value)
     if hours and int(hours[1]) in EVEN_HOURS:
         return f"{int(hours[1])} hours"
     if hours:
@@ -47,7 +47,7 @@ def _weekday(value: object) -> object:
 def _time_of_day(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if not re.fullmatch(r"([01]?\d|2[0-3]):[0-5]\d", value):
+    if not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", value):
         raise ValueError(f"{shown(value)} is not a time of day; write it like 06:00")
     return value.zfill(5)
 

@@ -65,7 +65,8 @@ def validated(
             elif error["type"] == "missing":
                 if not partial:
                     written.problem(locate(error["loc"][:-1]), _missing(error, model))
-            else:
+            elif error["type"] != "too_short" or not error["input"]:
+                # pydantic also calls a list too short when its only item is wrong: that is told already.
                 path = locate(error["loc"])
                 written.problem(path, _message(error, written.texts.get(path, ""), model))
         return None
@@ -112,7 +113,7 @@ def _message(error: ErrorDetails, text: str, model: type[BaseModel]) -> str:
         return f"unknown {key.replace('_', ' ')} {_got(value, text)}{did_you_mean(str(value), options)}"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return f"must be {words} {context[bound]}, got {text or value}"
+        return f"must be {words} {context[bound]:g}, got {text or value}"
     if kind == "too_short":
         return "the list is empty; it needs at least one"
     expected = _KINDS.get(kind.split("_")[0])

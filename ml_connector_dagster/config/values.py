@@ -3,6 +3,7 @@
 Numbers and booleans are strict: ``"600"`` is not a number and ``yes`` is not a boolean.
 """
 
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -129,7 +130,7 @@ def _written_file(path: Path, info: ValidationInfo) -> Path:
     """A file we write: may be new, but its place must be able to hold it."""
     if not isinstance(info.context, Origin):
         return path
-    full = info.context.home / path
+    full = Path(os.path.normpath(info.context.home / path))
     if full.is_dir():
         raise ValueError(f"{full} is a folder; write the path of a file")
     for folder in full.parents:
@@ -146,7 +147,9 @@ def _read_file(path: Path, info: ValidationInfo) -> Path:
         return path
     full = info.context.folder / path
     if not full.is_file():
-        raise ValueError(f"there is no file {full} (looked for beside the YAML file)")
+        raise ValueError(
+            f"there is no file {full} (a relative path begins at the YAML file's folder)"
+        )
     return full
 
 
