@@ -1,17 +1,22 @@
 """One installation, put together: configuration, credentials, ledger, staging; sources and destinations on demand."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
+from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
+from ml_connector_dagster.cloudsuite.product_lines.registry import SUITES, open_product_line
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import CloudSuiteConnection, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.credentials import KeyRing, open_store
 from ml_connector_dagster.destinations.contract import Destination
+from ml_connector_dagster.destinations.registry import open_destination
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
@@ -44,12 +49,97 @@ class Source:
         return self.connection.concurrency
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
-    """What every verb works in. Open it with ``Workspace.open`` and close it when done."""
+    """What every verb works in. Open it with ``Workspace.open``; it is a context manager.
 
-    settings: Settings
-    project: Project
-    ledger: Ledger
-    staging: Staging
-    now: Callable[[], datetime]
+    Attributes:
+        settings: where this installation keeps things.
+        project: its connections and flows.
+        ledger: what happened and how far we are.
+        staging: the batches.
+        now: the clock (UTC), replaceable in tests.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        project: Project,
+        ledger: Ledger,
+        staging: Staging,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.settings = settings
+        self.project = project
+        self.ledger = ledger
+        self.staging = staging
+        self.now = now
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        *,
+        project: Project | None = None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """Open the ledger and staging of ``settings``; ``project`` is read from ``settings.flows`` when not given.
+
+        Raises ConfigError when the YAML is wrong.
+        """
+        loaded = load_project(settings.flows, settings) if project is None else project
+        settings.home.mkdir(parents=True, exist_ok=True)
+        return cls(
+            settings,
+            loaded,
+            Ledger.open(settings.ledger_url, now=now),
+            Staging(settings.staging_url),
+            now,
+        )
+
+    def close(self) -> None:
+        """Close the ledger's connections."""
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def cloudsuite(self, name: str) -> CloudSuiteConnection:
+        """The CloudSuite connection called ``name``; raises ConfigError when it is none."""
+        connection = self.project.connections.get(name)
+        if not isinstance(connection, CloudSuiteConnection):
+            raise ConfigError(f"{name!r} is not a cloudsuite connection")
+        return connection
+
+    @contextmanager
+    def source(self, name: str) -> Iterator[Source]:
+        """The tenant called ``name``, open for reading. Nothing is sent before something is asked.
+
+        Raises CredentialError when its credential is not stored, ConfigError when its .ionapi file is no use.
+        """
+        connection = self.cloudsuite(name)
+        stored = open_store(self.settings).get(connection.credential)
+        ionapi = IonApi.parse(stored.values["ionapi"].reveal())
+        with open_gateway(
+            connection,
+            ionapi,
+            suite=SUITES[connection.product_line],
+            tokens=self.ledger.token_store(name, KeyRing.from_settings(self.settings)),
+            calls=self.ledger.budget_store(name),
+            breaker=self.ledger.breaker_store(name),
+        ) as gateway:
+            line = open_product_line(
+                connection.product_line,
+                gateway,
+                catalog=connection.catalog,
+                timezone=connection.timezone,
+                page_rows=connection.page_rows,
+            )
+            yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
+
+    def destination(self, target: FlowDestination) -> AbstractContextManager[Destination]:
+        """One destination of a flow, open for writing."""
+        connection = self.project.connections[target.connection]
+        return open_destination(connection, target, self.settings.home)
