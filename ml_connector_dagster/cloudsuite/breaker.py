@@ -97,14 +97,19 @@ class Breaker:
                 self._load(self._clock())
 
     def failed(self, reason: str) -> None:
-        """An exchange failed on the other side: 5xx, a timeout, a lost connection. ``reason`` holds no secret."""
+        """An exchange failed on the other side: 5xx, a timeout, a lost connection. ``reason`` holds no secret.
+
+        Raises BreakerOpenError when the breaker is open now: there is no point in waiting for another try.
+        """
         with self._lock:
             now = self._clock()
             state = self._load(now)
             while not self._store.swap(state, after := self._after_failure(state, now, reason)):
                 state = self._load(now)
             self._state = after
-            if after.open_until is not None and after.open_until != state.open_until:
+            if after.open_until is None:
+                return
+            if after.open_until != state.open_until:
                 log.warning(
                     "breaker tenant=%s state=open failures=%d until=%s reason=%r",
                     self._tenant,
@@ -112,6 +117,7 @@ class Breaker:
                     after.open_until.isoformat(timespec="seconds"),
                     reason,
                 )
+            raise self._refusal(after, now)
 
     def _after_failure(self, state: BreakerState, now: datetime, reason: str) -> BreakerState:
         failures = state.failures + 1

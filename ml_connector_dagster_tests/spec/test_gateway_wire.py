@@ -370,6 +370,7 @@ def test_a_tenant_that_keeps_failing_trips_the_breaker(acme: Tenant) -> None:
     with pytest.raises(BreakerOpenError):
         one.get(SUPPLIERS)
     assert acme.statuses() == [503] * 10
+    assert acme.time.waits == [1, 2, 4, 8, 16, 32, 1, 2]
     acme.sandbox.faults.clear()
     acme.time(61)
     assert rows(other.get(SUPPLIERS).body) == 5
