@@ -14,8 +14,9 @@ from ml_connector_dagster.cloudsuite.budget import RequestBudget
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
-from ml_connector_dagster.cloudsuite.product_lines.registry import SUITES, open_product_line
+from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
 from ml_connector_dagster.columns.shaping import Shaped, shape
+from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.spec.shared_state import (
@@ -59,6 +60,19 @@ class Reading:
         return {str(row["record_id"]): row for row in self.table.to_pylist()}
 
 
+class MemoryKnowledge:
+    """A KnowledgeStore that never gets old."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, str] = {}
+
+    def load(self, key: str, *, younger_than: timedelta) -> str | None:
+        return self.documents.get(key)
+
+    def save(self, key: str, document: str) -> None:
+        self.documents[key] = document
+
+
 class LineTenant:
     """Opens product lines on one sandbox tenant, and reads with them."""
 
@@ -69,24 +83,29 @@ class LineTenant:
         self._product_line = product_line
         self._tokens = MemoryTokens(self.time.time)
         self._calls = MemoryCalls()
+        self.knowledge = MemoryKnowledge()
         self._gateways: list[Gateway] = []
 
     def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
         """A product line in a process of its own: it has asked nothing yet."""
-        return open_product_line(
-            self._product_line,
-            self.gateway(),
-            catalog=catalog,
-            timezone=TIMEZONE,
-            page_rows=page_rows,
+        connection = CloudSuiteConnection.model_validate(
+            {
+                "name": TENANT,
+                "product_line": self._product_line,
+                "credential": TENANT,
+                "timezone": TIMEZONE,
+                "page_rows": page_rows,
+                "catalog": None if catalog is None else str(catalog),
+            }
         )
+        return open_product_line(connection, self.gateway(), self.knowledge)
 
     def gateway(self) -> Gateway:
         ionapi = IonApi.parse(self.sandbox.ionapi_text("ACME_TST"))
         gateway = Gateway(
             ionapi,
             tenant=TENANT,
-            suite=SUITES[self._product_line],
+            suite=suite_of(self._product_line),
             auth=BearerAuth(
                 ionapi, self._tokens, tenant=TENANT, pause=self.time, clock=self.time.now
             ),

@@ -39,7 +39,7 @@ class EntityCatalog(CatalogModel):
 
     modified: Name | None = None
     fields: dict[str, FieldSpec]
-    further_fields: dict[str, FieldSpec] = {}
+    further_fields: dict[str, FieldSpec] = Field(default_factory=dict)
     ignored: tuple[Name, ...] = ()
     routes: dict[str, Route] = Field(min_length=1)
     order: tuple[str, ...] = ()

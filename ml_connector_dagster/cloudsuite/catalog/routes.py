@@ -75,7 +75,7 @@ class Children(CatalogModel):
     transaction: Transaction
     inputs: dict[Name, Name]
     carry: tuple[Name, ...] = ()
-    names: dict[Name, Name] = {}
+    names: dict[Name, Name] = Field(default_factory=dict)
     chunk: int = Field(default=20, ge=1, le=500)
 
 
@@ -101,8 +101,8 @@ class ListRoute(CatalogModel):
     program: Program
     transaction: Transaction
     position: dict[Name, Name]
-    start: dict[Name, str] = {}
-    inputs: dict[Name, Values] = {}
+    start: dict[Name, str] = Field(default_factory=dict)
+    inputs: dict[Name, Values] = Field(default_factory=dict)
     per_division: bool = False
     blank_division: bool = False
     division_input: Name = "DIVI"
@@ -111,9 +111,9 @@ class ListRoute(CatalogModel):
     changed_between: ChangedBetween | None = None
     complete: tuple[Complete, ...] = ()
     children: tuple[Children, ...] = ()
-    constants: dict[Name, Values] = {}
+    constants: dict[Name, Values] = Field(default_factory=dict)
     blank_parents: bool = False
-    names: dict[Name, Name] = {}
+    names: dict[Name, Name] = Field(default_factory=dict)
     fields: Literal["*"] | tuple[Name, ...] = "*"
     page_rows: int | None = Field(default=None, ge=2)
     split_at: tuple[str, ...] = ()
@@ -166,12 +166,14 @@ class ExportRoute(CatalogModel):
     table: Name
     prefix: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2}$")]
     key: tuple[Name, ...] = Field(min_length=1)
-    where: dict[Name, Values] = {}
-    between: dict[Name, Annotated[tuple[str, str], BeforeValidator(_as_texts)]] = {}
+    where: dict[Name, Values] = Field(default_factory=dict)
+    between: dict[Name, Annotated[tuple[str, str], BeforeValidator(_as_texts)]] = Field(
+        default_factory=dict
+    )
     per_division: bool = False
     blank_division: bool = False
-    types: dict[Name, ErpType] = {}
-    names: dict[Name, Name] = {}
+    types: dict[Name, ErpType] = Field(default_factory=dict)
+    names: dict[Name, Name] = Field(default_factory=dict)
     extra: tuple[Name, ...] = ()
     absent: tuple[Name, ...] = ()
     lookups: tuple[Lookup, ...] = ()

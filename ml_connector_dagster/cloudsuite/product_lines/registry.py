@@ -1,32 +1,56 @@
 """The product lines by name."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.pages import ProductLine
+from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
+from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
 
 
-def _m3(gateway: Gateway, catalog: Path | None, timezone: str, page_rows: int) -> ProductLine:
-    return open_m3(gateway, catalog=catalog, timezone=timezone, page_rows=page_rows)
+Opener = Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine]
 
 
-#: Product line → what opens it: (gateway to its suite, the tenant's own catalog file, time zone, rows per page).
-PRODUCT_LINES: dict[str, Callable[[Gateway, Path | None, str, int], ProductLine]] = {"m3": _m3}
+def _m3(
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+) -> ProductLine:
+    return open_m3(
+        gateway,
+        knowledge,
+        catalog=connection.catalog,
+        timezone=connection.timezone,
+        page_rows=connection.page_rows,
+    )
+
+
+#: Product line → what opens it.
+PRODUCT_LINES: dict[str, Opener] = {"m3": _m3}
 
 #: Product line → its path segment at the ION API Gateway (reference cloudsuite-api §1.1).
 SUITES: dict[str, str] = {"m3": "M3"}
 
 
+def suite_of(product_line: str) -> str:
+    """The path segment of a product line. Raises ConfigError for an unknown one."""
+    if product_line not in SUITES:
+        raise _unknown(product_line)
+    return SUITES[product_line]
+
+
 def open_product_line(
-    name: str, gateway: Gateway, *, catalog: Path | None, timezone: str, page_rows: int
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
 ) -> ProductLine:
-    """Open the line called ``name``. Raises ConfigError for an unknown one, and for a catalog file with problems."""
-    opener = PRODUCT_LINES.get(name)
+    """Open the connection's line. Raises ConfigError for an unknown one, and for a catalog file with problems.
+
+    ``knowledge`` keeps what was learned about the tenant (which routes it has), so that the next run need not ask again.
+    """
+    opener = PRODUCT_LINES.get(connection.product_line)
     if opener is None:
-        raise ConfigError(
-            f"product line {name!r} is not known; known are {', '.join(PRODUCT_LINES)}"
-        )
-    return opener(gateway, catalog, timezone, page_rows)
+        raise _unknown(connection.product_line)
+    return opener(connection, gateway, knowledge)
+
+
+def _unknown(name: str) -> ConfigError:
+    return ConfigError(f"product line {name!r} is not known; known are {', '.join(PRODUCT_LINES)}")

@@ -82,7 +82,10 @@ def cut(span: Span, parts: int) -> tuple[Span, ...]:
 
 def spans_text(spans: Sequence[Span]) -> list[list[str | None]]:
     """For a position."""
-    return [[span.first and day_text(span.first), day_text(span.last)] for span in spans]
+    return [
+        [None if span.first is None else day_text(span.first), day_text(span.last)]
+        for span in spans
+    ]
 
 
 def parse_spans(value: Any) -> list[Span]:

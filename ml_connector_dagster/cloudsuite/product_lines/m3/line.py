@@ -1,10 +1,12 @@
 """The M3 product line: which route serves an entity, into which chains a read is cut, and their pages."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -15,12 +17,17 @@ from ml_connector_dagster.cloudsuite.catalog.loading import (
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.pages import Page, RouteReport, Slice
+from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
+from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
+    AuthorityError,
+    UnknownTransactionError,
+)
 from ml_connector_dagster.cloudsuite.product_lines.m3.api import Calls, M3Api, Meter
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import Span, cut, span_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.exports import ExportReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs, ListReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.probes import Probe
-from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
+from ml_connector_dagster.cloudsuite.product_lines.m3.repository import KNOWN_FOR, Repository
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import Selects
 from ml_connector_dagster.columns.layouts import (
     Field,
@@ -51,7 +58,16 @@ class _Choice:
 class M3:
     """``ProductLine`` for M3. Thread-safe."""
 
-    def __init__(self, calls: Calls, catalog: M3Catalog, *, timezone: str, page_rows: int) -> None:
+    def __init__(
+        self,
+        calls: Calls,
+        knowledge: KnowledgeStore,
+        catalog: M3Catalog,
+        *,
+        timezone: str,
+        page_rows: int,
+    ) -> None:
+        self._knowledge = knowledge
         self._catalog = catalog
         self._zone = ZoneInfo(timezone)
         self._timezone = timezone
@@ -59,9 +75,10 @@ class M3:
         self._api = M3Api(calls, catalog.row_caps)
         self._selects = Selects(self._api, catalog.separators)
         self._meter = Meter()
-        self._repository = Repository(self._api, self._meter)
+        self._repository = Repository(self._api, knowledge, self._meter)
         self._lock = threading.RLock()
         self._reasons: dict[tuple[str, str, str], str] = {}
+        self._fresh = False
         self._choices: dict[tuple[str, str], _Choice] = {}
         self._layouts = {name: self._layout(name) for name in catalog.entities}
 
@@ -105,15 +122,24 @@ class M3:
             )
         window = self._local(chain.window)
         span = _span(arguments, window)
-        if isinstance(choice.reader, ExportReader):
-            return choice.reader.pages(arguments, span, position)
-        assert isinstance(choice.route, ListRoute)  # noqa: S101 - reader and route are made together
-        return choice.reader.pages(
-            self._inputs(choice.route, chain.company, arguments, window, span), position
-        )
+        try:
+            if isinstance(choice.reader, ExportReader):
+                yield from choice.reader.pages(arguments, span, position)
+            elif isinstance(choice.route, ListRoute):
+                inputs = self._inputs(choice.route, chain.company, arguments, window, span)
+                yield from choice.reader.pages(inputs, position)
+        except (AuthorityError, UnknownTransactionError):
+            # The tenant has changed since its routes were tried: the next read tries them again.
+            self._knowledge.save(self._key(chain.entity, chain.company, choice.name), "null")
+            raise
 
     def routes(self, company: str) -> tuple[RouteReport, ...]:
-        """Every route of every entity, tried."""
+        """Every route of every entity, tried now: nothing remembered counts."""
+        with self._lock:
+            self._fresh = True
+            self._reasons.clear()
+            self._choices.clear()
+            self._repository.forget()
         reports: list[RouteReport] = []
         for entity, catalog in self._catalog.entities.items():
             chosen = False
@@ -147,8 +173,20 @@ class M3:
         with self._lock:
             question = (entity, company, name)
             if question not in self._reasons:
-                self._reasons[question] = self._probe(company).why_not(entity, route)
+                key = self._key(*question)
+                kept = None if self._fresh else self._knowledge.load(key, younger_than=KNOWN_FOR)
+                known: str | None = json.loads(kept or "null")
+                if known is None:
+                    known = self._probe(company).why_not(entity, route)
+                    self._knowledge.save(key, json.dumps(known))
+                self._reasons[question] = known
             return self._reasons[question]
+
+    def _key(self, entity: str, company: str, name: str) -> str:
+        """What was learned holds for this catalog only."""
+        catalog = self._catalog.entities[entity].model_dump_json()
+        digest = hashlib.sha256(catalog.encode()).hexdigest()[:12]
+        return f"m3/route/{company}/{entity}/{name}/{digest}"
 
     def _probe(self, company: str) -> Probe:
         return Probe(self._api, self._repository, self._catalog, company, self._meter)
@@ -238,7 +276,7 @@ class M3:
             if len(values) > 1
         }
         cuts = [None, *route.split_at, None]
-        ranges = list(zip(cuts, cuts[1:], strict=False))
+        ranges = list(pairwise(cuts))
         for division in self._division_arguments(route, company):
             for values in product(*loops.values()):
                 for first, until in ranges:
@@ -361,6 +399,13 @@ def _span(arguments: Mapping[str, str], window: Window) -> Span:
     )
 
 
-def open_m3(calls: Calls, *, catalog: Path | None, timezone: str, page_rows: int) -> M3:
+def open_m3(
+    calls: Calls,
+    knowledge: KnowledgeStore,
+    *,
+    catalog: Path | None,
+    timezone: str,
+    page_rows: int,
+) -> M3:
     """M3 with the built-in catalog and, laid over it, the tenant's own."""
-    return M3(calls, load_m3_catalog(catalog), timezone=timezone, page_rows=page_rows)
+    return M3(calls, knowledge, load_m3_catalog(catalog), timezone=timezone, page_rows=page_rows)

@@ -55,7 +55,7 @@ class ChainInputs:
 
 
 class ListReader:
-    """Reads one list route for one company. 
+    """Reads one list route for one company.
 
     ``fields``: what to ask for, none means all. ``filters_changes``: the transaction has the change inputs that the catalog names.
     ``positions_identify``: no two rows have the same position, so that the row a page begins with again can be left out.

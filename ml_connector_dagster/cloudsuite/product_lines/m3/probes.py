@@ -181,7 +181,8 @@ class Probe:
             division=division,
             records=[record],
         )
-        return self._api.bulk(call, self._meter).rows.slice(0, 1)
+        rows = self._api.bulk(call, self._meter).rows
+        return rows.slice(0, min(1, rows.num_rows))  # Arrow makes a row out of nothing otherwise
 
     def _division(self, per_division: bool) -> str | None:
         if not per_division:
@@ -193,8 +194,8 @@ def _transactions(route: ListRoute) -> Iterable[tuple[str, str]]:
     yield route.program, route.transaction
     if route.changed_between is not None and route.changed_between.transaction:
         yield route.program, route.changed_between.transaction
-    for spec in (*route.children, *route.complete):
-        yield spec.program, spec.transaction
+    yield from ((spec.program, spec.transaction) for spec in route.children)
+    yield from ((spec.program, spec.transaction) for spec in route.complete)
 
 
 def _first(rows: pa.Table, field: str) -> str:

@@ -3,10 +3,14 @@
 Reference cloudsuite-api §2.10. Where MRS001MI itself is refused, nothing is known, and the caller tries things out.
 """
 
+import json
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
+from ml_connector_dagster.cloudsuite.catalog.fields import ErpType
+from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
     AuthorityError,
     RefusedError,
@@ -22,21 +26,35 @@ T = TypeVar("T")
 
 _REFUSALS = (AuthorityError, RefusedError, UnknownTransactionError)
 
+#: Programs and tables change with an upgrade or a project, not within a day.
+KNOWN_FOR = timedelta(hours=20)
+
 
 class Repository:
-    """Asks and remembers. Thread-safe: one question is asked by one thread."""
+    """Asks, and remembers in ``knowledge``. Thread-safe: one question is asked by one thread."""
 
-    def __init__(self, api: M3Api, meter: Meter) -> None:
+    def __init__(self, api: M3Api, knowledge: KnowledgeStore, meter: Meter) -> None:
         self._api = api
+        self._knowledge = knowledge
         self._meter = meter
         self._lock = threading.RLock()
-        self._answers: dict[tuple[str, ...], object] = {}
+        self._fresh = False
+        self._names_known: dict[str, frozenset[str] | None] = {}
+        self._columns_known: dict[str, TableColumns] = {}
+        self._divisions_known: dict[str, tuple[str, ...]] = {}
+
+    def forget(self) -> None:
+        """Ask everything anew from now on."""
+        with self._lock:
+            self._fresh = True
+            self._names_known.clear()
+            self._columns_known.clear()
+            self._divisions_known.clear()
 
     def transactions(self, program: str, company: str) -> frozenset[str] | None:
         """The transactions of ``program``; empty when there is no such program; None when MRS001MI will not tell."""
-        return self._remembered(
-            ("transactions", program),
-            lambda: self._names("LstTransactions", {"MINM": program}, "TRNM", company),
+        return self._names(
+            f"transactions/{program}", "LstTransactions", {"MINM": program}, "TRNM", company
         )
 
     def fields(
@@ -44,27 +62,33 @@ class Repository:
     ) -> frozenset[str] | None:
         """Input ("I") or output ("O") fields; None when MRS001MI will not tell."""
         given = {"MINM": program, "TRNM": transaction, "TRTP": direction}
-        return self._remembered(
-            ("fields", program, transaction, direction),
-            lambda: self._names("LstFields", given, "FLNM", company) or None,
-        )
+        question = f"fields/{program}/{transaction}/{direction}"
+        return self._names(question, "LstFields", given, "FLNM", company) or None
 
     def columns(self, table: str, prefix: str, company: str) -> TableColumns:
         """The columns of a table; nothing known when EXPORTMI will not tell."""
-
-        def ask() -> TableColumns:
-            try:
-                return describe(self._api, company, table, prefix, self._meter)
-            except _REFUSALS:
-                return TableColumns(types={}, widths={})
-
-        return self._remembered(("columns", table), ask)
+        with self._lock:
+            if table not in self._columns_known:
+                document = self._kept(
+                    f"columns/{table}", lambda: self._describe(table, prefix, company)
+                )
+                self._columns_known[table] = TableColumns(
+                    types={name: ErpType(kind) for name, (kind, _) in document.items()},
+                    widths={name: width for name, (_, width) in document.items()},
+                )
+            return self._columns_known[table]
 
     def divisions(self, company: str) -> tuple[str, ...]:
-        """The divisions of ``company``, the blank one left out. Raises ConfigError for a company that does not exist."""
-        return self._remembered(("divisions", company), lambda: self._divisions(company))
+        """The divisions of ``company``, the blank one left out. Raises ConfigError for a company that does not exist.
 
-    def _divisions(self, company: str) -> tuple[str, ...]:
+        Asked in every run: a new division must not be missed.
+        """
+        with self._lock:
+            if company not in self._divisions_known:
+                self._divisions_known[company] = self._ask_divisions(company)
+            return self._divisions_known[company]
+
+    def _ask_divisions(self, company: str) -> tuple[str, ...]:
         call = ListCall(
             program="MNS100MI",
             transaction="LstDivisions",
@@ -81,9 +105,27 @@ class Repository:
         names = [(name or "").strip() for name in column(found, "DIVI").to_pylist()]
         return tuple(dict.fromkeys(name for name in names if name))
 
+    def _describe(self, table: str, prefix: str, company: str) -> dict[str, tuple[str, int]]:
+        try:
+            found = describe(self._api, company, table, prefix, self._meter)
+        except _REFUSALS:
+            return {}
+        return {name: (kind.value, found.widths[name]) for name, kind in found.types.items()}
+
     def _names(
-        self, transaction: str, inputs: dict[str, str], field: str, company: str
+        self, question: str, transaction: str, inputs: dict[str, str], field: str, company: str
     ) -> frozenset[str] | None:
+        with self._lock:
+            if question not in self._names_known:
+                known = self._kept(
+                    question, lambda: self._ask_names(transaction, inputs, field, company)
+                )
+                self._names_known[question] = None if known is None else frozenset(known)
+            return self._names_known[question]
+
+    def _ask_names(
+        self, transaction: str, inputs: dict[str, str], field: str, company: str
+    ) -> list[str] | None:
         call = ListCall(
             program="MRS001MI",
             transaction=transaction,
@@ -95,10 +137,14 @@ class Repository:
             found = self._api.rows(call, self._meter)
         except _REFUSALS:
             return None
-        return frozenset((name or "").strip() for name in column(found, field).to_pylist())
+        return sorted({(name or "").strip() for name in column(found, field).to_pylist()})
 
-    def _remembered(self, question: tuple[str, ...], ask: Callable[[], T]) -> T:
-        with self._lock:
-            if question not in self._answers:
-                self._answers[question] = ask()
-            return self._answers[question]  # type: ignore[return-value]  # what ask gave for this question
+    def _kept(self, question: str, ask: Callable[[], T]) -> T:
+        key = f"m3/{question}"
+        text = None if self._fresh else self._knowledge.load(key, younger_than=KNOWN_FOR)
+        if text is not None:
+            known: T = json.loads(text)
+            return known
+        answer = ask()
+        self._knowledge.save(key, json.dumps(answer, sort_keys=True))
+        return answer
