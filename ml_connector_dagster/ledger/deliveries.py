@@ -1,15 +1,14 @@
-"""Which batch is where: one row per batch and destination."""
+"""Deliveries: one batch at one destination. Once it is done it stays done, and its first counts are the true ones."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any, Final
 
-import sqlalchemy as sa
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
-from ml_connector_dagster.ledger import dead_letters as letters
-from ml_connector_dagster.ledger.database import Database
-from ml_connector_dagster.ledger.tables import BATCH, DELIVERY, maybe_moment, to_micros
-from ml_connector_dagster.model.batches import Batch
-from ml_connector_dagster.model.manifests import from_manifest
+from ml_connector_dagster.ledger import dead_letters
+from ml_connector_dagster.ledger.databases import Database, chunks
+from ml_connector_dagster.ledger.tables import batch, delivery
 from ml_connector_dagster.model.receipts import (
     Delivery,
     DeliveryReport,
@@ -19,64 +18,39 @@ from ml_connector_dagster.model.receipts import (
 )
 
 
-#: An error is cut here: it is for people, the log has the rest.
-ERROR_LIMIT = 4_000
+#: The outcomes, as they are named in the table and in ``OutcomeCounts``.
+OUTCOMES: Final = ("inserted", "updated", "unchanged", "deleted", "rejected", "unknown")
 
-_COUNTS = ("inserted", "updated", "unchanged", "deleted", "rejected", "unknown")
-
-
-def pending(
-    database: Database, *, destination: str, tenant: str, entity: str, companies: Sequence[str]
-) -> tuple[Batch, ...]:
-    """Batches that ``destination`` has not taken whole, oldest first."""
-    query = (
-        sa.select(BATCH.c.manifest)
-        .outerjoin(
-            DELIVERY,
-            sa.and_(DELIVERY.c.batch_id == BATCH.c.batch_id, DELIVERY.c.destination == destination),
-        )
-        .where(
-            BATCH.c.tenant == tenant,
-            BATCH.c.entity == entity,
-            BATCH.c.company.in_(list(companies)),
-            BATCH.c.for_destination.in_(["", destination]),
-            sa.func.coalesce(DELIVERY.c.state, "") != DeliveryState.DONE.value,
-        )
-        .order_by(BATCH.c.batch_id)
-    )
-    with database.read() as connection:
-        return tuple(from_manifest(text) for text in connection.execute(query).scalars())
+#: An error is cut here: the ledger keeps reasons, not payloads.
+ERROR_LIMIT: Final = 4096
 
 
-def start(database: Database, batch_id: str, destination: str, run_id: str, now: datetime) -> None:
-    """A process is about to send a batch."""
-    with database.write(f"delivery/{batch_id}/{destination}") as connection:
-        attempts = connection.execute(
-            sa.select(DELIVERY.c.attempts).where(*_is(batch_id, destination))
-        ).scalar()
-        if attempts is None:
+def start(
+    database: Database, batch_id: str, destination: str, run_id: str, *, now: datetime
+) -> None:
+    """Count an attempt. A delivery that died in an earlier attempt simply starts again."""
+    this, not_done = _this(batch_id, destination)
+    with database.write(f"deliveries to {destination}") as connection:
+        known = connection.execute(select(delivery.c.attempts).where(*this)).scalar_one_or_none()
+        if known is None:
+            nothing = dict.fromkeys((*OUTCOMES, "requests"), 0)
             connection.execute(
-                sa.insert(DELIVERY).values(
+                insert(delivery).values(
                     batch_id=batch_id,
                     destination=destination,
-                    state=DeliveryState.STARTED.value,
+                    state=DeliveryState.STARTED,
                     attempts=1,
                     run_id=run_id,
-                    started_at=to_micros(now),
+                    started_at=now,
+                    **nothing,
                 )
             )
             return
+        connection.execute(update(delivery).where(*this).values(attempts=known + 1))
         connection.execute(
-            sa.update(DELIVERY)
-            .where(*_is(batch_id, destination), DELIVERY.c.state != DeliveryState.DONE.value)
-            .values(
-                state=DeliveryState.STARTED.value,
-                attempts=attempts + 1,
-                run_id=run_id,
-                started_at=to_micros(now),
-                finished_at=None,
-                error=None,
-            )
+            update(delivery)
+            .where(*this, not_done)
+            .values(state=DeliveryState.STARTED, run_id=run_id, started_at=now, finished_at=None)
         )
 
 
@@ -86,38 +60,42 @@ def finish(
     destination: str,
     report: DeliveryReport,
     *,
-    dead_letters: Sequence[NewDeadLetter],
-    resolved: Sequence[int],
+    letters: Sequence[NewDeadLetter],
+    resolved: Collection[int],
     now: datetime,
 ) -> None:
-    """Every record of the batch has an outcome. Counts, receipts and dead letters move together."""
-    with database.write(f"delivery/{batch_id}/{destination}") as connection:
+    """Write down, in one transaction, that every record of the batch has an outcome, and which were refused or healed.
+
+    A letter that is in ``letters`` again stays open, even when ``resolved`` names it.
+    """
+    this, not_done = _this(batch_id, destination)
+    with database.write(f"deliveries to {destination}") as connection:
+        _must_exist(connection, batch_id, destination)
         connection.execute(
-            sa.update(DELIVERY)
-            .where(*_is(batch_id, destination))
+            update(delivery)
+            .where(*this, not_done)
             .values(
-                state=DeliveryState.DONE.value,
-                finished_at=to_micros(now),
+                state=DeliveryState.DONE,
+                finished_at=now,
                 error=None,
                 receipts=report.receipts,
-                **{name: getattr(report.counts, name) for name in _COUNTS},
+                requests=report.requests,
+                **{name: getattr(report.counts, name) for name in OUTCOMES},
             )
         )
-        letters.resolve(connection, resolved, now)
-        letters.add(connection, dead_letters, now)
+        again = dead_letters.record(connection, letters, read_id=None, now=now)
+        dead_letters.resolve(connection, set(resolved) - again, now)
 
 
-def fail(database: Database, batch_id: str, destination: str, error: str, now: datetime) -> None:
-    """The delivery as a whole failed; it stays pending."""
-    with database.write(f"delivery/{batch_id}/{destination}") as connection:
+def fail(database: Database, batch_id: str, destination: str, error: str, *, now: datetime) -> None:
+    """The delivery as a whole failed: it stays pending, with its reason."""
+    this, not_done = _this(batch_id, destination)
+    with database.write(f"deliveries to {destination}") as connection:
+        _must_exist(connection, batch_id, destination)
         connection.execute(
-            sa.update(DELIVERY)
-            .where(*_is(batch_id, destination), DELIVERY.c.state != DeliveryState.DONE.value)
-            .values(
-                state=DeliveryState.FAILED.value,
-                finished_at=to_micros(now),
-                error=error[:ERROR_LIMIT],
-            )
+            update(delivery)
+            .where(*this, not_done)
+            .values(state=DeliveryState.FAILED, finished_at=now, error=error[:ERROR_LIMIT])
         )
 
 
@@ -126,68 +104,76 @@ def find(
     *,
     batch_ids: Sequence[str] | None,
     destination: str | None,
-    states: Sequence[DeliveryState] | None,
+    states: Collection[DeliveryState] | None,
 ) -> tuple[Delivery, ...]:
-    """Deliveries that match every condition given, by batch."""
-    query = sa.select(DELIVERY)
+    """The deliveries that meet every condition given (None: no condition), by batch, then destination."""
+    conditions: list[ColumnElement[bool]] = []
     if destination is not None:
-        query = query.where(DELIVERY.c.destination == destination)
+        conditions.append(delivery.c.destination == destination)
     if states is not None:
-        query = query.where(DELIVERY.c.state.in_([state.value for state in states]))
-    chunks = [list(batch_ids)] if batch_ids is not None else [None]
-    if batch_ids is not None and len(batch_ids) > letters.CHUNK:
-        chunks = [
-            list(batch_ids[first : first + letters.CHUNK])
-            for first in range(0, len(batch_ids), letters.CHUNK)
-        ]
-    found: list[Delivery] = []
+        conditions.append(delivery.c.state.in_(list(states)))
+    query = select(delivery).where(*conditions)
+    query = query.order_by(delivery.c.batch_id, delivery.c.destination)
     with database.read() as connection:
-        for chunk in chunks:
-            part = query if chunk is None else query.where(DELIVERY.c.batch_id.in_(chunk))
-            found += [
-                _delivery(row)
-                for row in connection.execute(
-                    part.order_by(DELIVERY.c.batch_id, DELIVERY.c.destination)
-                )
-            ]
+        if batch_ids is None:
+            return tuple(delivery_of(row) for row in connection.execute(query))
+        found = [
+            delivery_of(row)
+            for portion in chunks(sorted(set(batch_ids)))
+            for row in connection.execute(query.where(delivery.c.batch_id.in_(portion)))
+        ]
     return tuple(found)
 
 
-def delivered_counts(
+def count(
     database: Database, *, destination: str, tenant: str, entity: str, company: str | None
 ) -> OutcomeCounts:
-    """The sum of all outcomes that a destination has ever answered."""
+    """Outcomes of all deliveries that are done, added up."""
+    conditions = [batch.c.tenant == tenant, batch.c.entity == entity]
+    if company is not None:
+        conditions.append(batch.c.company == company)
     query = (
-        sa.select(*(sa.func.coalesce(sa.func.sum(DELIVERY.c[name]), 0) for name in _COUNTS))
-        .join(BATCH, BATCH.c.batch_id == DELIVERY.c.batch_id)
+        select(*(func.coalesce(func.sum(delivery.c[name]), 0).label(name) for name in OUTCOMES))
+        .join(batch, batch.c.batch_id == delivery.c.batch_id)
         .where(
-            DELIVERY.c.destination == destination,
-            DELIVERY.c.state == DeliveryState.DONE.value,
-            BATCH.c.tenant == tenant,
-            BATCH.c.entity == entity,
+            delivery.c.destination == destination,
+            delivery.c.state == DeliveryState.DONE,
+            *conditions,
         )
     )
-    if company is not None:
-        query = query.where(BATCH.c.company == company)
     with database.read() as connection:
         row = connection.execute(query).one()
-    return OutcomeCounts(**{name: int(value) for name, value in zip(_COUNTS, row, strict=True)})
+    return _counts(row)
 
 
-def _is(batch_id: str, destination: str) -> tuple[sa.ColumnElement[bool], ...]:
-    return (DELIVERY.c.batch_id == batch_id, DELIVERY.c.destination == destination)
-
-
-def _delivery(row: "sa.Row[tuple[object, ...]]") -> Delivery:
+def delivery_of(row: Row[Any]) -> Delivery:
+    """A row of the delivery table."""
     return Delivery(
         batch_id=row.batch_id,
         destination=row.destination,
         state=DeliveryState(row.state),
         attempts=row.attempts,
-        counts=OutcomeCounts(**{name: getattr(row, name) for name in _COUNTS}),
+        counts=_counts(row),
         run_id=row.run_id,
-        started_at=maybe_moment(row.started_at),
-        finished_at=maybe_moment(row.finished_at),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
         error=row.error,
         receipts=row.receipts,
     )
+
+
+def _counts(row: Row[Any]) -> OutcomeCounts:
+    return OutcomeCounts(**{name: int(getattr(row, name)) for name in OUTCOMES})
+
+
+def _this(
+    batch_id: str, destination: str
+) -> tuple[tuple[ColumnElement[bool], ColumnElement[bool]], ColumnElement[bool]]:
+    this = (delivery.c.batch_id == batch_id, delivery.c.destination == destination)
+    return this, delivery.c.state != DeliveryState.DONE
+
+
+def _must_exist(connection: Connection, batch_id: str, destination: str) -> None:
+    this, _ = _this(batch_id, destination)
+    if connection.execute(select(delivery.c.batch_id).where(*this)).first() is None:
+        raise ValueError(f"the delivery of batch {batch_id} to {destination} was never started")

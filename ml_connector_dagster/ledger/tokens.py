@@ -1,28 +1,32 @@
-"""A tenant's bearer token, shared by its processes, encrypted at rest. Implements ``cloudsuite.auth.TokenStore``."""
+"""One bearer token per tenant for all processes, encrypted, and the lease that lets only one of them log in."""
 
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-import sqlalchemy as sa
+from sqlalchemy import Connection, Row, insert, select, update
 
-from ml_connector_dagster.ledger.database import Database
-from ml_connector_dagster.ledger.tables import TOKEN, from_micros, to_micros
+from ml_connector_dagster.ledger.databases import Database
+from ml_connector_dagster.ledger.tables import token
 from ml_connector_dagster.model.errors import CredentialError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.model.tokens import CachedToken
 
 
+log = logging.getLogger("ml_connector_dagster.ledger")
+
+
 class Cipher(Protocol):
-    """What encrypts the token (``credentials.KeyRing``)."""
+    """Encrypts what is stored. ``decrypt`` raises CredentialError for text of a key that it does not have."""
 
-    def encrypt(self, data: bytes) -> bytes: ...
+    def encrypt(self, data: bytes, /) -> bytes: ...
 
-    def decrypt(self, data: bytes) -> bytes: ...
+    def decrypt(self, data: bytes, /) -> bytes: ...
 
 
-class LedgerTokenStore:
-    """The token row of one tenant."""
+class LedgerTokens:
+    """``TokenStore`` of one tenant."""
 
     def __init__(
         self, database: Database, tenant: str, cipher: Cipher, now: Callable[[], datetime]
@@ -31,81 +35,87 @@ class LedgerTokenStore:
         self._tenant = tenant
         self._cipher = cipher
         self._now = now
+        self._this = token.c.tenant == tenant
 
     def load(self) -> CachedToken | None:
-        """The newest token; None when there is none, or when the key that encrypted it is gone."""
+        """The newest token; None when there is none, or none that the present keys can read."""
         with self._database.read() as connection:
-            row = self._row(connection)
-        if row is None or row.ciphertext is None:
-            return None
-        try:
-            value = self._cipher.decrypt(bytes(row.ciphertext)).decode()
-        except CredentialError:
-            # The encryption key was replaced: a cached token is no loss, a login makes a new one.
-            return None
-        return CachedToken(
-            value=Secret(value),
-            obtained_at=from_micros(row.obtained_at),
-            expires_at=from_micros(row.expires_at),
-            generation=row.generation,
-        )
+            row = connection.execute(select(token).where(self._this)).first()
+        return None if row is None else self._token(row)
 
     def lease(self, holder: str, seconds: float, seen_generation: int) -> bool:
-        """See ``TokenStore.lease``."""
+        """True: ``holder`` logs in now. False: somebody else does, or there is a newer token than the one seen."""
         now = self._now()
-        with self._database.write(f"token/{self._tenant}") as connection:
+        with self._write() as connection:
             row = self._row(connection)
-            if row is None:
-                connection.execute(sa.insert(TOKEN).values(tenant=self._tenant, generation=0))
-            else:
-                leased = row.lease_until is not None and row.lease_until > to_micros(now)
-                unreadable = row.ciphertext is not None and seen_generation == 0
-                if (leased and row.lease_holder != holder) or (
-                    row.generation != seen_generation and not (unreadable and self.load() is None)
-                ):
-                    return False
+            if row.holder not in (None, holder) and row.leased_until > now:
+                return False
+            if row.generation > seen_generation and self._token(row) is not None:
+                return False
             connection.execute(
-                sa.update(TOKEN)
-                .where(TOKEN.c.tenant == self._tenant)
-                .values(
-                    lease_holder=holder, lease_until=to_micros(now + timedelta(seconds=seconds))
-                )
+                update(token)
+                .where(self._this)
+                .values(holder=holder, leased_until=now + timedelta(seconds=seconds))
             )
         return True
 
     def save(
         self, value: Secret, obtained_at: datetime, expires_at: datetime, holder: str
     ) -> CachedToken:
-        """Keep a new token, one generation up, and give the lease back."""
-        with self._database.write(f"token/{self._tenant}") as connection:
-            row = self._row(connection)
-            generation = (0 if row is None else row.generation) + 1
+        """Keep a new token, one generation up, and give back ``holder``'s lease."""
+        encrypted = self._cipher.encrypt(value.reveal().encode())
+        with self._write() as connection:
+            generation = self._row(connection).generation + 1
             connection.execute(
-                self._database.upsert(
-                    TOKEN,
-                    {
-                        "tenant": self._tenant,
-                        "ciphertext": self._cipher.encrypt(value.reveal().encode()),
-                        "obtained_at": to_micros(obtained_at),
-                        "expires_at": to_micros(expires_at),
-                        "generation": generation,
-                        "lease_holder": None,
-                        "lease_until": None,
-                    },
+                update(token)
+                .where(self._this)
+                .values(
+                    value=encrypted,
+                    obtained_at=obtained_at,
+                    expires_at=expires_at,
+                    generation=generation,
                 )
             )
+            self._give_back(connection, holder)
         return CachedToken(
             value=value, obtained_at=obtained_at, expires_at=expires_at, generation=generation
         )
 
     def release(self, holder: str) -> None:
         """Give the lease back, if ``holder`` has it."""
-        with self._database.write(f"token/{self._tenant}") as connection:
-            connection.execute(
-                sa.update(TOKEN)
-                .where(TOKEN.c.tenant == self._tenant, TOKEN.c.lease_holder == holder)
-                .values(lease_holder=None, lease_until=None)
-            )
+        with self._write() as connection:
+            self._give_back(connection, holder)
 
-    def _row(self, connection: sa.Connection) -> "sa.Row[tuple[object, ...]] | None":
-        return connection.execute(sa.select(TOKEN).where(TOKEN.c.tenant == self._tenant)).first()
+    def _give_back(self, connection: Connection, holder: str) -> None:
+        connection.execute(
+            update(token)
+            .where(self._this, token.c.holder == holder)
+            .values(holder=None, leased_until=None)
+        )
+
+    def _row(self, connection: Connection) -> Row[Any]:
+        """The tenant's row, made empty when there is none."""
+        row = connection.execute(select(token).where(self._this)).first()
+        if row is not None:
+            return row
+        connection.execute(insert(token).values(tenant=self._tenant, generation=0))
+        return connection.execute(select(token).where(self._this)).one()
+
+    def _token(self, row: Row[Any]) -> CachedToken | None:
+        if row.value is None:
+            return None
+        try:
+            value = self._cipher.decrypt(bytes(row.value)).decode()
+        except CredentialError:
+            # The key was rotated away: a token is cheap to get again.
+            log.info("token tenant=%s state=unreadable", self._tenant)
+            return None
+        return CachedToken(
+            value=Secret(value),
+            obtained_at=row.obtained_at,
+            expires_at=row.expires_at,
+            generation=row.generation,
+        )
+
+    def _write(self) -> Any:
+        return self._database.write(f"token of {self._tenant}", durable=False)
