@@ -25,7 +25,7 @@ TENANT = "ACME_TST"
 COMPANY = "100"
 RUN = "run-1"
 
-ARROW_TYPES = {
+ARROW_TYPES: dict[ColumnType, pa.DataType] = {
     ColumnType.STRING: pa.string(),
     ColumnType.INTEGER: pa.int64(),
     ColumnType.DECIMAL: pa.decimal128(DECIMAL_PRECISION, DECIMAL_SCALE),

@@ -1,4 +1,4 @@
-"""DuckDB keeps the contract, with shared tables and with tables per company; and what is its own."""
+"""DuckDB keeps the contract, with shared tables and with tables per company."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -10,10 +10,8 @@ from ml_connector_dagster.destinations.duckdb.deliveries import CHECKPOINTS
 from ml_connector_dagster_tests.contracts.destinations import DestinationContract
 
 
-def database(home: Path, *, wait_seconds: float = 60.0) -> DatabaseFile:
-    return DatabaseFile(
-        path=home / "warehouse.duckdb", memory_limit="256MB", threads=2, wait_seconds=wait_seconds
-    )
+def database(home: Path) -> DatabaseFile:
+    return DatabaseFile(path=home / "warehouse.duckdb", memory_limit="256MB", threads=2)
 
 
 class TestDuckDBDestination(DestinationContract):

@@ -134,11 +134,15 @@ class Load:
             f"SELECT count(*), count(DISTINCT hash(record_id)) FROM {_INCOMING}",
             {"files": self.files},
         )
-        newest = _NEWEST_ONLY if records < rows else ""
         self.connection.execute(
-            _DECIDE.format(newest=newest, table=self.table),
-            {"files": self.files, "tenant": self.batch.tenant, "company": self.batch.company},
+            _INCOMING_VERSIONS.format(newest=_NEWEST_ONLY if records < rows else ""),
+            {"files": self.files},
         )
+        self.connection.execute(
+            _PRESENT.format(table=self.table),
+            {"tenant": self.batch.tenant, "company": self.batch.company},
+        )
+        self.connection.execute(_DECIDE.format(table=self.table))
         decided, distinct = self._fetch_two(
             "SELECT count(*), count(DISTINCT hash(file, position)) FROM decided", {}
         )
@@ -288,21 +292,27 @@ _NEWEST_ONLY = """
     ) = 1
 """
 
+_INCOMING_VERSIONS = """
+    CREATE OR REPLACE TEMP TABLE incoming_versions AS
+    SELECT record_id, file_index AS file, file_row_number AS position,
+        _row_hash AS hash, _modified_at AS modified, _extracted_at AS extracted,
+        _deleted_at IS NOT NULL AS is_deleted
+    FROM read_parquet($files)
+    {newest}
+"""
+
+# First which records are there at all, by the key alone; then the rest of those few rows, by row id: half the
+# work of one join when most records are new, or most of a large table is not concerned.
+_PRESENT = """
+    CREATE OR REPLACE TEMP TABLE present AS
+    SELECT stored.rowid AS stored_row, file, position
+    FROM {table} AS stored JOIN incoming_versions USING (record_id)
+    WHERE stored.tenant = $tenant AND stored.company = $company
+"""
+
 _DECIDE = """
     CREATE OR REPLACE TEMP TABLE decided AS
-    WITH incoming AS (
-        SELECT record_id, file_index AS file, file_row_number AS position,
-            _row_hash AS hash, _modified_at AS modified, _extracted_at AS extracted,
-            _deleted_at IS NOT NULL AS is_deleted
-        FROM read_parquet($files)
-        {newest}
-    ), stored AS (
-        SELECT record_id, rowid AS stored_row,
-            _row_hash AS stored_hash, _modified_at AS stored_modified, _extracted_at AS stored_extracted
-        FROM {table}
-        WHERE tenant = $tenant AND company = $company
-    )
-    SELECT record_id, file, position, stored_row,
+    SELECT incoming.record_id, file, position, stored_row,
         CASE
             WHEN stored_row IS NOT NULL AND (
                 hash = stored_hash
@@ -315,7 +325,12 @@ _DECIDE = """
             ELSE 'updated'
         END AS outcome,
         CAST(NULL AS VARCHAR) AS reason
-    FROM incoming LEFT JOIN stored USING (record_id)
+    FROM incoming_versions AS incoming
+    LEFT JOIN (
+        SELECT file, position, stored_row, stored._row_hash AS stored_hash,
+            stored._modified_at AS stored_modified, stored._extracted_at AS stored_extracted
+        FROM present JOIN {table} AS stored ON stored.rowid = present.stored_row
+    ) USING (file, position)
 """
 
 _WRITTEN = "decided.outcome IN ('inserted', 'updated', 'deleted')"

@@ -37,9 +37,12 @@ CAPABILITIES = Capabilities(
 )
 
 
-#: Every so many batches, DuckDB may merge small and holey row groups when the connection closes. Doing it each
-#: time would rewrite most of a table for a handful of changes.
+#: After so many small batches, DuckDB may merge row groups that are small or have holes, when the connection
+#: closes: so many groups of tasks at most (2 CPU s). Without limits a handful of changes would have most of a
+#: table rewritten, each time.
 TIDY_EVERY: Final = 25
+TIDY_TASKS: Final = 16
+SMALL_BATCH: Final = 100_000
 
 #: What a row can do wrong that ``refusals`` does not foresee, e.g. a CHECK over the user's own columns.
 _REFUSALS: Final = (
@@ -131,10 +134,12 @@ class DuckDBDestination:
         )
 
     def _tidy_now_and_then(self, connection: duckdb.DuckDBPyConnection) -> None:
-        batches = quoted(self._schema, BATCHES)
-        count = connection.execute(f"SELECT count(*) FROM {batches}").fetchall()[0][0]
-        if count % TIDY_EVERY == 0:
-            connection.execute("RESET max_vacuum_tasks")
+        small = connection.execute(
+            f"SELECT count(*) FROM {quoted(self._schema, BATCHES)}"
+            f" WHERE inserted + updated + deleted BETWEEN 1 AND {SMALL_BATCH}"
+        ).fetchall()[0][0]
+        if small and small % TIDY_EVERY == 0:
+            connection.execute(f"SET max_vacuum_tasks = {TIDY_TASKS}")
 
     def inspect(self, entity: Entity, scope: Scope) -> TableFacts:
         with self._file.read() as connection:
