@@ -1,8 +1,9 @@
 """Dates, timestamps and the modified stamp: text → typed, in columns.
 
 Blank, "0" and "00000000" are null everywhere. "99999999" is M3's open end and becomes 9999-12-31.
-Local time → UTC: of a time that happens twice the first one is meant; a time that a change of the clocks skips
-becomes the first instant after the gap. Both keep the order of local times, so that no version overtakes another.
+A local time stands for the first instant at which the zone's clock shows that time or a later one: of an hour that
+happens twice the first is meant, a time that the clocks skip is the moment of the change. That keeps the order of local
+times, so that no version overtakes another.
 """
 
 import re
@@ -26,8 +27,8 @@ _NO_DATE: Final = frozenset({"0", "00000000", "0000-00-00"})
 _DATE = re.compile(r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})", re.ASCII)
 _TIMESTAMP = re.compile(
     r"([0-9]{4})(-?)([0-9]{2})\2([0-9]{2})"
-    r"(?:[T ]?([0-9]{2}):?([0-9]{2})(?::?([0-9]{2})(?:\.([0-9]{1,9}))?)?)?"
-    r"(?: ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?))?",
+    r"(?:[T ]([0-9]{2})(:?)([0-9]{2})(?:\6([0-9]{2})(?:\.([0-9]{1,9}))?)?"
+    r"(?: ?(Z|[+-][0-9]{2}(?::?[0-9]{2})?))?)?",
     re.ASCII,
 )
 _TIME = re.compile(r"[0-9]{1,6}", re.ASCII)
@@ -116,9 +117,7 @@ def _split_timestamp(text: str) -> tuple[datetime, timedelta | None]:
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         raise ValueError(NOT_A_TIMESTAMP)
-    year, _, month, day, hour, minute, second, fraction, offset = match.groups()
-    if offset is not None and hour is None:
-        raise ValueError(NOT_A_TIMESTAMP)
+    year, _, month, day, hour, _, minute, second, fraction, offset = match.groups()
     try:
         local = datetime(  # noqa: DTZ001  the zone is the caller's
             int(year),
