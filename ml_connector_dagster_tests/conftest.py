@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
+from ml_connector_dagster_tests.spec.sandbox_calls import Caller
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,11 @@ def sandbox(_running_sandbox: Sandbox) -> Iterator[Sandbox]:
     _running_sandbox.reset()
     yield _running_sandbox
     _running_sandbox.faults.clear()
+
+
+@pytest.fixture
+def caller(sandbox: Sandbox) -> Iterator[Caller]:
+    """Plain HTTP calls to the sandbox as tenant ACME_TST."""
+    made = Caller(sandbox)
+    yield made
+    made.close()

@@ -107,4 +107,4 @@ class SpikeArrest:
             if len(admitted) < limit:
                 admitted.append(now)
                 return 0.0
-            return self.span - (now - admitted[0])
+            return self.span - (now - admitted[0] if admitted else 0.0)

@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 
+from ml_connector_dagster.sandbox.admin import build_admin
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.erp.erp import Erp
 from ml_connector_dagster.sandbox.faults import Faults
-from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Receive, Scope, Send
+from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits
 from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
+from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import SandboxOptions, Switches
 
@@ -62,6 +64,7 @@ class Sandbox:
         self._socket: socket.socket | None = None
         self.url = ""
         self._gateway = self._build_gateway()
+        self._admin = build_admin(self)
 
     @classmethod
     def start(cls, options: SandboxOptions | None = None, *, port: int = 0) -> Self:
@@ -105,7 +108,11 @@ class Sandbox:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The whole sandbox as an ASGI application."""
-        if scope["type"] == "http":
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/" or scope["path"].startswith("/_admin"):
+            await self._admin(scope, receive, send)
+        else:
             await self._gateway(scope, receive, send)
 
     def listen(self, host: str, port: int) -> None:
@@ -173,3 +180,15 @@ class Sandbox:
     def max_requests_in_any_span(self, tenant: str, seconds: float = 60.0) -> int:
         """The most API calls of the tenant within any span of so many real seconds."""
         return self.journal.max_requests_in_any_span(tenant, seconds)
+
+
+def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8765) -> None:
+    """Serve a sandbox until it is interrupted; for the command line."""
+    sandbox = Sandbox(options)
+    listener = socket.create_server((host, port))
+    sandbox.url = f"http://{host}:{listener.getsockname()[1]}"
+    try:
+        uvicorn.Server(sandbox.config()).run([listener])
+    finally:
+        listener.close()
+        sandbox.stop()

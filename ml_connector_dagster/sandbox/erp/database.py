@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
+from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
 
 
@@ -17,16 +18,15 @@ Row = tuple[int | str, ...]
 
 
 def _create_statement(table: Table) -> str:
-    columns = ", ".join(f"{column} {_affinity(table, column)}" for column in table.columns)
+    columns = ", ".join(f"{table.prefix}{field} {_affinity(field)}" for field in table.fields)
     key = ", ".join(table.key_columns)
     return f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
 
 
-def _affinity(table: Table, column: str) -> str:
-    definition = table.definition(column)
-    if definition is None or definition.type == "A" or definition.decimals:
-        return "TEXT"
-    return ""  # no affinity: a hostile text in a number column stays what it is
+def _affinity(field: str) -> str:
+    definition = DICTIONARY[field]
+    # Without affinity a hostile text in a number column stays what it is.
+    return "TEXT" if definition.type == "A" or definition.decimals else ""
 
 
 class Database:

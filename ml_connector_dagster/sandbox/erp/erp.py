@@ -17,6 +17,7 @@ from ml_connector_dagster.sandbox.erp.inserts import INSERTS, Copier, Record
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
 from ml_connector_dagster.sandbox.erp.sources import SOURCES, Source, Value, typed
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
+from ml_connector_dagster.sandbox.erp.truth import total, truth_rows
 from ml_connector_dagster.sandbox.erp.vouchers import reclassify
 
 
@@ -97,6 +98,7 @@ class Erp:
                     column = table.prefix + one.field
                     new = one.change(record[column], random)
                     self._update(table, key, {column: new}, day)
+                self._backdate(source, record, day)
             return [_record_key(source, record) for record in records]
 
     def touch(
@@ -116,6 +118,7 @@ class Erp:
             records = self._pick(source, count, company, random, keys)
             for record in records:
                 self._update(source.table, _key(source.table, record), {}, day)
+                self._backdate(source, record, day)
             return [_record_key(source, record) for record in records]
 
     def insert(
@@ -212,54 +215,14 @@ class Erp:
         ``changed_from`` and ``changed_until`` (both included) only records whose change date lies there; records
         without one only when ``changed_from`` is None.
         """
-        source = _source(entity)
-        names = ["company", *(column[0] for column in source.columns)]
-        kinds = [column[2] for column in source.columns]
-        prefix = source.table.prefix
-        where, values = [source.condition], list[int | str]()
-        if company is not None:
-            where.append(f"{prefix}CONO = ?")
-            values.append(int(company))
-        if changed_from is not None:
-            where.append(f"{source.stamp} >= ?")
-            values.append(number_of(changed_from))
-        if changed_until is not None:
-            where.append(f"{source.stamp} <= ?")
-            values.append(number_of(changed_until))
-        expressions = ", ".join(column[1] for column in source.columns)
-        rows = self.database.select(
-            f"SELECT {prefix}CONO, {expressions} FROM {source.table.name} {source.joined}"
-            f" WHERE {' AND '.join(where)} ORDER BY {', '.join(source.table.key_columns)}",
-            values,
-        )
-        return [
-            dict(
-                zip(
-                    names,
-                    (
-                        str(row[0]),
-                        *(typed(value, kind) for value, kind in zip(row[1:], kinds, strict=True)),
-                    ),
-                    strict=True,
-                )
-            )
-            for row in rows
-        ]
+        return truth_rows(self.database, _source(entity), company, changed_from, changed_until)
 
     def totals(self) -> dict[str, dict[str, dict[str, int | Decimal]]]:
         """Entity → company → rows and the sums of its amounts."""
         return {
-            entity: {company: self._total(source, company) for company in self.companies}
+            entity: {company: total(self.database, source, company) for company in self.companies}
             for entity, source in SOURCES.items()
         }
-
-    def _total(self, source: Source, company: str) -> dict[str, int | Decimal]:
-        rows = self.truth(source.entity, company)
-        sums: dict[str, int | Decimal] = {"rows": len(rows)}
-        for column in source.totals:
-            values = [row[column] for row in rows]
-            sums[column] = sum((v for v in values if isinstance(v, Decimal)), Decimal())
-        return sums
 
     # Parts of the above
 
@@ -300,6 +263,15 @@ class Erp:
                 raise ValueError(f"{source.entity} has {len(rows)} records, not {count}")
             chosen = random.sample(rows, count)
         return [dict(zip(columns, row, strict=True)) for row in chosen]
+
+    def _backdate(self, source: Source, record: Record, day: date | None) -> None:
+        """A record of two tables changed on the later of their days: a given day is therefore set in both."""
+        if day is None:
+            return
+        for name in {one.table for one in FIELD_CHANGES.get(source.entity, ())}:
+            if name != source.table.name:
+                table = TABLES[name]
+                self._update(table, _shared_key(source.table, table, record), {}, day)
 
     def _moment(self, day: date | None) -> datetime:
         if day is None:

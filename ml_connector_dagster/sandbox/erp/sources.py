@@ -37,11 +37,7 @@ class Source:
     key: tuple[str, ...]
     columns: tuple[tuple[str, str, Kind], ...]
     totals: tuple[str, ...]
-
-    @property
-    def stamp(self) -> str:
-        """The column with the change date."""
-        return f"{self.table.prefix}LMDT"
+    stamp: str  # SQL of the change date
 
 
 def _source(
@@ -53,6 +49,7 @@ def _source(
     joined: str = "",
     condition: str = "1 = 1",
     totals: str = "",
+    stamp: str = "",
 ) -> Source:
     found: list[tuple[str, str, Kind]] = []
     for line in columns.strip().splitlines():
@@ -66,6 +63,7 @@ def _source(
         key=tuple(key.split()),
         columns=tuple(found),
         totals=tuple(totals.split()),
+        stamp=stamp or f"{TABLES[table].prefix}LMDT",
     )
 
 
@@ -97,6 +95,7 @@ _ALL = (
         last_invoice_date IILIDT D
         """,
         joined="JOIN CIDVEN ON IICONO = IDCONO AND IISUNO = IDSUNO",
+        stamp="max(IDLMDT, IILMDT)",
     ),
     _source(
         "customers",

@@ -1,7 +1,7 @@
 """The ERP's tables: name, column prefix, key, columns (reference cloudsuite-api §2.12).
 
-Prefixes marked [I] there are used as they stand. FAPIBH and FAPIBL carry SUNO, SINO and INYR as columns,
-which the reference neither confirms nor denies; the MI transactions on them do not hand them out.
+Prefixes marked [I] there are used as they stand. Whose invoice a batch line belongs to is shown by its head only, as
+in APS450MI; that the head (FAPIBH) has INYR is neither confirmed nor denied there.
 """
 
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class Table:
     key: tuple[str, ...]  # four-letter names, CONO first: also the order of every list
     fields: tuple[str, ...]  # four-letter names, key and stamps included
     exported: bool = True
+    hidden: frozenset[str] = frozenset()  # kept for the sandbox's own use, not known to EXPORTMI
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -40,15 +41,22 @@ class Table:
         return "DIVI" in self.key
 
     def definition(self, column: str) -> FieldDefinition | None:
-        """The dictionary entry of a prefixed column, None when the table has no such column."""
+        """The dictionary entry of a prefixed column, None when the table shows no such column."""
         field = column[len(self.prefix) :]
-        if not column.startswith(self.prefix) or field not in self.fields:
+        if column not in self.columns or field in self.hidden:
             return None
         return DICTIONARY[field]
 
 
 def _table(
-    name: str, prefix: str, key: str, fields: str, description: str, *, exported: bool = True
+    name: str,
+    prefix: str,
+    key: str,
+    fields: str,
+    description: str,
+    *,
+    exported: bool = True,
+    hidden: str = "",
 ) -> Table:
     names = (*key.split(), *fields.split(), *STAMPS)
     unknown = [field for field in names if field not in DICTIONARY]
@@ -61,6 +69,7 @@ def _table(
         key=tuple(key.split()),
         fields=names,
         exported=exported,
+        hidden=frozenset(hidden.split()),
     )
 
 
@@ -136,6 +145,7 @@ _ALL = (
         "RDTP SUNO SINO INYR NLAM GLAM VTA1 VTA2 VTCD PUNO PNLI PNLS IVQA PUUN GRPR NEPR PPUN PUCD"
         " ITNO CEID CDSE REPN SUDO",
         "Supplier invoice batch lines",
+        hidden="SUNO SINO INYR",
     ),
     _table(
         "FCHACC",

@@ -2,24 +2,30 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl
 
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.faults import Fault, Faults, Target
 from ml_connector_dagster.sandbox.ion.messages import ApiAnswer, ApiRequest, Named, json_answer
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer
+from ml_connector_dagster.sandbox.ion.wire import (
+    Receive,
+    Scope,
+    Send,
+    abort,
+    error_in_200,
+    read_body,
+    send_answer,
+    send_half,
+)
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import Tenant
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _ERROR_PAGE = b"<html><head><title>Service unavailable</title></head><body><h1>Please try later</h1></body></html>"
 
@@ -86,12 +92,12 @@ class Gateway:
             path=path,
             query=query,
             headers=headers,
-            body=await _body(receive),
+            body=await read_body(receive),
         )
         segments = path.split("/", 3)  # "", tenant, suite, rest
         tenant = segments[1] if len(segments) > 1 else ""
         if tenant not in self._tenants:
-            await _send(send, json_answer({"error": "Bad Request"}, 400))
+            await send_answer(send, json_answer({"error": "Bad Request"}, 400))
             return
         suite = segments[2].partition(";")[0] if len(segments) > 2 else ""
         rest = segments[3] if len(segments) > 3 else ""
@@ -223,18 +229,18 @@ class Gateway:
         elif kind == "empty":
             answer = replace(answer, status=200, body=b"")
         elif fault is not None and kind == "error_in_200":
-            answer = _error_in_200(named, fault.message)
+            answer = error_in_200(named, fault.message)
         elif kind == "duplicate_page":
             answer = self._previous[tenant, named.program, named.transaction]
         elif kind == "truncated":
             answer = replace(answer, body=answer.body[: len(answer.body) * 2 // 3])
         elif kind == "lost":
-            _abort(send)
+            abort(send)
             return 0
         elif kind == "cut":
-            await _send_half(send, answer)
+            await send_half(send, answer)
             return answer.status
-        await _send(send, answer)
+        await send_answer(send, answer)
         return answer.status
 
     def _log(
@@ -266,65 +272,3 @@ class Gateway:
                 grant=grant,
             )
         )
-
-
-def _error_in_200(named: Named, message: str) -> ApiAnswer:
-    return json_answer(
-        {
-            "results": [
-                {
-                    "transaction": named.transaction,
-                    "errorMessage": f"{message}          CPF9898           ",
-                    "errorType": "ServerReturnedNOK",
-                    "errorCode": "CPF9898",
-                    "errorCfg": "",
-                    "errorField": "          ",
-                }
-            ],
-            "wasTerminated": False,
-            "nrOfSuccessfullTransactions": 0,
-            "nrOfFailedTransactions": 1,
-        },
-        error=message,
-    )
-
-
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _head(answer: ApiAnswer) -> MutableMapping[str, Any]:
-    headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-    ]
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
-    return {"type": "http.response.start", "status": answer.status, "headers": headers}
-
-
-async def _send(send: Send, answer: ApiAnswer) -> None:
-    await send(_head(answer))
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _send_half(send: Send, answer: ApiAnswer) -> None:
-    """Half of the body, then nothing: the server closes the connection of an unfinished answer."""
-    await send(_head(answer))
-    half = answer.body[: max(1, len(answer.body) // 2)]
-    await send({"type": "http.response.body", "body": half, "more_body": True})
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is not None:
-        transport.close()
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()

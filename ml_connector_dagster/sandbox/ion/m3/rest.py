@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
-from xml.sax.saxutils import escape, quoteattr
 
-from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
+from ml_connector_dagster.sandbox.ion.m3 import version_1
 from ml_connector_dagster.sandbox.ion.m3.contracts import Refused, TransactionNotFound
-from ml_connector_dagster.sandbox.ion.m3.execute import CallOptions, Installation, Records
+from ml_connector_dagster.sandbox.ion.m3.execute import CallOptions, Installation
 from ml_connector_dagster.sandbox.ion.messages import ApiAnswer, ApiRequest, Named, json_answer
 
 
@@ -84,14 +83,14 @@ def _options(url: _Url, *, query_maxrecs_ignored: bool) -> CallOptions:
     )
 
 
-def _padded_message(refusal: Refused) -> str:
+def padded_message(refusal: Refused) -> str:
     """Code and field are repeated inside the message, blank-padded, as the real one does."""
     return f"{refusal.message}          {refusal.code} {refusal.field:<10}"
 
 
 def _error_fields(refusal: Refused) -> dict[str, str]:
     return {
-        "errorMessage": _padded_message(refusal),
+        "errorMessage": padded_message(refusal),
         "errorType": "ServerReturnedNOK",
         "errorCode": refusal.code,
         "errorCfg": "",
@@ -177,9 +176,13 @@ class M3:
             return json_answer(
                 _envelope([result], 1, 0), rows=len(records.rows), pretty=options.pretty
             )
-        if as_json:
-            return json_answer(_version_1(url, records), rows=len(records.rows))
-        return _xml(url, records)
+        return version_1.records(
+            url.program,
+            url.transaction,
+            records,
+            as_json=as_json,
+            with_metadata=_flag(url.matrix.get("metadata")),
+        )
 
     def _refusal(self, url: _Url, refusal: Refused, *, as_json: bool) -> ApiAnswer:
         error = f"{refusal.code} {refusal.message}"
@@ -190,23 +193,7 @@ class M3:
             return json_answer(
                 _envelope([{"transaction": url.transaction, **fields}], 0, 1), error=error
             )
-        if as_json:
-            return json_answer(
-                {
-                    "Message": _padded_message(refusal),
-                    "@type": "ServerReturnedNOK",
-                    "@code": refusal.code,
-                    "@cfg": None,
-                    "@field": refusal.field,
-                },
-                error=error,
-            )
-        text = (
-            '<?xml version="1.0" encoding="UTF-8"?><ErrorMessage xmlns="http://lawson.com/m3/miaccess"'
-            f' type="ServerReturnedNOK" code={quoteattr(refusal.code)} field={quoteattr(refusal.field)}>'
-            f"<Message>{escape(_padded_message(refusal))}</Message></ErrorMessage>"
-        )
-        return ApiAnswer(body=text.encode(), content_type="application/xml", error=error)
+        return version_1.refusal(refusal, padded_message(refusal), as_json=as_json)
 
     def _bulk(self, request: ApiRequest, url: _Url, terminate_after: int | None) -> ApiAnswer:
         content = _bulk_content(request)
@@ -294,44 +281,3 @@ def _bulk_content(request: ApiRequest) -> dict[str, Any]:
     except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _version_1(url: _Url, records: Records) -> dict[str, Any]:
-    answer: dict[str, Any] = {"Program": url.program, "Transaction": url.transaction}
-    if _flag(url.matrix.get("metadata")):
-        answer["Metadata"] = {
-            "Field": [
-                {
-                    "@name": name,
-                    "@type": DICTIONARY[name].type,
-                    "@length": str(DICTIONARY[name].length),
-                    "@description": DICTIONARY[name].description,
-                }
-                for name in records.fields
-            ]
-        }
-    answer["MIRecord"] = [
-        {
-            "RowIndex": index,
-            "NameValue": [{"Name": name, "Value": value} for name, value in row.items()],
-        }
-        for index, row in enumerate(records.dictionaries())
-    ]
-    return answer
-
-
-def _xml(url: _Url, records: Records) -> ApiAnswer:
-    parts = [
-        '<?xml version="1.0" encoding="UTF-8"?><miResult xmlns="http://lawson.com/m3/miaccess">',
-        f"<Program>{escape(url.program)}</Program><Transaction>{escape(url.transaction)}</Transaction>",
-    ]
-    for index, row in enumerate(records.dictionaries()):
-        values = "".join(
-            f"<NameValue><Name>{name}</Name><Value>{escape(value)}</Value></NameValue>"
-            for name, value in row.items()
-        )
-        parts.append(f"<MIRecord><RowIndex>{index}</RowIndex>{values}</MIRecord>")
-    parts.append("</miResult>")
-    return ApiAnswer(
-        body="".join(parts).encode(), content_type="application/xml", rows=len(records.rows)
-    )

@@ -1,0 +1,76 @@
+"""Answers on the wire, whole and broken ones."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ml_connector_dagster.sandbox.ion.messages import ApiAnswer, Named, json_answer
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def error_in_200(named: Named, message: str) -> ApiAnswer:
+    """An M3 error with HTTP status 200."""
+    return json_answer(
+        {
+            "results": [
+                {
+                    "transaction": named.transaction,
+                    "errorMessage": f"{message}          CPF9898           ",
+                    "errorType": "ServerReturnedNOK",
+                    "errorCode": "CPF9898",
+                    "errorCfg": "",
+                    "errorField": "          ",
+                }
+            ],
+            "wasTerminated": False,
+            "nrOfSuccessfullTransactions": 0,
+            "nrOfFailedTransactions": 1,
+        },
+        error=message,
+    )
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The whole body of a request."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _head(answer: ApiAnswer) -> MutableMapping[str, Any]:
+    headers = [
+        (b"content-type", answer.content_type.encode()),
+        (b"content-length", str(len(answer.body)).encode()),
+    ]
+    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers]
+    return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+
+async def send_answer(send: Send, answer: ApiAnswer) -> None:
+    """The answer as it should be."""
+    await send(_head(answer))
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+async def send_half(send: Send, answer: ApiAnswer) -> None:
+    """Half of the body, then nothing: the server closes the connection of an unfinished answer."""
+    await send(_head(answer))
+    half = answer.body[: max(1, len(answer.body) // 2)]
+    await send({"type": "http.response.body", "body": half, "more_body": True})
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.close()
+
+
+def abort(send: Send) -> None:
+    """Close the connection without a word."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
+    transport.close()
