@@ -1,7 +1,27 @@
-"""What happened and how far we are: one database, SQLite by default, PostgreSQL by URL."""
+"""What happened and how far we are: reads, batches, deliveries, dead letters, and the state that processes share."""
 
-from ml_connector_dagster.ledger.facade import Ledger
-from ml_connector_dagster.ledger.reads import WindowRead
+from ml_connector_dagster.ledger.ledger import Ledger
+from ml_connector_dagster.ledger.overviews import (
+    LastDelivery,
+    LastRead,
+    OpenDeadLetters,
+    TenantStatus,
+)
+from ml_connector_dagster.ledger.reads import ReadState, WindowRead
+from ml_connector_dagster.ledger.remote_records import RemoteRecord
+from ml_connector_dagster.ledger.routes import RouteChoice
+from ml_connector_dagster.ledger.tokens import Cipher
 
 
-__all__ = ["Ledger", "WindowRead"]
+__all__ = [
+    "Cipher",
+    "LastDelivery",
+    "LastRead",
+    "Ledger",
+    "OpenDeadLetters",
+    "ReadState",
+    "RemoteRecord",
+    "RouteChoice",
+    "TenantStatus",
+    "WindowRead",
+]

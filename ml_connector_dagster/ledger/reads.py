@@ -1,40 +1,39 @@
-"""Reads of windows, the batches they committed, and the watermarks that rest on them."""
+"""Reads of windows: which are under way, how far their slices have come, and how far an entity is complete."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
 
-import sqlalchemy as sa
+from sqlalchemy import Connection, insert, select, update
 
-from ml_connector_dagster.ledger import dead_letters as letters
-from ml_connector_dagster.ledger.database import Database
-from ml_connector_dagster.ledger.tables import (
-    BATCH,
-    WATERMARK,
-    WINDOW_READ,
-    from_micros,
-    maybe_micros,
-    to_micros,
-)
-from ml_connector_dagster.model.batches import Batch
-from ml_connector_dagster.model.manifests import from_manifest, to_manifest
-from ml_connector_dagster.model.receipts import NewDeadLetter
+from ml_connector_dagster.ledger.databases import Database
+from ml_connector_dagster.ledger.tables import watermark, window_read
 from ml_connector_dagster.model.windows import Watermark, Window
+
+
+class ReadState(StrEnum):
+    """What became of the read of a window."""
+
+    OPEN = "open"  # under way, or its process died: may be resumed
+    FINISHED = "finished"  # every slice is staged
+    ABANDONED = "abandoned"  # too old to be resumed; what it staged stays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRead:
-    """One read of a window, open or taken up again.
+    """One read of a window, as it is handed to whoever reads.
 
     Attributes:
-        started_at: when it began the first time: what changed later is not promised.
-        progress: chain id → position after which to go on, None for a chain that is done. A chain that is not
-            in it has not begun.
-        resumed: whether an earlier, unfinished read of the same window is taken up.
+        id: the ledger's number.
+        started_at: when it began; for a resumed read, when it began first: what changed later is not promised.
+        progress: slice id → the position after the last staged page; None for a slice that is done.
+        resumed: whether it takes up an earlier one.
     """
 
-    id: str
+    id: int
     tenant: str
     entity: str
     company: str
@@ -47,7 +46,6 @@ class WindowRead:
 def begin_read(
     database: Database,
     *,
-    read_id: str,
     tenant: str,
     entity: str,
     company: str,
@@ -56,176 +54,121 @@ def begin_read(
     started_at: datetime,
     resume_within: timedelta,
 ) -> WindowRead:
-    """Take up the unfinished read of the same window if it began recently, else begin a new one."""
-    same_window = (
-        WINDOW_READ.c.tenant == tenant,
-        WINDOW_READ.c.entity == entity,
-        WINDOW_READ.c.company == company,
-        WINDOW_READ.c.state == "open",
-        WINDOW_READ.c.window_end == to_micros(window.end),
-        WINDOW_READ.c.window_start.is_(None)
-        if window.start is None
-        else WINDOW_READ.c.window_start == to_micros(window.start),
+    """Resume the unfinished read of exactly this window that began within ``resume_within``, or begin a new one.
+
+    Unfinished reads of the entity and company that are older can never be resumed: they are closed.
+    """
+    this_company = (
+        window_read.c.tenant == tenant,
+        window_read.c.entity == entity,
+        window_read.c.company == company,
+        window_read.c.state == ReadState.OPEN,
     )
-    with database.write(f"read/{tenant}/{entity}/{company}") as connection:
-        found = connection.execute(
-            sa.select(WINDOW_READ).where(*same_window).order_by(WINDOW_READ.c.started_at.desc())
-        ).first()
-        if found is not None and from_micros(found.started_at) >= started_at - resume_within:
-            return WindowRead(
-                id=found.id,
-                tenant=tenant,
-                entity=entity,
-                company=company,
-                window=window,
-                started_at=from_micros(found.started_at),
-                progress=json.loads(found.progress),
-                resumed=True,
-            )
-        connection.execute(sa.update(WINDOW_READ).where(*same_window).values(state="abandoned"))
+    with database.write(f"reads of {entity} of {tenant}/{company}") as connection:
         connection.execute(
-            sa.insert(WINDOW_READ).values(
-                id=read_id,
-                tenant=tenant,
-                entity=entity,
-                company=company,
-                window_start=maybe_micros(window.start),
-                window_end=to_micros(window.end),
-                run_id=run_id,
-                started_at=to_micros(started_at),
-                state="open",
-                progress="{}",
-            )
+            update(window_read)
+            .where(*this_company, window_read.c.started_at < started_at - resume_within)
+            .values(state=ReadState.ABANDONED, ended_at=started_at)
         )
+        found = connection.execute(
+            select(window_read.c.id, window_read.c.started_at, window_read.c.progress)
+            .where(
+                *this_company,
+                window_read.c.window_start.is_(None)
+                if window.start is None
+                else window_read.c.window_start == window.start,
+                window_read.c.window_end == window.end,
+            )
+            .order_by(window_read.c.id.desc())
+        ).first()
+        if found is None:
+            number = connection.execute(
+                insert(window_read)
+                .values(
+                    tenant=tenant,
+                    entity=entity,
+                    company=company,
+                    window_start=window.start,
+                    window_end=window.end,
+                    run_id=run_id,
+                    state=ReadState.OPEN,
+                    progress="{}",
+                    started_at=started_at,
+                )
+                .returning(window_read.c.id)
+            ).scalar_one()
+        else:
+            number = found.id
+            connection.execute(
+                update(window_read).where(window_read.c.id == number).values(run_id=run_id)
+            )
     return WindowRead(
-        id=read_id,
+        id=number,
         tenant=tenant,
         entity=entity,
         company=company,
         window=window,
-        started_at=started_at,
-        progress={},
-        resumed=False,
+        started_at=started_at if found is None else found.started_at,
+        progress={} if found is None else json.loads(found.progress),
+        resumed=found is not None,
     )
 
 
-def commit_batch(
-    database: Database,
-    batch: Batch,
-    *,
-    now: datetime,
+def advance(
+    connection: Connection,
     read: WindowRead,
     progress: Mapping[str, str | None],
-    dead_letters: Sequence[NewDeadLetter],
-    finished: bool,
-    watermark: Watermark | None,
-) -> None:
-    """Record a batch with all that it proves, in one transaction."""
-    with database.write(f"read/{read.tenant}/{read.entity}/{read.company}") as connection:
-        _insert(connection, batch, read.id)
-        letters.add(connection, dead_letters, now, read_id=read.id)
-        connection.execute(
-            sa.update(WINDOW_READ)
-            .where(WINDOW_READ.c.id == read.id)
-            .values(
-                progress=json.dumps(dict(progress), sort_keys=True),
-                state="finished" if finished else "open",
-            )
-        )
-        if finished:
-            letters.resolve_read_again(connection, read.id, read.window, batch, now)
-        if watermark is not None:
-            _advance(database, connection, watermark)
-
-
-def record_replay(database: Database, batch: Batch) -> None:
-    """Record a batch that was not read from the ERP but staged again for one destination."""
-    with database.write() as connection:
-        _insert(connection, batch, "")
-
-
-def watermark(database: Database, tenant: str, entity: str, company: str) -> Watermark | None:
-    """How far an entity and company are complete; None before the first complete read."""
-    with database.read() as connection:
-        found = _watermark(connection, tenant, entity, company)
-    if found is None:
-        return None
-    return Watermark(
-        tenant=tenant, entity=entity, company=company, complete_until=from_micros(found)
-    )
-
-
-def batches(
-    database: Database,
     *,
-    tenant: str,
-    entity: str | None,
-    company: str | None,
-    window: Window | None,
-) -> tuple[Batch, ...]:
-    """Committed batches, oldest first; with ``window``, those whose window overlaps it."""
-    query = sa.select(BATCH.c.manifest).where(BATCH.c.tenant == tenant)
-    if entity is not None:
-        query = query.where(BATCH.c.entity == entity)
-    if company is not None:
-        query = query.where(BATCH.c.company == company)
-    if window is not None:
-        query = query.where(
-            sa.or_(BATCH.c.window_start.is_(None), BATCH.c.window_start < to_micros(window.end))
-        )
-        if window.start is not None:
-            query = query.where(BATCH.c.window_end > to_micros(window.start))
-    with database.read() as connection:
-        rows = connection.execute(query.order_by(BATCH.c.batch_id)).scalars().all()
-    return tuple(from_manifest(text) for text in rows)
-
-
-def batch_ids(database: Database) -> frozenset[str]:
-    """The ids of all committed batches: what is on disk beside them is an orphan."""
-    with database.read() as connection:
-        return frozenset(connection.execute(sa.select(BATCH.c.batch_id)).scalars())
-
-
-def _insert(connection: sa.Connection, batch: Batch, read_id: str) -> None:
-    connection.execute(
-        sa.insert(BATCH).values(
-            batch_id=batch.batch_id,
-            tenant=batch.tenant,
-            entity=batch.entity,
-            company=batch.company,
-            read_id=read_id,
-            for_destination=batch.for_destination,
-            window_start=maybe_micros(batch.window.start),
-            window_end=to_micros(batch.window.end),
-            finished_at=to_micros(batch.finished_at),
-            manifest=to_manifest(batch),
-        )
+    finished: bool,
+    now: datetime,
+) -> None:
+    """Add ``progress`` to what is known of ``read``, and close it when it is ``finished``."""
+    this_read = window_read.c.id == read.id
+    known = json.loads(
+        connection.execute(select(window_read.c.progress).where(this_read)).scalar_one()
     )
+    values = {"progress": json.dumps(known | dict(progress), sort_keys=True)}
+    changes = update(window_read).where(this_read).values(**values)
+    if finished:
+        changes = changes.values(state=ReadState.FINISHED, ended_at=now)
+    connection.execute(changes)
 
 
-def _watermark(connection: sa.Connection, tenant: str, entity: str, company: str) -> int | None:
-    return connection.execute(
-        sa.select(WATERMARK.c.complete_until).where(
-            WATERMARK.c.tenant == tenant,
-            WATERMARK.c.entity == entity,
-            WATERMARK.c.company == company,
-        )
-    ).scalar()
-
-
-def _advance(database: Database, connection: sa.Connection, mark: Watermark) -> None:
-    """Never backwards: a slow read that ends after a younger one changes nothing."""
-    known = _watermark(connection, mark.tenant, mark.entity, mark.company)
-    until = to_micros(mark.complete_until)
-    if known is None or until > known:
+def move_watermark(connection: Connection, mark: Watermark, batch_id: str, now: datetime) -> None:
+    """Store ``mark`` if it is later than the one that is stored."""
+    this_company = (
+        watermark.c.tenant == mark.tenant,
+        watermark.c.entity == mark.entity,
+        watermark.c.company == mark.company,
+    )
+    known = connection.execute(
+        select(watermark.c.complete_until).where(*this_company)
+    ).scalar_one_or_none()
+    values = {"complete_until": mark.complete_until, "batch_id": batch_id, "moved_at": now}
+    if known is None:
         connection.execute(
-            database.upsert(
-                WATERMARK,
-                {
-                    "tenant": mark.tenant,
-                    "entity": mark.entity,
-                    "company": mark.company,
-                    "complete_until": until,
-                },
+            insert(watermark).values(
+                tenant=mark.tenant, entity=mark.entity, company=mark.company, **values
             )
         )
+    elif known < mark.complete_until:
+        connection.execute(update(watermark).where(*this_company).values(**values))
+
+
+def find_watermark(
+    database: Database, tenant: str, entity: str, company: str
+) -> Watermark | None:
+    """How far the entity is complete (UTC); None before its first finished read."""
+    with database.read() as connection:
+        until = connection.execute(
+            select(watermark.c.complete_until).where(
+                watermark.c.tenant == tenant,
+                watermark.c.entity == entity,
+                watermark.c.company == company,
+            )
+        ).scalar_one_or_none()
+    if until is None:
+        return None
+    return Watermark(tenant=tenant, entity=entity, company=company, complete_until=until)
+
+

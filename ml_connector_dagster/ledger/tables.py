@@ -1,96 +1,128 @@
-"""The ledger's tables. Moments are microseconds since 1970 UTC: they sort, and mean the same in every database."""
+"""The ledger's tables as they are now. How they came to be is in ``migrations``; a test holds the two together.
 
-from datetime import UTC, datetime, timedelta
+Times are UTC as text of fixed width, so that they sort, read well and mean the same in every database. The budget
+is the exception: its times are seconds since 1970 as the callers' clocks tell them, compared to fractions of a second.
+"""
 
-import sqlalchemy as sa
+from datetime import UTC, datetime
+from typing import Any
 
-
-METADATA = sa.MetaData()
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def to_micros(moment: datetime) -> int:
-    """An aware moment as it is stored."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def from_micros(value: int) -> datetime:
-    """A stored moment, in UTC."""
-    return _EPOCH + timedelta(microseconds=value)
-
-
-def maybe_micros(moment: datetime | None) -> int | None:
-    """As ``to_micros``; None stays None."""
-    return None if moment is None else to_micros(moment)
-
-
-def maybe_moment(value: int | None) -> datetime | None:
-    """As ``from_micros``; None stays None."""
-    return None if value is None else from_micros(value)
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    text,
+)
 
 
-def _text(name: str, *, nullable: bool = False, primary_key: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=nullable, primary_key=primary_key)
+def utc_text(moment: datetime) -> str:
+    """``2026-01-18T12:00:00.000000Z``."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
-def _moment(name: str, *, nullable: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=nullable)
+class Moment(TypeDecorator[datetime]):
+    """An aware datetime, stored as UTC text."""
+
+    impl = String(27)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"a time in the ledger needs a zone; got {value.isoformat()}")
+        return utc_text(value)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
 
 
-def _count(name: str) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=False, default=0)
+metadata = MetaData()
+
+#: SQLite numbers rows itself only in a column that is exactly INTEGER.
+_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
 
 
-#: A read of one window, with how far each of its chains has come (JSON: chain id → position, null when done).
-WINDOW_READ = sa.Table(
+def _text(name: str, *, null: bool = False, key: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null, primary_key=key)
+
+
+def _moment(name: str, *, null: bool = False) -> Column[datetime]:
+    return Column(name, Moment, nullable=null)
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    _text("name"),
+    _moment("applied_at"),
+)
+
+window_read = Table(
     "window_read",
-    METADATA,
-    _text("id", primary_key=True),
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     _text("tenant"),
     _text("entity"),
     _text("company"),
-    _moment("window_start", nullable=True),
+    _moment("window_start", null=True),
     _moment("window_end"),
     _text("run_id"),
+    _text("state"),
+    _text("progress"),  # JSON: slice id → position, null when the slice is done
     _moment("started_at"),
-    _text("state"),  # open, finished, abandoned
-    _text("progress"),
-    sa.Index("window_read_open", "tenant", "entity", "company", "state"),
+    _moment("ended_at", null=True),
+    Index("window_read_scope", "tenant", "entity", "company", "state"),
 )
 
-#: Staged batches; ``manifest`` is the whole Batch as JSON.
-BATCH = sa.Table(
+batch = Table(
     "batch",
-    METADATA,
-    _text("batch_id", primary_key=True),
+    metadata,
+    _text("batch_id", key=True),
+    Column("read_id", BigInteger, nullable=True),  # null for a replay, which reads nothing
     _text("tenant"),
     _text("entity"),
     _text("company"),
-    _text("read_id"),
-    _text("for_destination"),
-    _moment("window_start", nullable=True),
+    _moment("window_start", null=True),
     _moment("window_end"),
-    _moment("finished_at"),
+    _text("for_destination"),
+    _text("run_id"),
+    _count("row_count"),
+    _moment("committed_at"),
     _text("manifest"),
-    sa.Index("batch_of", "tenant", "entity", "company", "batch_id"),
+    Index("batch_scope", "tenant", "entity", "company", "batch_id"),
 )
 
-WATERMARK = sa.Table(
+watermark = Table(
     "watermark",
-    METADATA,
-    _text("tenant", primary_key=True),
-    _text("entity", primary_key=True),
-    _text("company", primary_key=True),
+    metadata,
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
     _moment("complete_until"),
+    _text("batch_id"),  # the batch that proves it
+    _moment("moved_at"),
 )
 
-#: One batch at one destination.
-DELIVERY = sa.Table(
+delivery = Table(
     "delivery",
-    METADATA,
-    _text("batch_id", primary_key=True),
-    _text("destination", primary_key=True),
+    metadata,
+    _text("batch_id", key=True),
+    _text("destination", key=True),
     _text("state"),
     _count("attempts"),
     _count("inserted"),
@@ -99,30 +131,31 @@ DELIVERY = sa.Table(
     _count("deleted"),
     _count("rejected"),
     _count("unknown"),
-    _text("run_id", nullable=True),
-    _moment("started_at", nullable=True),
-    _moment("finished_at", nullable=True),
-    _text("error", nullable=True),
-    _text("receipts", nullable=True),
-    sa.Index("delivery_state", "destination", "state"),
+    _count("requests"),
+    _text("run_id"),
+    _moment("started_at"),
+    _moment("finished_at", null=True),
+    _text("error", null=True),
+    _text("receipts", null=True),
+    Index("delivery_state", "destination", "state"),
 )
 
-#: What an application was last told about a record (Salesforce, Monday.com).
-REMOTE_RECORD = sa.Table(
+remote_record = Table(
     "remote_record",
-    METADATA,
-    _text("destination", primary_key=True),
-    _text("entity", primary_key=True),
-    _text("record_id", primary_key=True),
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("record_id", key=True),
     _text("remote_id"),
     _text("row_hash"),
+    _text("batch_id"),
     _moment("accepted_at"),
 )
 
-DEAD_LETTER = sa.Table(
+dead_letter = Table(
     "dead_letter",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
     _text("stage"),
     _text("tenant"),
     _text("entity"),
@@ -133,84 +166,86 @@ DEAD_LETTER = sa.Table(
     _text("batch_id"),
     _text("reason"),
     _text("raw"),
-    _moment("window_start", nullable=True),
-    _moment("window_end", nullable=True),
+    _moment("window_start", null=True),
+    _moment("window_end", null=True),
     _count("attempts"),
     _moment("created_at"),
     _moment("due_at"),
-    _moment("resolved_at", nullable=True),
-    _text("read_id", nullable=True),  # the read that saw it last (extract stage)
-    sa.Index("dead_letter_open", "tenant", "entity", "company", "resolved_at"),
-    # SQLite would hand out a removed letter's number again otherwise.
-    sqlite_autoincrement=True,
+    _moment("resolved_at", null=True),
+    Column("read_id", BigInteger, nullable=True),  # the read that saw it last
+    # The same record is open once: a second process cannot add it again.
+    Index(
+        "dead_letter_open",
+        *("tenant", "entity", "company", "destination", "stage", "fingerprint"),
+        unique=True,
+        sqlite_where=text("resolved_at IS NULL"),
+        postgresql_where=text("resolved_at IS NULL"),
+    ),
+    Index("dead_letter_record", "record_id"),
 )
 
-TOKEN = sa.Table(
+token = Table(
     "token",
-    METADATA,
-    _text("tenant", primary_key=True),
-    sa.Column("ciphertext", sa.LargeBinary, nullable=True),
-    _moment("obtained_at", nullable=True),
-    _moment("expires_at", nullable=True),
+    metadata,
+    _text("tenant", key=True),
+    Column("value", LargeBinary, nullable=True),  # encrypted; null before the first login
+    _moment("obtained_at", null=True),
+    _moment("expires_at", null=True),
     _count("generation"),
-    _text("lease_holder", nullable=True),
-    _moment("lease_until", nullable=True),
+    _text("holder", null=True),  # who logs in just now
+    _moment("leased_until", null=True),
 )
 
-#: The request budget's sliding log; times are seconds since 1970 as floats, as ``time.time()`` gives them.
-BUDGET_CALL = sa.Table(
+budget_call = Table(
     "budget_call",
-    METADATA,
-    _text("tenant", primary_key=True),
-    _text("call_id", primary_key=True),
-    sa.Column("started_at", sa.Double, nullable=False),
-    sa.Column("ended_at", sa.Double, nullable=True),
-    sa.Index("budget_call_ended", "tenant", "ended_at"),
+    metadata,
+    _text("tenant", key=True),
+    _text("call_id", key=True),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double, nullable=True),  # null while it is in flight
+    Index("budget_call_ended", "tenant", "ended_at"),
 )
 
-BUDGET_BLOCK = sa.Table(
+budget_block = Table(
     "budget_block",
-    METADATA,
-    _text("tenant", primary_key=True),
-    sa.Column("blocked_until", sa.Double, nullable=False),
+    metadata,
+    _text("tenant", key=True),
+    Column("blocked_until", Double, nullable=False),
 )
 
-BREAKER = sa.Table(
+breaker = Table(
     "breaker",
-    METADATA,
-    _text("tenant", primary_key=True),
+    metadata,
+    _text("tenant", key=True),
     _count("version"),
     _count("failures"),
-    _moment("opened_at", nullable=True),
-    _moment("open_until", nullable=True),
-    _moment("probe_until", nullable=True),
+    _moment("opened_at", null=True),
+    _moment("open_until", null=True),
+    _moment("probe_until", null=True),
     _text("reason"),
 )
 
-#: What a product line remembers about a tenant (which routes it has): one JSON document per key.
-ROUTE_CHOICE = sa.Table(
+route_choice = Table(
     "route_choice",
-    METADATA,
-    _text("tenant", primary_key=True),
-    _text("key", primary_key=True),
-    _text("document"),
-    _moment("learned_at"),
+    metadata,
+    _text("tenant", key=True),
+    _text("company", key=True),
+    _text("entity", key=True),
+    _text("route", key=True),
+    Column("position", Integer, nullable=False),  # in the order in which they are preferred
+    Column("usable", Integer, nullable=False),
+    Column("chosen", Integer, nullable=False),
+    _text("reason"),
+    _moment("checked_at"),
 )
 
-#: Key sweep: when a record was seen last, and how often it was missed since.
-SIGHTING = sa.Table(
+sighting = Table(
     "sighting",
-    METADATA,
-    _text("tenant", primary_key=True),
-    _text("entity", primary_key=True),
-    _text("record_id", primary_key=True),
-    _moment("seen_at"),
-    _count("missed"),
-)
-
-SCHEMA_VERSION = sa.Table(
-    "schema_version",
-    METADATA,
-    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    _moment("applied_at"),
+    metadata,
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _text("record_id", key=True),
+    _moment("first_missed_at"),
+    _count("times_missed"),
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import Entity
-from ml_connector_dagster.model.manifests import to_manifest
+from ml_connector_dagster.model.manifests import manifest_text
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.staging.paths import batch_path
 from ml_connector_dagster.staging.store import LocalStore
@@ -105,7 +106,7 @@ class BatchWriter:
             schema={} if self._schema is None else {f.name: str(f.type) for f in self._schema},
             for_destination=self.for_destination,
         )
-        (aside / MANIFEST).write_text(to_manifest(batch), encoding="utf-8")
+        (aside / MANIFEST).write_text(manifest_text(batch), encoding="utf-8")
         self.step("staging: manifest written")
         self.store.publish(aside)
         self._aside = None
@@ -149,11 +150,9 @@ class BatchWriter:
         for name in self.entity.control_totals:
             total = pc.sum(table[name]).as_py()
             self._totals[name] = self._totals.get(name, Decimal(0)) + (total or Decimal(0))
-        zoned = table["_modified_at"].cast(pa.timestamp("us", self.timezone.key))
+        zoned: Any = table["_modified_at"].cast(pa.timestamp("us", self.timezone.key))
         days = pc.local_timestamp(zoned).cast(pa.date32())
         counted = pa.table({"day": days}).group_by("day").aggregate([([], "count_all")])
-        for day, rows in zip(
-            counted["day"].to_pylist(), counted["count_all"].to_pylist(), strict=True
-        ):
-            name = "" if day is None else day.isoformat()
-            self._days[name] = self._days.get(name, 0) + rows
+        for entry in counted.to_pylist():
+            name = "" if entry["day"] is None else entry["day"].isoformat()
+            self._days[name] = self._days.get(name, 0) + entry["count_all"]

@@ -1,0 +1,300 @@
+"""The ledger: what happened and how far we are. One face for the whole room; each subject has its own file."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from ml_connector_dagster.ledger import (
+    batches,
+    dead_letters,
+    deliveries,
+    overviews,
+    reads,
+    remote_records,
+)
+from ml_connector_dagster.ledger.breakers import LedgerBreaker
+from ml_connector_dagster.ledger.budget import LedgerBudget
+from ml_connector_dagster.ledger.databases import Database, open_database
+from ml_connector_dagster.ledger.migrations import migrate
+from ml_connector_dagster.ledger.overviews import TenantStatus
+from ml_connector_dagster.ledger.reads import WindowRead
+from ml_connector_dagster.ledger.remote_records import RemoteRecord
+from ml_connector_dagster.ledger.routes import LedgerRoutes, RouteChoice
+from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.receipts import (
+    DeadLetter,
+    Delivery,
+    DeliveryReport,
+    DeliveryState,
+    NewDeadLetter,
+    OutcomeCounts,
+)
+from ml_connector_dagster.model.windows import Watermark, Window
+
+
+def utc_now() -> datetime:
+    """The clock of a real ledger."""
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """Thread-safe; many processes may have the same ledger open. Every method is one transaction.
+
+    Open it in the process that uses it: a ledger must not cross a fork. Methods raise TransientError when another
+    process keeps the database locked.
+    """
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
+
+    @classmethod
+    def open(cls, url: str, *, now: Callable[[], datetime] = utc_now) -> Self:
+        """Open the ledger at ``url``; a fresh one is made, an older one brought up to date.
+
+        Raises ConfigError when ``url`` cannot be a ledger, or one that a newer version has written.
+        """
+        database = open_database(url)
+        try:
+            migrate(database, now)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, now)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    # Reads and batches
+
+    def begin_read(
+        self,
+        *,
+        tenant: str,
+        entity: str,
+        company: str,
+        window: Window,
+        run_id: str,
+        started_at: datetime,
+        resume_within: timedelta,
+    ) -> WindowRead:
+        """Resume the unfinished read of exactly this window that began within ``resume_within``, or begin one."""
+        return reads.begin_read(
+            self._database,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            window=window,
+            run_id=run_id,
+            started_at=started_at,
+            resume_within=resume_within,
+        )
+
+    def commit_batch(
+        self,
+        batch: Batch,
+        *,
+        read: WindowRead,
+        progress: Mapping[str, str | None],
+        dead_letters: Sequence[NewDeadLetter],
+        finished: bool,
+        watermark: Watermark | None,
+    ) -> None:
+        """Write down a staged batch together with all it proves: how far every slice is, and which records are stuck.
+
+        ``progress`` is added to what is known (slice id → position, None when done). With ``finished`` the read
+        ends, open letters of its window that it did not meet again are resolved, and ``watermark``, if given, is
+        moved; never backwards. Raises ValueError when the pieces do not belong together.
+        """
+        batches.commit_batch(
+            self._database,
+            batch,
+            read=read,
+            progress=progress,
+            letters=dead_letters,
+            finished=finished,
+            watermark=watermark,
+            now=self._now(),
+        )
+
+    def record_replay(self, batch: Batch) -> None:
+        """Write down a batch made of staged rows for its ``for_destination``. It proves nothing about the source."""
+        batches.record_replay(self._database, batch, now=self._now())
+
+    def watermark(self, tenant: str, entity: str, company: str) -> Watermark | None:
+        """How far the entity is complete (UTC); None before its first finished read."""
+        return reads.find_watermark(self._database, tenant, entity, company)
+
+    def batches(
+        self,
+        *,
+        tenant: str,
+        entity: str | None = None,
+        company: str | None = None,
+        window: Window | None = None,
+    ) -> tuple[Batch, ...]:
+        """Batches, oldest first; with ``window``, those whose own window shares a moment with it."""
+        return batches.find(
+            self._database, tenant=tenant, entity=entity, company=company, window=window
+        )
+
+    def batch_ids(self, tenant: str | None = None) -> frozenset[str]:
+        """The ids of all batches (``Staging.orphans`` compares them with what is staged)."""
+        return batches.find_ids(self._database, tenant)
+
+    # Deliveries. A destination is named "<connection>.<schema>".
+
+    def pending(
+        self, *, destination: str, tenant: str, entity: str, companies: Sequence[str]
+    ) -> tuple[Batch, ...]:
+        """Batches that ``destination`` should have and has not, oldest first; those of no rows too."""
+        return batches.pending(
+            self._database,
+            destination=destination,
+            tenant=tenant,
+            entity=entity,
+            companies=companies,
+        )
+
+    def start_delivery(self, batch_id: str, destination: str, run_id: str) -> None:
+        """Count an attempt. Of a delivery that is done, nothing else changes, now or later."""
+        deliveries.start(self._database, batch_id, destination, run_id, now=self._now())
+
+    def finish_delivery(
+        self,
+        batch_id: str,
+        destination: str,
+        report: DeliveryReport,
+        *,
+        dead_letters: Sequence[NewDeadLetter],
+        resolved: Sequence[int],
+    ) -> None:
+        """Every record of the batch has an outcome: keep counts, keep the refused, close the healed letters.
+
+        A letter that is in ``dead_letters`` again stays open. Raises ValueError when the delivery was never started.
+        """
+        deliveries.finish(
+            self._database,
+            batch_id,
+            destination,
+            report,
+            letters=dead_letters,
+            resolved=resolved,
+            now=self._now(),
+        )
+
+    def fail_delivery(self, batch_id: str, destination: str, error: str) -> None:
+        """The delivery as a whole failed: it stays pending. ``error`` must hold no secret."""
+        deliveries.fail(self._database, batch_id, destination, error, now=self._now())
+
+    def deliveries(
+        self,
+        *,
+        batch_ids: Sequence[str] | None = None,
+        destination: str | None = None,
+        states: Collection[DeliveryState] | None = None,
+    ) -> tuple[Delivery, ...]:
+        """The deliveries that meet every condition given, by batch, then destination."""
+        return deliveries.find(
+            self._database, batch_ids=batch_ids, destination=destination, states=states
+        )
+
+    def delivered_counts(
+        self, *, destination: str, tenant: str, entity: str, company: str | None = None
+    ) -> OutcomeCounts:
+        """Outcomes of all deliveries that are done, added up. ``inserted`` is what the table must hold."""
+        return deliveries.count(
+            self._database,
+            destination=destination,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+        )
+
+    # Dead letters
+
+    def dead_letters(
+        self,
+        *,
+        open_only: bool = True,
+        tenant: str | None = None,
+        entity: str | None = None,
+        company: str | None = None,
+        destination: str | None = None,
+        due_before: datetime | None = None,
+        ids: Sequence[int] | None = None,
+        record_id: str | None = None,
+    ) -> tuple[DeadLetter, ...]:
+        """The letters that meet every condition given, oldest first; their windows are in UTC.
+
+        ``destination=""`` chooses those of the extraction; ``due_before`` includes the moment itself.
+        """
+        return dead_letters.find(
+            self._database,
+            open_only=open_only,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            destination=destination,
+            due_before=due_before,
+            ids=ids,
+            record_id=record_id,
+        )
+
+    def postpone(self, ids: Sequence[int], due_at: datetime | None = None) -> None:
+        """Try these letters again at ``due_at``; None: it was tried in vain, so count that and wait longer."""
+        with self._database.write("dead letters") as connection:
+            dead_letters.postpone(connection, ids, due_at, self._now())
+
+    def resolve(self, ids: Sequence[int]) -> None:
+        """Close these letters."""
+        with self._database.write("dead letters") as connection:
+            dead_letters.resolve(connection, ids, self._now())
+
+    # State that the processes of a tenant share
+
+    def token_store(self, tenant: str, keys: Cipher) -> LedgerTokens:
+        """The tenant's bearer token (a ``TokenStore``), encrypted with ``keys``."""
+        return LedgerTokens(self._database, tenant, keys, self._now)
+
+    def budget_store(self, tenant: str) -> LedgerBudget:
+        """The tenant's request budget (a ``BudgetStore``)."""
+        return LedgerBudget(self._database, tenant)
+
+    def breaker_store(self, tenant: str) -> LedgerBreaker:
+        """The tenant's breaker (a ``BreakerStore``)."""
+        return LedgerBreaker(self._database, tenant)
+
+    def route_store(self, tenant: str) -> LedgerRoutes:
+        """The tenant's routes, read and written company by company."""
+        return LedgerRoutes(self._database, tenant, self._now)
+
+    def route_choices(self, tenant: str) -> tuple[RouteChoice, ...]:
+        """What was found out about the tenant's routes."""
+        return self.route_store(tenant).load()
+
+    # What applications know of our records
+
+    def remote_records(
+        self, destination: str, entity: str, record_ids: Sequence[str]
+    ) -> Mapping[str, RemoteRecord]:
+        """Record id → what ``destination`` calls it and has accepted of it; unknown ones are left out."""
+        return remote_records.find(self._database, destination, entity, record_ids)
+
+    def put_remote_records(
+        self, destination: str, entity: str, records: Sequence[RemoteRecord]
+    ) -> None:
+        """Remember ``records``, in place of what was known of them. All or none."""
+        remote_records.put(self._database, destination, entity, records, now=self._now())
+
+    def status(self, tenant: str) -> TenantStatus:
+        """The newest read and delivery of each entity and company, and what is stuck, at one moment."""
+        return overviews.overview(self._database, tenant)
