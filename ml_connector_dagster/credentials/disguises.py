@@ -65,11 +65,7 @@ def masked(text: str, known: Iterable[Disguises]) -> str:
             spans.extend(
                 view.span(*hit) for needle in one.plain for hit in _hits(view.data, needle)
             )
-            spans.extend(
-                view.span(*_whole_run(view.data, *hit))
-                for core in one.base64
-                for hit in _hits(view.data, core)
-            )
+            spans.extend(view.span(*run) for core in one.base64 for run in _runs(view.data, core))
     return _text(_with_mask(source, spans)) if spans else text
 
 
@@ -145,14 +141,19 @@ def _hits(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:
         at = data.find(needle, at + 1)
 
 
-def _whole_run(data: bytes, start: int, end: int) -> tuple[int, int]:
-    while start > 0 and _BASE64_RUN.match(data, start - 1):
-        start -= 1
-    while end < len(data) and _BASE64_RUN.match(data, end):
-        end += 1
-    while end < len(data) and data[end : end + 1] == b"=":
-        end += 1
-    return start, end
+def _runs(data: bytes, core: bytes) -> Iterator[tuple[int, int]]:
+    """Every base64 text around ``core``, whole, each once."""
+    at = data.find(core)
+    while at >= 0:
+        start, end = at, at + len(core)
+        while start > 0 and _BASE64_RUN.match(data, start - 1):
+            start -= 1
+        while end < len(data) and _BASE64_RUN.match(data, end):
+            end += 1
+        while end < len(data) and data[end : end + 1] == b"=":
+            end += 1
+        yield start, end
+        at = data.find(core, end)
 
 
 def _with_mask(source: bytes, spans: list[tuple[int, int]]) -> bytes:

@@ -29,7 +29,8 @@ _STRONG_KEY = (
 _WEAK_KEY = (
     r"password|passwd|pwd|secret|token"  # ordinary words too: masked only before "=" or a quote
 )
-_QUOTED = r"""(?P<quote>\\*["'])(?:(?!(?P=quote))(?:\\.|[^\\]))*+"""
+_ESCAPES = r"\\{0,7}"  # of a text inside a text; every repetition is bounded or possessive
+_QUOTED = rf"""(?P<quote>{_ESCAPES}["'])(?:(?!(?P=quote))(?:\\.|[^\\]))*+"""
 _BARE = r"""[^\s&"']++"""
 
 #: What is kept is group 1 (the key, the scheme); the rest of the match is masked.
@@ -37,16 +38,16 @@ _SHAPES = tuple(
     re.compile(pattern, re.IGNORECASE | re.DOTALL)
     for pattern in (
         # Authorization: Bearer …, also in a dict ('authorization': 'Basic …') or a list of pairs.
-        r"""(authorization(?:\\*["']?\s*[:=]\s*|\\*["']\s*,\s*)(?:b?\\*["'])?"""
+        rf"""(authorization(?:{_ESCAPES}["']?\s*[:=]\s*|{_ESCAPES}["']\s*,\s*)(?:b?{_ESCAPES}["'])?"""
         r"""(?:(?:bearer|basic|digest|token|negotiate|snowflake|apikey)\s+)?)[^\s"'\\]+""",
         r"(\bbearer\s+)[A-Za-z0-9._~+/=-]{16,}",
         # "client_secret": "…", password='…', and "cs": "…" as in an .ionapi file.
-        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_STRONG_KEY}|{_WEAK_KEY})\\*["']?\s*[:=]\s*){_QUOTED}""",
-        rf"""(\\*["']cs\\*["']\s*:\s*){_QUOTED}""",
-        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_STRONG_KEY})\\*["']?[ \t]*[:=][ \t]*){_BARE}""",
-        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_WEAK_KEY})(?:[ \t]*=[ \t]*|\\*["']\s*:\s*)){_BARE}""",
-        r"(://[^/\s:@]{0,200}:)[^/\s@]+(?=@)",
-        r"()\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
+        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_STRONG_KEY}|{_WEAK_KEY}){_ESCAPES}["']?\s*[:=]\s*){_QUOTED}""",
+        rf"""(["']cs{_ESCAPES}["']\s*:\s*){_QUOTED}""",
+        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_STRONG_KEY}){_ESCAPES}["']?[ \t]*[:=][ \t]*){_BARE}""",
+        rf"""((?<![\w-])[\w-]{{0,40}}(?:{_WEAK_KEY})(?:[ \t]*=[ \t]*|{_ESCAPES}["']\s*:\s*)){_BARE}""",
+        r"(://[^/\s:@]{0,200}:)[^/\s@]++(?=@)",
+        r"()(?<![\w-])eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?",
         r"()-----BEGIN [^-\n]{1,40}-----.*?(?:-----END [^-\n]{1,40}-----|\Z)",
     )
 )
@@ -137,7 +138,7 @@ class RedactingFilter(logging.Filter):
         """
         redact = self._redactor.redact
         for name, value in list(vars(record).items()):
-            if isinstance(value, str) or name not in _STANDARD_FIELDS:
+            if name != "msg" and (isinstance(value, str) or name not in _STANDARD_FIELDS):
                 setattr(record, name, _redacted_arg(value, redact))
         record.args = _redacted_args(record.args, redact)
         message = _message(record)
@@ -158,8 +159,8 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # logging would print message and arguments to stderr, past this filter.
-        record.msg, record.args = f"{record.msg} {record.args}", ()
+        # logging would print the arguments to stderr, past this filter.
+        record.msg, record.args = f"{record.msg} (its arguments do not fit)", ()
         return record.getMessage()
 
 
