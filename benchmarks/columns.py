@@ -15,10 +15,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml_connector_dagster.columns.cells import clean
 from ml_connector_dagster.columns.content import extra_json, row_hashes
+from ml_connector_dagster.columns.days import dates
 from ml_connector_dagster.columns.json_pages import EACH, read_answer
 from ml_connector_dagster.columns.layouts import (
     Field,
@@ -27,7 +27,6 @@ from ml_connector_dagster.columns.layouts import (
     StampFormat,
     ValueFormat,
 )
-from ml_connector_dagster.columns.days import dates
 from ml_connector_dagster.columns.numbers import decimals, integers
 from ml_connector_dagster.columns.shaping import Shaped, shape
 from ml_connector_dagster.model.entities import ENTITIES, ColumnType
@@ -190,7 +189,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     size = len(page(lines(options.rows))) / options.rows
-    print(f"pages of {options.rows:,} rows × {len(SOURCES) + len(OTHERS)} fields, {size:.0f} bytes a row")
+    print(
+        f"pages of {options.rows:,} rows x {len(SOURCES) + len(OTHERS)} fields, {size:.0f} bytes a row"
+    )
     for name, step in steps(options.rows).items():
         step()
         readings = []

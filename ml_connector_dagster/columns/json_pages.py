@@ -235,6 +235,9 @@ def _table(records: Sequence[dict[str, Any]]) -> pa.Table:
     for record in records:
         if record.keys() - names.keys():
             names.update(dict.fromkeys(record))
+    if not names:
+        # Records without any field are records all the same, and only a table made of structs remembers them.
+        return pa.Table.from_struct_array(pa.array(records, pa.struct([])))
     columns = [_column([record.get(name) for record in records]) for name in names]
     return pa.Table.from_arrays(columns, names=[without_surrogates(name) for name in names])
 

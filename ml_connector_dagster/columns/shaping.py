@@ -309,9 +309,10 @@ def _rejected(
     keyless: Mask,
 ) -> tuple[RejectedSource, ...]:
     by_column = {one.column.name: one for one in fields}
-    rows = np.flatnonzero(keyless)
     rejected = []
-    for row, record in zip(rows.tolist(), records.take(pa.array(rows)).to_pylist(), strict=True):
+    # Not `take`: it forgets how many rows a table without columns has.
+    bad = records.filter(pa.array(keyless)).to_pylist()
+    for row, record in zip(np.flatnonzero(keyless).tolist(), bad, strict=True):
         given = {name: value for name, value in sorted(record.items()) if value is not None}
         reasons = []
         for name in entity.key:

@@ -215,7 +215,7 @@ SHAPES = {
 } | {"99999999": ("%Y%m%d", ""), "9999-99-99": ("%Y-%m-%d", "")}
 
 
-def timestamp_parts(text: str) -> None | date | tuple[datetime, timedelta | None]:
+def timestamp_parts(text: str) -> date | tuple[datetime, timedelta | None] | None:
     """The wall-clock time and the offset as written; a plain day for what has no zone at all."""
     if text in {"0", "00000000", "0000-00-00"}:
         return None
@@ -231,7 +231,7 @@ def timestamp_parts(text: str) -> None | date | tuple[datetime, timedelta | None
     if fraction is not None and fraction.start() != len(whole[:end].rstrip()):
         raise Problem("not a timestamp")
     try:
-        wall = datetime.strptime(whole[:end].rstrip(), form).replace(tzinfo=None)
+        wall = datetime.strptime(whole[:end].rstrip(), form)  # noqa: DTZ007  the zone is not known here
     except ValueError:
         raise Problem("not a timestamp") from None
     if fraction is not None:

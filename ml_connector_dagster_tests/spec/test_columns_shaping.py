@@ -257,7 +257,7 @@ def test_a_date_is_a_day_of_the_calendar(text: str, value: date | None) -> None:
         "000000",
         "9",
         "1234567890",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_date_is_a_problem(text: str) -> None:
     row = one_row(DAYS=text)
@@ -306,7 +306,7 @@ def test_a_date_column_can_be_filled_by_a_timestamp_as_it_is_written() -> None:
         "2024-07-05T10:3000",
         "2024-07-05T10:30.5",
         "00010101",
-    ],  # fmt: skip
+    ],
 )
 def test_what_is_no_timestamp_is_a_problem(text: str) -> None:
     row = one_row(MOMT=text)
@@ -480,6 +480,14 @@ def test_a_record_without_a_key_is_rejected_whole_and_the_others_go_on() -> None
     for one in shaped.rejected:
         assert one.fingerprint == hashlib.sha256(one.raw.encode()).hexdigest()
         assert rejected_text(one.raw, one.reason) == one
+
+
+def test_records_without_any_field_are_rejected_one_by_one() -> None:
+    records = pa.Table.from_struct_array(pa.array([{}, {}], pa.struct([])))
+    shaped = run(records)
+    assert [(one.raw, one.reason) for one in shaped.rejected] == [
+        ("{}", "no key: code is blank, line is blank")
+    ] * 2
 
 
 # --- _extra and _row_hash -------------------------------------------------------------------------
@@ -699,11 +707,11 @@ zones = st.sampled_from(
         "Australia/Lord_Howe",
         "Pacific/Kiritimati",
         "UTC",
-    ]  # fmt: skip
+    ]
 )
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     records=records_of_things,
     modified=stamps,
