@@ -12,6 +12,7 @@ from ml_connector_dagster.defs.failures import RETRIES
 from ml_connector_dagster.defs.lineage import Origin, column_lineage
 from ml_connector_dagster.defs.metadata import column_schema, same_columns
 from ml_connector_dagster.defs.names import (
+    WORKSPACE,
     cloudsuite_name,
     destination_name,
     entity_key,
@@ -42,10 +43,11 @@ def erp_table(
 ) -> dg.AssetSpec:
     """A table of the ERP, as the root of lineage. Dagster never runs it. ``entities`` are those that come from it."""
     labels = ", ".join(ENTITIES[name].label.lower() for name in entities)
+    what = "program" if table.endswith("MI") else "table"
     routes = dict.fromkeys(route for origin in entities.values() for route in origin.routes)
     return dg.AssetSpec(
         erp_key(connection.name, table),
-        description=f"{connection.product_line.upper()} table {table} of {connection.name}: {labels}. Read by the "
+        description=f"{connection.product_line.upper()} {what} {table} of {connection.name}: {labels}. Read by the "
         f"first of these that the tenant has: {', '.join(routes)}.",
         group_name=connection.name,
         kinds={"infor", connection.product_line},
@@ -78,7 +80,7 @@ def entity_asset(
         partitions_def=company_days(flow, connection.timezone),
         backfill_policy=ONE_RUN,
         retry_policy=RETRIES,
-        required_resource_keys={resource},
+        required_resource_keys={WORKSPACE, resource},
         io_manager_key=staging_name(flow.source),
         pool=resource,
     )

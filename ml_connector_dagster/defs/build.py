@@ -23,7 +23,7 @@ from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.defs.assets import delivery_asset, entity_asset, erp_table
 from ml_connector_dagster.defs.checks import delivery_checks
 from ml_connector_dagster.defs.freshness import freshness_policy
-from ml_connector_dagster.defs.io_managers import DestinationIOManager, StagingIOManager
+from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
 from ml_connector_dagster.defs.lineage import Origin, origins
 from ml_connector_dagster.defs.names import (
@@ -82,7 +82,7 @@ def build_definitions(
         schedules=parts.schedules,
         sensors=[*parts.sensors, failed_runs],
         jobs=parts.jobs,
-        resources=_resources(project, settings, now, resources or {}),
+        resources={**_resources(project, settings, now), **(resources or {})},
         # A step costs 50 ms in this process and 5 s in one of its own; several runs go side by side.
         executor=dg.in_process_executor,
     )
@@ -99,9 +99,7 @@ def _add_flow(
     clock = flow.schedule
     timezone = tenant.timezone if clock is None else clock.timezone or tenant.timezone
     freshness = (
-        None
-        if clock is None
-        else freshness_policy(clock.cron_expressions, ZoneInfo(timezone), now)
+        None if clock is None else freshness_policy(clock.cron_expressions, ZoneInfo(timezone), now)
     )
     keys: dict[str, list[dg.AssetKey]] = {}
     for entity in flow.entities:
@@ -149,22 +147,15 @@ def _add_delivery(
 
 
 def _resources(
-    project: Project,
-    settings: Settings,
-    now: Callable[[], datetime],
-    given: Mapping[str, Any],
+    project: Project, settings: Settings, now: Callable[[], datetime]
 ) -> dict[str, Any]:
-    # The same object is a resource of its own and part of the others: Dagster then makes it once per run.
-    workspace = given.get(WORKSPACE) or workspace_resource(
-        lambda: Workspace.open(settings, now=now)
-    )
-    resources: dict[str, Any] = {WORKSPACE: workspace}
+    resources: dict[str, Any] = {
+        WORKSPACE: workspace_resource(lambda: Workspace.open(settings, project=project, now=now))
+    }
     for name, connection in project.connections.items():
         if isinstance(connection, CloudSuiteConnection):
-            resources[cloudsuite_name(name)] = cloudsuite_resource(connection, workspace)
-            resources[staging_name(name)] = StagingIOManager(tenant=name)
+            resources[cloudsuite_name(name)] = cloudsuite_resource(connection)
+            resources[staging_name(name)] = staging_io_manager(name)
         else:
-            resources[destination_name(connection.type, name)] = DestinationIOManager(
-                connection=name, workspace=workspace
-            )
-    return {**resources, **given}
+            resources[destination_name(connection.type, name)] = destination_io_manager(name)
+    return resources

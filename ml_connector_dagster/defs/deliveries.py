@@ -14,7 +14,7 @@ from ml_connector_dagster.defs.references import Shipment
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import DeliveryReport
-from ml_connector_dagster.sync.days import DayCounts, covers, delivered_by_day, onto_days
+from ml_connector_dagster.sync.days import DayCounts, delivered_by_day, onto_days
 from ml_connector_dagster.sync.deliver import DeliverySummary
 from ml_connector_dagster.sync.flows import deliver_entity
 from ml_connector_dagster.sync.workspace import Workspace
@@ -31,12 +31,11 @@ NOTHING_DELIVERED: Final[Mapping[str, int]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompanyDelivery:
-    """What became of one company's batches. ``whole`` are the days that were delivered completely."""
+    """What became of one company's batches."""
 
     company: str
     summary: DeliverySummary
     by_day: Mapping[date, DayCounts]
-    whole: frozenset[date]
     seconds: float
 
 
@@ -83,14 +82,10 @@ class Shipping:
         days = shipment.staged.days[company]
         zone = workspace.cloudsuite(shipment.flow.source).zone
         by_day: dict[date, DayCounts] = {}
-        whole: set[date] = set()
 
         def on_batch(batch: Batch, report: DeliveryReport) -> None:
-            counts = delivered_by_day(
-                workspace.staging, batch, report, shipment.target.name, zone
-            )
+            counts = delivered_by_day(workspace.staging, batch, report, shipment.target.name, zone)
             onto_days(counts, days, by_day)
-            whole.update(day for day in days if covers(batch.window, day))
 
         started = workspace.now()
         summary = deliver_entity(
@@ -106,7 +101,6 @@ class Shipping:
             company=company,
             summary=summary,
             by_day=by_day,
-            whole=frozenset(whole),
             seconds=(workspace.now() - started).total_seconds(),
         )
 
@@ -163,8 +157,6 @@ class Shipping:
                 "rows_changed": counts.changed,
                 "rows_rejected": counts.rejected,
             }
-            if day in one.whole:
-                numbers[day]["dagster/partition_row_count"] = counts.loaded
         if one.summary.requests:
             newest = self.shipment.staged.days[one.company][-1]
             numbers.setdefault(newest, {})["requests"] = one.summary.requests

@@ -68,7 +68,8 @@ def read_companies(
     found = days_by_company(context.partition_keys)
     days = {company: found[company] for company in flow.companies if company in found}
     try:
-        with cloudsuite.open() as (workspace, source):
+        workspace = context.resources.workspace.current
+        with cloudsuite.source(workspace) as source:
             done, problems = _read_each(context, workspace, source, flow, entity, mode, days)
             numbers = [
                 (one, _numbers(one), _summary(workspace, source, flow, entity, mode, one))
@@ -84,9 +85,7 @@ def read_companies(
     for one, by_day, summary in numbers:
         for day, values in by_day.items():
             context.add_asset_metadata(values, partition_key=partition_key(one.company, day))
-        context.add_asset_metadata(
-            summary, partition_key=partition_key(one.company, one.days[-1])
-        )
+        context.add_asset_metadata(summary, partition_key=partition_key(one.company, one.days[-1]))
     yield dg.Output(Staged(tenant=flow.source, entity=entity, days=days))
 
 
@@ -160,11 +159,13 @@ def _numbers(one: CompanyRead) -> dict[date, dict[str, int]]:
     numbers: dict[date, dict[str, int]] = {}
     for day, rows in rows_on_days(batches, one.days).items():
         numbers[day] = {"rows_read": rows}
-    whole = {day for day in numbers if any(covers(read.window, day) for read in one.reads)}
-    for day in whole:
-        numbers[day]["dagster/partition_row_count"] = sum(
-            batch.rows_by_day.get(day.isoformat(), 0) for batch in batches
-        )
+    # How many rows a day has is only known when all of it was read, and every row says when it changed.
+    if not any(batch.rows_by_day.get("") for batch in batches):
+        for day in numbers:
+            if any(covers(read.window, day) for read in one.reads):
+                numbers[day]["dagster/partition_row_count"] = sum(
+                    batch.rows_by_day.get(day.isoformat(), 0) for batch in batches
+                )
     newest = numbers.setdefault(one.days[-1], {})
     newest["requests"] = one.used.requests
     newest["rows_rejected"] = sum(read.dead_letters for read in one.reads)
@@ -184,7 +185,7 @@ def _summary(
     mark = workspace.ledger.watermark(flow.source, entity, one.company)
     started, finished = min(b.started_at for b in batches), max(b.finished_at for b in batches)
     shown = next((batch for batch in reversed(batches) if batch.rows), None)
-    rows = []
+    rows: list[dict[str, Any]] = []
     if shown is not None:
         head = next(iter(workspace.staging.open(shown).reader()), None)
         rows = [] if head is None else head.slice(0, PREVIEW_ROWS).to_pylist()
@@ -203,7 +204,15 @@ def _summary(
         "batches": table(
             ["batch", "window", "route", "rows", "requests", "cells rejected", "dead letters"],
             [
-                [b.batch_id, b.window, b.route, b.rows, b.requests, b.rejected_cells, b.dead_letters]
+                [
+                    b.batch_id,
+                    b.window,
+                    b.route,
+                    b.rows,
+                    b.requests,
+                    b.rejected_cells,
+                    b.dead_letters,
+                ]
                 for b in batches
             ],
         ),
@@ -231,4 +240,6 @@ def _unharmed(done: Sequence[CompanyRead]) -> str:
     if not done:
         return ""
     names = ", ".join(one.company for one in done)
-    return f"company {names}: read and staged; it is delivered by the next run or by the replay sensor"
+    return (
+        f"company {names}: read and staged; it is delivered by the next run or by the replay sensor"
+    )

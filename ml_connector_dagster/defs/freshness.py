@@ -1,6 +1,6 @@
 """How fresh a delivered table must be, from the flow's own clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from heapq import merge
 from itertools import islice, pairwise
@@ -28,6 +28,8 @@ def freshness_policy(cron: Sequence[str], timezone: ZoneInfo, now: datetime) -> 
 def longest_pause(cron: Sequence[str], timezone: ZoneInfo, now: datetime) -> timedelta:
     """The longest time between two ticks of ``cron`` in the time after ``now``."""
     start = now.astimezone(timezone)
-    series = [croniter(expression, start).all_next(datetime) for expression in cron]
+    series: list[Iterator[datetime]] = [
+        croniter(expression, start).all_next(datetime) for expression in cron
+    ]
     ticks = islice(merge(*series), _TICKS * len(cron))
     return max(later - earlier for earlier, later in pairwise(ticks))

@@ -6,6 +6,7 @@ connector's. The base classes are Dagster's own but not public, which is why a t
 
 import os
 from collections.abc import Mapping
+from importlib import import_module
 
 from dagster import Field, Noneable, StringSource
 from dagster._config.config_schema import UserConfigSchema
@@ -35,13 +36,13 @@ class EnvironmentStorage(DagsterStorage, ConfigurableClass):
         url = os.environ.get("DAGSTER_PG_URL")
         if url:
             try:
-                from dagster_postgres import DagsterPostgresStorage
+                postgres = import_module("dagster_postgres")
             except ImportError as error:
                 raise ModuleNotFoundError(
                     "DAGSTER_PG_URL is set, but dagster-postgres is not installed. "
                     "Install it with: pip install 'ml-connector-dagster[postgres]'"
                 ) from error
-            storage: DagsterStorage = DagsterPostgresStorage(
+            storage: DagsterStorage = postgres.DagsterPostgresStorage(
                 postgres_url=url, should_autocreate_tables=True, inst_data=inst_data
             )
             return storage

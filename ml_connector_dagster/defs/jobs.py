@@ -23,16 +23,20 @@ class ReplayConfig(dg.Config):
     entity: str = Field(default="", description="Only this entity, e.g. suppliers.")
     company: str = Field(default="", description='Only this company, e.g. "100".')
     destination: str = Field(
-        default="", description="Only what this destination refused: connection.schema, e.g. warehouse.erp."
+        default="",
+        description="Only what this destination refused: connection.schema, e.g. warehouse.erp.",
     )
     reason_contains: str = Field(default="", description="Only reasons that contain this text.")
     record_ids: list[str] = Field(
         default_factory=list, description="Only these records: tenant/company/key."
     )
     dead_letter_ids: list[int] = Field(
-        default_factory=list, description="Only these dead letters, by the number shown in the check."
+        default_factory=list,
+        description="Only these dead letters, by the number shown in the check.",
     )
-    limit: int = Field(default=10_000, ge=1, description="At most so many dead letters, oldest first.")
+    limit: int = Field(
+        default=10_000, ge=1, description="At most so many dead letters, oldest first."
+    )
     only_due: bool = Field(
         default=False, description="Only dead letters whose next try is due; the sensor sets it."
     )
@@ -160,7 +164,11 @@ def _unfinished(
     errors: list[str],
     metadata: dict[str, dg.MetadataValue],
 ) -> dg.Failure:
-    happened = [f"{summary.still_open} of {summary.attempted} records failed again"] if summary.still_open else []
+    happened = (
+        [f"{summary.still_open} of {summary.attempted} records failed again"]
+        if summary.still_open
+        else []
+    )
     happened += [redact(error) for error in errors]
     return dg.Failure(
         description=f"{flow.name} was replayed in part: {'; '.join(happened)}. What is open stays open and is listed "

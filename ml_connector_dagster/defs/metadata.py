@@ -50,7 +50,9 @@ def same_columns(entity: Entity, upstream: dg.AssetKey) -> dg.TableColumnLineage
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MarkdownMetadataValue:
     """A small table. Cells are text, cut and with the characters that would break the table replaced."""
     lines = [headers, ["---"] * len(headers), *rows]
-    return dg.MetadataValue.md("\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines))
+    return dg.MetadataValue.md(
+        "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+    )
 
 
 def preview(entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMetadataValue:
@@ -61,7 +63,9 @@ def preview(entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMet
         if any(row.get(column.name) not in (None, "") for row in rows)
     ]
     # As text: thousands separators would spoil numbers such as years.
-    cells = [["" if row.get(n) is None else str(row[n]) for n in ("company", *names)] for row in rows]
+    cells = [
+        ["" if row.get(n) is None else str(row[n]) for n in ("company", *names)] for row in rows
+    ]
     return table(["company", *names], cells)
 
 

@@ -1,4 +1,4 @@
-"""Partitions: company × day, and what a run makes of the keys it is given.
+"""Partitions: company by day, and what a run makes of the keys it is given.
 
 A day is a day of the ERP's modified stamp in the tenant's own time zone. With ``end_offset=1`` today is a
 partition too: it is materialised again and again. A partition costs Dagster about 30 ms each time, so hours would
@@ -38,7 +38,9 @@ class DayRange:
 
     @property
     def days(self) -> tuple[date, ...]:
-        return tuple(self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1))
+        return tuple(
+            self.first + timedelta(days=n) for n in range((self.last - self.first).days + 1)
+        )
 
 
 def partition_key(company: str, day: date) -> str:

@@ -4,13 +4,30 @@ Nothing is opened before an asset needs it, so a tenant whose credential is miss
 loading. What the UI shows of them are names and limits; secrets stay in the credential store.
 """
 
+import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
+from typing import Any, Final
 
 import dagster as dg
 
 from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.credentials.redaction import RedactingFilter
 from ml_connector_dagster.sync.workspace import Source, Workspace
+
+
+#: One object, so that putting it on a handler again changes nothing.
+_MASK: Final = RedactingFilter()
+
+
+def mask_logs() -> None:
+    """Mask secrets in what our loggers write.
+
+    Dagster puts a handler of its own on them for every step (``managed_python_loggers``) and stores what comes
+    through; a filter on the logger would not see what its children log.
+    """
+    for handler in logging.getLogger("ml_connector_dagster").handlers:
+        handler.addFilter(_MASK)
 
 
 class LazyWorkspace:
@@ -22,6 +39,7 @@ class LazyWorkspace:
 
     @property
     def current(self) -> Workspace:
+        mask_logs()
         if self._opened is None:
             self._opened = self._open()
         return self._opened
@@ -35,7 +53,9 @@ class LazyWorkspace:
 def workspace_resource(open_workspace: Callable[[], Workspace]) -> dg.ResourceDefinition:
     """The ledger, staging and configuration of this installation."""
 
-    @dg.resource(description="Configuration, ledger and staging of this installation, opened on first use.")
+    @dg.resource(
+        description="Configuration, ledger and staging of this installation, opened on first use."
+    )
     def workspace(_context: dg.InitResourceContext) -> Iterator[LazyWorkspace]:
         lazy = LazyWorkspace(open_workspace)
         try:
@@ -46,7 +66,7 @@ def workspace_resource(open_workspace: Callable[[], Workspace]) -> dg.ResourceDe
     return workspace
 
 
-class CloudSuiteResource(dg.ConfigurableResource):
+class CloudSuiteResource(dg.ConfigurableResource[Any]):
     """A CloudSuite tenant, by name: the credential itself is read from the encrypted store when a run needs it."""
 
     connection: str
@@ -54,19 +74,13 @@ class CloudSuiteResource(dg.ConfigurableResource):
     credential: str
     timezone: str
     requests_per_minute: int
-    workspace: dg.ResourceDependency[LazyWorkspace]
 
-    @contextmanager
-    def open(self) -> Iterator[tuple[Workspace, Source]]:
-        """The workspace, and the tenant open for reading."""
-        workspace = self.workspace.current
-        with workspace.source(self.connection) as source:
-            yield workspace, source
+    def source(self, workspace: Workspace) -> AbstractContextManager[Source]:
+        """The tenant, open for reading."""
+        return workspace.source(self.connection)
 
 
-def cloudsuite_resource(
-    connection: CloudSuiteConnection, workspace: dg.ResourceDefinition
-) -> CloudSuiteResource:
+def cloudsuite_resource(connection: CloudSuiteConnection) -> CloudSuiteResource:
     """The resource of one tenant."""
     return CloudSuiteResource(
         connection=connection.name,
@@ -74,5 +88,4 @@ def cloudsuite_resource(
         credential=connection.credential,
         timezone=connection.timezone,
         requests_per_minute=connection.requests_per_minute,
-        workspace=workspace,
     )

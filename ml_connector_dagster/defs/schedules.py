@@ -1,7 +1,7 @@
 """Schedules: at each tick one run per company, over the days that are due.
 
 The run is aimed at assets (``target=``), never at a named job: a backfill from the page of a named job over
-company × day skips partitions and reports success (Dagster 1.13).
+company by day skips partitions and reports success (Dagster 1.13).
 """
 
 from collections.abc import Sequence

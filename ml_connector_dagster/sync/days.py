@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -35,11 +36,11 @@ class DayCounts:
 def nearest_day(stamp: str, days: Sequence[date]) -> date:
     """The one of ``days`` (sorted, not empty) that a row stamped ``stamp`` is counted on.
 
-    Its own day, or the last one before it; a row that is older than all of them, or has no stamp (""), counts on
-    the first: so the parts always add up to the whole.
+    Its own day, or the last one before it; a row that is older than all of them counts on the first, and one without
+    a stamp ("") on the last: it came because it changed lately. So the parts always add up to the whole.
     """
     if not stamp:
-        return days[0]
+        return days[-1]
     return days[max(bisect_right(days, date.fromisoformat(stamp)) - 1, 0)]
 
 
@@ -111,10 +112,10 @@ def _from_receipts(
     )
     stamps = rows.group_by("record_id").aggregate([("_modified_at", "max")])
     joined = outcomes.join(stamps, "record_id")
-    local = joined["_modified_at_max"].cast(pa.timestamp("us", zone.key))
-    days = pc.fill_null(pc.strftime(local, format="%Y-%m-%d"), "")
+    local: Any = joined["_modified_at_max"].cast(pa.timestamp("us", zone.key))
+    days: Any = pc.fill_null(pc.strftime(local, format="%Y-%m-%d"), "")
     counted = (
-        pa.table({"day": days, "outcome": joined["outcome_max"]})
+        pa.Table.from_arrays([days, joined["outcome_max"]], ["day", "outcome"])
         .group_by(["day", "outcome"])
         .aggregate([([], "count_all")])
     )

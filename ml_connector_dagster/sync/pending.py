@@ -73,7 +73,7 @@ def overdue_deliveries(
 
 
 def answers(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:
-    """"" when ``target`` answers a question, else why not."""
+    """ "" when ``target`` answers a question, else why not."""
     entity = ENTITIES[flow.entities[0]]
     try:
         with workspace.destination(target) as destination:

@@ -1,7 +1,5 @@
 """Has anything changed in the ERP? A look at the first page of what a run would read; nothing is staged."""
 
-from contextlib import closing
-
 from ml_connector_dagster.cloudsuite.pages import Page
 from ml_connector_dagster.columns.shaping import shape
 from ml_connector_dagster.config.project import Flow
@@ -34,8 +32,7 @@ def _changed(
         workspace, source, flow, entity=entity, company=company, mode=ReadMode.INCREMENTAL
     )
     for chain in source.line.slices(entity, company, window):
-        with closing(source.line.pages(chain, None)) as pages:
-            page = next(pages, None)
+        page = next(source.line.pages(chain, None), None)
         if page is not None and (
             page.position is not None
             or _news(workspace, source, page, window, entity=entity, company=company)

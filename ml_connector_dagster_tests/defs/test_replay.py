@@ -1,0 +1,122 @@
+"""What failed is tried again: from the launchpad, and by the sensor."""
+
+import dagster as dg
+
+from ml_connector_dagster.sandbox import Fault
+from ml_connector_dagster_tests.defs.conftest import Installation
+
+
+def replay(installation: Installation, **config: object) -> dg.ExecuteInProcessResult:
+    return installation.defs.resolve_job_def("replay_purchasing").execute_in_process(
+        instance=installation.instance,
+        run_config={"ops": {"try_again_purchasing": {"config": config}}},
+        raise_on_error=False,
+    )
+
+
+def ask_sensor(installation: Installation, name: str) -> list[dg.RunRequest] | str:
+    repository = installation.defs.get_repository_def()
+    with dg.build_sensor_context(
+        instance=installation.instance, repository_def=repository
+    ) as context:
+        data = repository.get_sensor_def(name).evaluate_tick(context)
+    return list(data.run_requests or ()) or str(data.skip_message)
+
+
+def output(result: dg.ExecuteInProcessResult) -> dict[str, object]:
+    events = [event for event in result.all_events if event.is_successful_output]
+    return {name: one.value for name, one in events[-1].step_output_data.metadata.items()}
+
+
+def staged_but_not_delivered(installation: Installation) -> None:
+    """An extraction whose delivery was never run."""
+    defs = installation.defs
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=installation.instance,
+        asset_selection=[dg.AssetKey(["acme", "suppliers"])],
+        partition_key=f"100|{installation.today}",
+        run_config={"ops": {"acme__suppliers": {"config": {"full": True}}}},
+        raise_on_error=False,
+    )
+    assert result.success
+
+
+def test_with_nothing_open_a_replay_is_green(installation: Installation) -> None:
+    result = replay(installation)
+    assert result.success
+    assert output(result)["tried"] == 0
+
+
+def test_a_delivery_that_never_ended_is_delivered(installation: Installation) -> None:
+    staged_but_not_delivered(installation)
+
+    result = replay(installation)
+
+    assert result.success
+    assert output(result)["rows_changed"] == len(installation.sandbox.erp.truth("suppliers", "100"))
+    assert output(replay(installation))["rows_changed"] == 0
+
+
+def test_the_sensor_waits_until_nobody_is_at_it(installation: Installation) -> None:
+    assert "Nothing is due" in str(ask_sensor(installation, "purchasing_replay"))
+    staged_but_not_delivered(installation)
+    assert "Nothing is due" in str(ask_sensor(installation, "purchasing_replay"))
+
+    installation.sandbox.clock.advance(minutes=11)
+
+    requests = ask_sensor(installation, "purchasing_replay")
+    assert not isinstance(requests, str), requests
+    assert requests[0].run_config == {
+        "ops": {"try_again_purchasing": {"config": {"only_due": True}}}
+    }
+
+
+def test_the_change_sensor_runs_what_has_changed(installation: Installation) -> None:
+    requests = ask_sensor(installation, "purchasing_changes")
+    assert not isinstance(requests, str), requests
+    assert [one.tags["ml_connector/company"] for one in requests] == ["100", "200"]
+
+    for company in ("100", "200"):
+        assert installation.materialize(
+            *installation.flow.entities, companies=(company, company), incremental=True
+        ).success
+    installation.sandbox.clock.advance(minutes=30)
+    assert "nothing has changed" in str(ask_sensor(installation, "purchasing_changes"))
+
+    installation.sandbox.erp.change("purchase_orders", 1, "200")
+    requests = ask_sensor(installation, "purchasing_changes")
+    assert not isinstance(requests, str), requests
+    assert [one.tags["ml_connector/company"] for one in requests] == ["200"]
+    assert requests[0].asset_selection == [
+        dg.AssetKey(["acme", "purchase_orders"]),
+        dg.AssetKey(["acme", "warehouse", "purchase_orders"]),
+    ]
+
+
+def test_a_source_that_is_away_makes_the_sensor_say_so(installation: Installation) -> None:
+    installation.sandbox.faults.add(Fault(kind="invalid_grant", times=None))
+    answer = ask_sensor(installation, "purchasing_changes")
+    assert "ml-connector" in str(answer)
+
+
+def test_a_record_that_could_not_be_read_is_replayed_when_the_fault_is_gone(
+    installation: Installation,
+) -> None:
+    """A supplier without a number has no key: it cannot be a row, and must not be lost."""
+    erp = installation.sandbox.erp
+    key = {"CONO": "100", "SUNO": erp.truth("suppliers", "100")[0]["supplier_id"]}
+    erp.set_field("CIDMAS", key, "SUNO", "")
+    assert installation.materialize("suppliers", full=True).success
+    with installation.open() as workspace:
+        (letter,) = workspace.ledger.dead_letters(tenant="acme")
+    assert letter.entity == "suppliers"
+
+    failed = replay(installation)
+    assert not failed.success
+
+    erp.set_field("CIDMAS", {"CONO": "100", "SUNO": ""}, "SUNO", str(key["SUNO"]))
+    again = replay(installation, reason_contains=letter.reason[:10], dead_letter_ids=[letter.id])
+    assert again.success
+    assert output(again)["resolved"] == 1
+    with installation.open() as workspace:
+        assert workspace.ledger.dead_letters(tenant="acme") == ()
