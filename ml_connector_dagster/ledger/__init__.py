@@ -9,7 +9,6 @@ from ml_connector_dagster.ledger.overviews import (
 )
 from ml_connector_dagster.ledger.reads import ReadState, WindowRead
 from ml_connector_dagster.ledger.remote_records import RemoteRecord
-from ml_connector_dagster.ledger.routes import RouteChoice
 from ml_connector_dagster.ledger.tokens import Cipher
 
 
@@ -21,7 +20,6 @@ __all__ = [
     "OpenDeadLetters",
     "ReadState",
     "RemoteRecord",
-    "RouteChoice",
     "TenantStatus",
     "WindowRead",
 ]

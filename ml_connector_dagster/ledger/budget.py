@@ -7,7 +7,19 @@ that the processes share: where they run on several machines, those machines mus
 
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Float,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from ml_connector_dagster.ledger.databases import Database
 from ml_connector_dagster.ledger.tables import budget_block, budget_call
@@ -16,12 +28,15 @@ from ml_connector_dagster.ledger.tables import budget_block, budget_call
 #: Only calls in flight are in the way: look again after this many seconds.
 POLL_SECONDS: Final = 0.1
 
+#: Calls that no longer count are deleted when so many have gathered: cheaper than at every grant.
+PURGE_AT: Final = 64
+
 #: A call that was not ended after so many seconds belongs to a process that died. Longer than any call may take.
 CALL_SECONDS: Final = 300.0
 
 
 class LedgerBudget:
-    """``BudgetStore`` of one tenant."""
+    """``BudgetStore`` of one tenant. A grant is one look and one insert."""
 
     def __init__(
         self, database: Database, tenant: str, *, call_seconds: float = CALL_SECONDS
@@ -31,25 +46,36 @@ class LedgerBudget:
         self._call_seconds = call_seconds
         self._subject = f"request budget of {tenant}"
         self._ours = budget_call.c.tenant == tenant
-        self._ended = budget_call.c.ended_at
+        self._this_call = and_(self._ours, budget_call.c.call_id == bindparam("this_call"))
+        ended, started = budget_call.c.ended_at, budget_call.c.started_at
+        self._has_left = or_(
+            ended <= bindparam("edge", type_=Float),
+            and_(ended.is_(None), started <= bindparam("dead", type_=Float)),
+        )
+        left = func.coalesce(func.sum(case((self._has_left, 1), else_=0)), 0)
         self._look = select(
-            select(func.count()).select_from(budget_call).where(self._ours).scalar_subquery(),
+            func.count(),
+            left,
             select(budget_block.c.blocked_until)
             .where(budget_block.c.tenant == tenant)
             .scalar_subquery(),
-        )
+        ).where(self._ours)
 
     def try_start(self, call_id: str, now: float, limit: int, span: float) -> float:
         """0.0 when the call may be sent now, else seconds to wait before asking again."""
+        edges = {"edge": now - span, "dead": now - span - self._call_seconds}
         with self._database.write(self._subject, durable=False) as connection:
-            self._purge(connection, now, span)
-            counted, blocked_until = connection.execute(self._look).one()
+            kept, left, blocked_until = connection.execute(self._look, edges).one()
+            if left >= PURGE_AT:
+                connection.execute(delete(budget_call).where(self._ours, self._has_left), edges)
             if blocked_until is not None and blocked_until > now:
                 return float(blocked_until - now)
+            counted = kept - left
             if counted >= limit:
                 return self._wait(connection, counted - limit, now, span)
             connection.execute(
-                insert(budget_call).values(tenant=self._tenant, call_id=call_id, started_at=now)
+                insert(budget_call),
+                {"tenant": self._tenant, "call_id": call_id, "started_at": now},
             )
         return 0.0
 
@@ -57,15 +83,18 @@ class LedgerBudget:
         """The call has ended. One that was taken for dead counts again, from now."""
         with self._database.write(self._subject, durable=False) as connection:
             ended = connection.execute(
-                update(budget_call)
-                .where(self._ours, budget_call.c.call_id == call_id)
-                .values(ended_at=now)
+                update(budget_call).where(self._this_call),
+                {"this_call": call_id, "ended_at": now},
             )
             if not ended.rowcount:
                 connection.execute(
-                    insert(budget_call).values(
-                        tenant=self._tenant, call_id=call_id, started_at=now, ended_at=now
-                    )
+                    insert(budget_call),
+                    {
+                        "tenant": self._tenant,
+                        "call_id": call_id,
+                        "started_at": now,
+                        "ended_at": now,
+                    },
                 )
 
     def block_until(self, when: float) -> None:
@@ -82,29 +111,22 @@ class LedgerBudget:
             elif known < when:
                 connection.execute(update(budget_block).where(this).values(blocked_until=when))
 
-    def _purge(self, connection: Connection, now: float, span: float) -> None:
-        connection.execute(delete(budget_call).where(self._ours, self._ended <= now - span))
-
     def _wait(self, connection: Connection, too_many: int, now: float, span: float) -> float:
         """Seconds until so many ended calls have left the span that one more fits."""
-        connection.execute(
-            delete(budget_call).where(
-                self._ours,
-                self._ended.is_(None),
-                budget_call.c.started_at <= now - span - self._call_seconds,
-            )
-        )
-        # After a clock that was set back, ends lie in the future; they count for one span from now, not longer.
-        connection.execute(
-            update(budget_call).where(self._ours, self._ended > now + span).values(ended_at=now)
-        )
+        ended = budget_call.c.ended_at
         leaves = connection.execute(
-            select(self._ended)
-            .where(self._ours, self._ended.is_not(None))
-            .order_by(self._ended)
-            .offset(too_many)
-            .limit(1)
+            select(ended)
+            .where(self._ours, ended > bindparam("edge", type_=Float))
+            .order_by(ended)
+            .offset(bindparam("too_many"))
+            .limit(1),
+            {"edge": now - span, "too_many": too_many},
         ).scalar_one_or_none()
         if leaves is None:
             return POLL_SECONDS
-        return float(max(leaves + span - now, 0.001))
+        if leaves > now + span:
+            # The clock was set back: what seems to end in the future counts for one span from now.
+            connection.execute(
+                update(budget_call).where(self._ours, ended > now + span).values(ended_at=now)
+            )
+        return float(min(max(leaves + span - now, 0.001), span))

@@ -99,9 +99,7 @@ def postpone(
             change: dict[str, Any] = {"due_at": due_at}
             if due_at is None:
                 change = {"attempts": attempts + 1, "due_at": now + pause_after(attempts + 1)}
-            connection.execute(
-                update(dead_letter).where(dead_letter.c.id == number).values(change)
-            )
+            connection.execute(update(dead_letter).where(dead_letter.c.id == number).values(change))
 
 
 def find(

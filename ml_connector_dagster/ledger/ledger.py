@@ -15,11 +15,11 @@ from ml_connector_dagster.ledger import (
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.databases import Database, open_database
+from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.remote_records import RemoteRecord
-from ml_connector_dagster.ledger.routes import LedgerRoutes, RouteChoice
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.receipts import (
@@ -273,15 +273,9 @@ class Ledger:
         """The tenant's breaker (a ``BreakerStore``)."""
         return LedgerBreaker(self._database, tenant)
 
-    def route_store(self, tenant: str) -> LedgerRoutes:
-        """The tenant's routes, read and written company by company."""
-        return LedgerRoutes(self._database, tenant, self._now)
-
-    def route_choices(self, tenant: str) -> tuple[RouteChoice, ...]:
-        """What was found out about the tenant's routes."""
-        return self.route_store(tenant).load()
-
-    # What applications know of our records
+    def route_store(self, tenant: str) -> LedgerKnowledge:
+        """What was learned about the tenant's routes."""
+        return LedgerKnowledge(self._database, tenant, self._now)
 
     def remote_records(
         self, destination: str, entity: str, record_ids: Sequence[str]

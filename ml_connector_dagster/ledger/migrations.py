@@ -98,11 +98,10 @@ _FIRST: Final = Migration(
             tenant TEXT NOT NULL PRIMARY KEY, version BIGINT NOT NULL, failures BIGINT NOT NULL,
             opened_at VARCHAR(27), open_until VARCHAR(27), probe_until VARCHAR(27),
             reason TEXT NOT NULL)""",
-        """CREATE TABLE route_choice (
-            tenant TEXT NOT NULL, company TEXT NOT NULL, entity TEXT NOT NULL, route TEXT NOT NULL,
-            position INTEGER NOT NULL, usable INTEGER NOT NULL, chosen INTEGER NOT NULL,
-            reason TEXT NOT NULL, checked_at VARCHAR(27) NOT NULL,
-            PRIMARY KEY (tenant, company, entity, route))""",
+        """CREATE TABLE knowledge (
+            tenant TEXT NOT NULL, key TEXT NOT NULL, document TEXT NOT NULL,
+            learned_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (tenant, key))""",
         """CREATE TABLE sighting (
             tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
             record_id TEXT NOT NULL, first_missed_at VARCHAR(27) NOT NULL,
@@ -154,4 +153,5 @@ def _apply(database: Database, migration: Migration, now: datetime) -> int:
 def _version(connection: Connection) -> int:
     if not inspect(connection).has_table(schema_version.name):
         return 0
-    return connection.execute(select(func.coalesce(func.max(schema_version.c.version), 0))).scalar_one()
+    newest = connection.execute(select(func.max(schema_version.c.version))).scalar_one()
+    return 0 if newest is None else int(newest)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -155,9 +154,7 @@ def move_watermark(connection: Connection, mark: Watermark, batch_id: str, now: 
         connection.execute(update(watermark).where(*this_company).values(**values))
 
 
-def find_watermark(
-    database: Database, tenant: str, entity: str, company: str
-) -> Watermark | None:
+def find_watermark(database: Database, tenant: str, entity: str, company: str) -> Watermark | None:
     """How far the entity is complete (UTC); None before its first finished read."""
     with database.read() as connection:
         until = connection.execute(
@@ -170,5 +167,3 @@ def find_watermark(
     if until is None:
         return None
     return Watermark(tenant=tenant, entity=entity, company=company, complete_until=until)
-
-

@@ -225,18 +225,14 @@ breaker = Table(
     _text("reason"),
 )
 
-route_choice = Table(
-    "route_choice",
+#: What a product line has learned about a tenant, like the routes it has: one JSON document per key.
+knowledge = Table(
+    "knowledge",
     metadata,
     _text("tenant", key=True),
-    _text("company", key=True),
-    _text("entity", key=True),
-    _text("route", key=True),
-    Column("position", Integer, nullable=False),  # in the order in which they are preferred
-    Column("usable", Integer, nullable=False),
-    Column("chosen", Integer, nullable=False),
-    _text("reason"),
-    _moment("checked_at"),
+    _text("key", key=True),
+    _text("document"),
+    _moment("learned_at"),
 )
 
 sighting = Table(

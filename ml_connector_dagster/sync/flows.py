@@ -152,9 +152,7 @@ def run_flow(
         for entity in chosen_entities:
             for company in chosen_companies:
                 results.append(
-                    _run_one(
-                        workspace, source, flow, entity, company, run_id, mode, days, on_page
-                    )
+                    _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
                 )
     return tuple(results)
 

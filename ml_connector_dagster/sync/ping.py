@@ -65,9 +65,7 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
                 routes = [report for report in reports if report.entity == entity]
                 chosen = next((report for report in routes if report.chosen), None)
                 others = "; ".join(
-                    f"not {report.route}: {report.reason}"
-                    for report in routes
-                    if not report.usable
+                    f"not {report.route}: {report.reason}" for report in routes if not report.usable
                 )
                 yield Finding(
                     connection=name,

@@ -72,13 +72,14 @@ def pages_side_by_side(
                 for page in read(source, position):
                     if not put(_Item(source, page)):
                         return
-        except BaseException as error:  # noqa: BLE001 -- handed to the consumer, which raises it
+        except BaseException as error:
             put(_Failed(error))
         else:
             put(_Ended())
 
     threads = [
-        threading.Thread(target=work, name=f"pages-{number}", daemon=True) for number in range(workers)
+        threading.Thread(target=work, name=f"pages-{number}", daemon=True)
+        for number in range(workers)
     ]
     for thread in threads:
         thread.start()

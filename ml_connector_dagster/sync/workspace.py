@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
-from ml_connector_dagster.cloudsuite.product_lines.registry import SUITES, open_product_line
+from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import CloudSuiteConnection, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
@@ -125,18 +125,12 @@ class Workspace:
         with open_gateway(
             connection,
             ionapi,
-            suite=SUITES[connection.product_line],
+            suite=suite_of(connection.product_line),
             tokens=self.ledger.token_store(name, KeyRing.from_settings(self.settings)),
             calls=self.ledger.budget_store(name),
             breaker=self.ledger.breaker_store(name),
         ) as gateway:
-            line = open_product_line(
-                connection.product_line,
-                gateway,
-                catalog=connection.catalog,
-                timezone=connection.timezone,
-                page_rows=connection.page_rows,
-            )
+            line = open_product_line(connection, gateway, self.ledger.route_store(name))
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
 
     def destination(self, target: FlowDestination) -> AbstractContextManager[Destination]:
