@@ -1,7 +1,7 @@
-"""What a sandbox is started with. Every switch that the reference leaves open has its stricter side as default where clients can cope."""
+"""What a sandbox is started with, and the switches for what the reference leaves open."""
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
 
@@ -28,6 +28,7 @@ class SandboxOptions:
 
     Attributes:
         seed: of the ERP's data and of the secrets.
+        now: the clock's time at start (aware), from where it runs on; None for real time.
         today: the ERP's last day; None for the clock's day at start.
         timezone: of the ERP: LMDT is a local day.
         requests_per_minute: spike arrest per tenant over any 60 seconds; None for no limit.
@@ -37,6 +38,7 @@ class SandboxOptions:
 
     seed: int = 20_260_101
     size: ErpSize = field(default_factory=ErpSize)
+    now: datetime | None = None
     today: date | None = None
     timezone: str = "Europe/Stockholm"
     tenants: tuple[Tenant, ...] = (Tenant(id="ACME_TST"), Tenant(id="BETA_TST"))

@@ -4,7 +4,6 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import fields
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -39,9 +38,9 @@ class _Server(uvicorn.Server):
 class Sandbox:
     """A stand-in of the ION API Gateway, with M3 behind it. Use ``Sandbox.start`` as a context manager."""
 
-    def __init__(self, options: SandboxOptions, start: datetime | None = None) -> None:
+    def __init__(self, options: SandboxOptions) -> None:
         self.options = options
-        self.clock = Clock(ZoneInfo(options.timezone), start)
+        self.clock = Clock(ZoneInfo(options.timezone), options.now)
         self.faults = Faults()
         self.journal = Journal()
         self.switches = Switches()

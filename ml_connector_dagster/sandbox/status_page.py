@@ -23,8 +23,9 @@ h1 { font-size: 24px; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 13px; text-transform: uppercase; letter-spacing: .06em; color: var(--soft);
   margin: 0 0 12px; }
 p { margin: 0; color: var(--soft); }
-.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(320px, 1fr)); gap: 16px;
-  margin-top: 24px; }
+.grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr));
+  gap: 16px; margin-top: 24px; align-items: start; }
+.stack { display: grid; gap: 16px; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 18px 20px; overflow-x: auto; }
 section.wide { grid-column: 1 / -1; }
@@ -72,7 +73,11 @@ def _tables(sizes: dict[str, int]) -> str:
     return _table(
         ("Table", "Content", "Rows"),
         [
-            (f"<code>{name}</code>", escape(TABLES[name].description.split(" (")[0]), f"{rows:,}")
+            (
+                f"<code>{name}</code>",
+                escape(TABLES[name].description.split(" (")[0].split(":")[0]),
+                f"{rows:,}",
+            )
             for name, rows in sizes.items()
         ],
         frozenset({2}),
@@ -109,7 +114,7 @@ def _latest(sandbox: "Sandbox") -> str:
         note = " · ".join(part for part in (one.error, one.fault and f"fault: {one.fault}") if part)
         rows.append(
             (
-                f"{one.at:%H:%M:%S}",
+                f"{one.at.astimezone(sandbox.clock.timezone):%H:%M:%S}",
                 f"<code>{escape(one.tenant)}</code>",
                 f"<code>{escape(what)}</code>",
                 escape(one.company),
@@ -149,9 +154,11 @@ def render(sandbox: "Sandbox", sizes: dict[str, int]) -> str:
 <p>A stand-in of the ION API Gateway with M3 behind it, at <code>{escape(sandbox.url)}</code>.
 Everything here is invented. Admin routes are under <code>/_admin</code>.</p>
 <div class="grid">
+<div class="stack">
 <section><h2>Tenants</h2>{_tenants(sandbox)}</section>
 <section><h2>Settings</h2>{facts}</section>
-<section><h2>Tables</h2>{_tables(sizes)}</section>
 <section><h2>Faults</h2>{_faults(sandbox)}</section>
+</div>
+<section><h2>Tables</h2>{_tables(sizes)}</section>
 <section class="wide"><h2>Latest requests</h2>{_latest(sandbox)}</section>
 </div></main></body></html>"""

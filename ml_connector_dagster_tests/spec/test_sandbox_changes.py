@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster_tests.spec.sandbox_calls import Caller
 
 
@@ -137,3 +137,13 @@ def test_the_clock_moves_and_goes_on(sandbox: Sandbox) -> None:
         sandbox.clock.set(datetime(2031, 1, 1))  # noqa: DTZ001 - that is the point
     sandbox.reset()
     assert abs((sandbox.clock.now() - datetime.now(UTC)).total_seconds()) < 5
+
+
+def test_a_sandbox_can_live_at_another_time() -> None:
+    options = SandboxOptions(size=ErpSize.tiny(), now=datetime(2024, 2, 29, 12, tzinfo=UTC))
+    with Sandbox.start(options) as other:
+        assert other.today == other.clock.today() == date(2024, 2, 29)
+        assert other.erp.truth("items", changed_from=date(2024, 2, 29))
+        other.clock.advance(days=3)
+        other.reset()
+        assert other.clock.today() == date(2024, 2, 29)
