@@ -44,7 +44,6 @@ class Disguises:
             data,
             quote(data, safe="").encode(),
             json.dumps(value)[1:-1].encode(),
-            repr(data)[2:-1].encode(),
         ]
         encodings = [data]
         with suppress(UnicodeEncodeError):
@@ -91,6 +90,8 @@ def _views(source: bytes) -> Iterator[_View]:
         yield _unescaped(source, _FORM, _percent)
     if b"\\" in source:
         yield _unescaped(source, _BACKSLASH, _backslash)
+    if b"\\x" in source:
+        yield _unescaped(source, _BACKSLASH, _backslash_of_bytes)
 
 
 def _unescaped(
@@ -131,6 +132,11 @@ def _backslash(escape: bytes) -> bytes:
     if kind == b"x":
         return _bytes(chr(int(escape[2:], 16)))
     return _CONTROLS.get(kind, kind)
+
+
+def _backslash_of_bytes(escape: bytes) -> bytes:
+    """In the repr of bytes, \\xNN is a byte; in that of text it is a character."""
+    return bytes.fromhex(escape[2:].decode()) if escape[1:2] == b"x" else _backslash(escape)
 
 
 def _hits(data: bytes, needle: bytes) -> Iterator[tuple[int, int]]:

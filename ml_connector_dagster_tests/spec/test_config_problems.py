@@ -3,9 +3,14 @@
 Each row: what stands in place of the lines of a good file, and the lines of the error.
 """
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import read_settings
@@ -288,3 +293,56 @@ def test_no_file_is_an_error_that_says_where_to_begin(tmp_path: Path) -> None:
         ConfigError, match=r"no \*\.yaml file in this folder; copy flows/sandbox.yaml"
     ):
         load_project(tmp_path, settings)
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@examples(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    path=st.sampled_from(
+        [
+            (),
+            ("connections",),
+            ("connections", "acme"),
+            *(("connections", "acme", key) for key in ("type", "timezone", "page_rows", "catalog", "base_url", "x")),
+            ("connections", "warehouse", "path"),
+            ("flows",),
+            ("flows", "erp"),
+            *(("flows", "erp", key) for key in ("source", "companies", "entities", "destinations", "start_date", "schedule", "owners")),
+            ("defaults",),
+            ("defaults", "destinations"),
+        ]
+    ),
+    value=anything,
+)  # fmt: skip
+def test_anything_anywhere_is_taken_or_told_with_its_line(
+    path: tuple[str, ...], value: object, tmp_path: Path
+) -> None:
+    document: dict[str, object] = {
+        "connections": {
+            "acme": {"type": "cloudsuite", "product_line": "m3", "credential": "a", "timezone": "UTC"},
+            "warehouse": {"type": "duckdb", "path": "w.duckdb"},
+        },
+        "defaults": {"description": "x"},
+        "flows": {
+            "erp": {
+                "source": "acme",
+                "companies": ["100"],
+                "entities": "all",
+                "destinations": [{"connection": "warehouse"}],
+                "start_date": "2025-11-01",
+            }
+        },
+    }  # fmt: skip
+    place: dict[str, object] = {"": document}
+    for key in ("", *path)[:-1]:
+        place = place[key]  # type: ignore[assignment]
+    place[("", *path)[-1]] = value
+    text = json.dumps(document if path else value, indent=1, ensure_ascii=True)
+    found = problems(tmp_path, f=text)
+    assert [line for line in found if not re.match(r"f\.yaml:\d+: .", line)] == []

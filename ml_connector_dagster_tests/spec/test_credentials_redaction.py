@@ -77,6 +77,7 @@ secrets = st.text(st.characters(codec="utf-8"), min_size=6, max_size=40).filter(
 @given(before=texts, secret=secrets, after=texts, disguise=st.sampled_from(sorted(DISGUISES)))
 @example(before="", secret="000000", after="0", disguise="base64")
 @example(before="\\", secret='""""""', after="\\", disguise="json")
+@example(before="", secret="0000'\x80", after='"', disguise="bytes")
 @example(before="%", secret="%25%25", after="+", disguise="form")
 def test_no_secret_of_six_characters_or_more_survives(
     before: str, secret: str, after: str, disguise: str
