@@ -183,7 +183,7 @@ def _is_uniform(
     controls += sum(one < _SPACE for one in head + tail)
     if records > 1:
         controls -= sum(one < _SPACE for one in between[-1])
-    return int(np.count_nonzero(data[start:end] < _SPACE)) == controls
+    return bool(np.count_nonzero(data[start:end] < _SPACE) == controls)
 
 
 def _is_utf8(body: bytes) -> bool:
