@@ -84,7 +84,7 @@ class LineTenant:
         self._tokens = MemoryTokens(self.time.time)
         self._calls = MemoryCalls()
         self.knowledge = MemoryKnowledge()
-        self._gateways: list[Gateway] = []
+        self.gateways: list[Gateway] = []
 
     def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
         """A product line in a process of its own: it has asked nothing yet."""
@@ -118,11 +118,11 @@ class LineTenant:
             elapsed=self.time.time,
             draw=lambda: 1.0,
         )
-        self._gateways.append(gateway)
+        self.gateways.append(gateway)
         return gateway
 
     def close(self) -> None:
-        for gateway in self._gateways:
+        for gateway in self.gateways:
             gateway.close()
 
     def everything(self) -> Window:

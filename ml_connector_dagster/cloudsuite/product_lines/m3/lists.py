@@ -1,4 +1,5 @@
-"""An entity by a list transaction: pages by key positioning, or by spans of change days that are halved until nothing is cut off.
+"""An entity by a list transaction: pages by key positioning, or by spans of change days that are halved until nothing is cut off
+(and where one day is too much, whole).
 
 Reference cloudsuite-api §2.8 (M3 has no offset: a list starts at the key it is given), §2.9 (change filters). A list without a change filter is
 read whole, whatever the window.
@@ -96,10 +97,11 @@ class ListReader:
             for spec in self._route.complete
         ]
         between = self._route.changed_between if self._filters_changes else None
-        if between is not None and inputs.span.first is not None:
+        whole = "key" in parse_position(position)
+        if between is not None and inputs.span.first is not None and not whole:
             raw = self._by_span(between, inputs, position)
         else:
-            raw = self._by_key(inputs, position)
+            raw = self._by_key(inputs, position, Meter())
         for rows, meter, after in raw:
             yield page_of(self._records(rows, inputs, completions, meter), meter, after)
 
@@ -123,12 +125,11 @@ class ListReader:
         )
 
     def _by_key(
-        self, inputs: ChainInputs, position: str | None
+        self, inputs: ChainInputs, position: str | None, meter: Meter
     ) -> Iterator[tuple[pa.Table, Meter, str | None]]:
         fields = tuple(self._route.position.values())
         state = parse_position(position)
         after: tuple[str, ...] | None = tuple(state["key"]) if "key" in state else None
-        meter = Meter()
         stop = state.get("stop") or self._first_key_from(inputs.until, inputs, meter)
         seen = {after}
         while True:
@@ -175,10 +176,10 @@ class ListReader:
             if self._api.is_cut(rows.num_rows, self._page_rows):
                 halves = span.halves()
                 if halves is None:
-                    raise ContractError(
-                        f"{call}: {rows.num_rows:,} records changed on {day_text(span.last)}, as many as one answer holds. "
-                        "Raise page_rows of the connection, or put another route first (order: in the tenant's catalog)"
-                    )
+                    # More changed on one day than one answer holds (a mass update): the list read whole
+                    # has all of it, and unchanged rows fall out by content.
+                    yield from self._by_key(inputs, None, meter)
+                    return
                 waiting += reversed(halves)
                 continue
             yield rows, meter, position_text(spans=spans_text(waiting[::-1])) if waiting else None

@@ -1,0 +1,81 @@
+"""M3 keeps the contract of product lines: by the routes a plain tenant has, by EXPORTMI alone, and by lists alone."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+
+
+#: Where the contract's columns stand: (table, key fields after the company, field).
+_FIELDS = {
+    ("suppliers", "name"): ("CIDMAS", "SUNO", "supplier_id", "SUNM"),
+    ("suppliers", "last_invoice_date"): ("CIDVEN", "SUNO", "supplier_id", "LIDT"),
+    ("purchase_orders", "net_amount"): ("MPHEAD", "PUNO", "purchase_order_id", "NTAM"),
+}
+
+
+class _M3Contract(ProductLineContract):
+    product_line = "m3"
+
+    def write(
+        self, sandbox: Sandbox, entity: str, row: Mapping[str, Any], column: str, value: str | int
+    ) -> None:
+        table, key, name, field = _FIELDS[entity, column]
+        sandbox.erp.set_field(table, {"CONO": row["company"], key: row[name]}, field, value)
+
+    def forbid(self, sandbox: Sandbox, entity: str) -> str:
+        sandbox.switches.unauthorized_programs |= {"CRS610MI", "EXPORTMI"}
+        return "authority to program"
+
+
+class TestM3(_M3Contract):
+    """The order of the catalog, on a tenant that has standard programs only."""
+
+    read_whole = frozenset({"gl_accounts", "gl_dimensions", "gl_balances"})
+
+    def pages_of(self, entity: str) -> Mapping[str, str]:
+        if entity == "suppliers":
+            return {"program": "CRS620MI", "transaction": "LstSuppliers"}
+        return {"program": "EXPORTMI", "transaction": "Select"}
+
+
+class TestM3ByExport(_M3Contract):
+    """EXPORTMI first."""
+
+    catalog: ClassVar[str] = "entities:\n" + "\n".join(
+        f"  {entity}: {{order: [export]}}"
+        for entity in (
+            "suppliers",
+            "customers",
+            "items",
+            "purchase_orders",
+            "purchase_order_lines",
+            "supplier_invoices",
+            "supplier_invoice_lines",
+            "payments",
+            "gl_accounts",
+            "gl_dimensions",
+        )
+    )
+    read_whole = frozenset({"gl_balances"})
+
+    def pages_of(self, entity: str) -> Mapping[str, str]:
+        return {"program": "EXPORTMI", "transaction": "Select"}
+
+
+class TestM3ByList(_M3Contract):
+    """The list transactions of the product's brief, on a tenant that has added them."""
+
+    catalog: ClassVar[str] = "entities:\n  supplier_invoice_lines: {order: [list]}\n"
+    read_whole = frozenset(
+        {"supplier_invoice_lines", "gl_accounts", "gl_dimensions", "gl_balances"}
+    )
+
+    def prepare(self, sandbox: Sandbox) -> None:
+        sandbox.switches.brief_programs = True
+
+    def pages_of(self, entity: str) -> Mapping[str, str]:
+        if entity == "suppliers":
+            return {"program": "CRS620MI", "transaction": "LstSuppliers"}
+        return {"program": "APS100MI", "transaction": "LstInvoices"}
