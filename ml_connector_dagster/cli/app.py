@@ -44,7 +44,9 @@ def main() -> None:
     """Run the command line; a ConnectorError is a message, never a traceback."""
     handler = logging.StreamHandler()
     handler.addFilter(RedactingFilter())
-    logging.basicConfig(level=logging.WARNING, handlers=[handler], format="%(levelname)s %(message)s")
+    logging.basicConfig(
+        level=logging.WARNING, handlers=[handler], format="%(levelname)s %(message)s"
+    )
     try:
         app()
     except ConnectorError as error:

@@ -23,7 +23,9 @@ def add(
     name: Annotated[str, typer.Argument(help="The name that connections refer to.")],
     ionapi: Annotated[
         Path | None,
-        typer.Option(help="The .ionapi file of a CloudSuite tenant, as downloaded; '-' reads stdin."),
+        typer.Option(
+            help="The .ionapi file of a CloudSuite tenant, as downloaded; '-' reads stdin."
+        ),
     ] = None,
     kind: Annotated[str, typer.Option(help="What the values are for, e.g. snowflake.")] = "values",
     field: Annotated[
@@ -97,7 +99,9 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {path}: {error}; give the .ionapi file as downloaded") from error
+        raise ConfigError(
+            f"cannot read {path}: {error}; give the .ionapi file as downloaded"
+        ) from error
 
 
 def _ask(field: str) -> str:

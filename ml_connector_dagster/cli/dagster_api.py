@@ -83,7 +83,9 @@ class DagsterApi:
 
     def query(self, text: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The ``data`` of one GraphQL request."""
-        reply = self._client.post("/graphql", json={"query": text, "variables": dict(variables or {})})
+        reply = self._client.post(
+            "/graphql", json={"query": text, "variables": dict(variables or {})}
+        )
         document = reply.json()
         if document.get("errors") or document.get("data") is None:
             raise ContractError(f"Dagster's webserver refused a query: {document.get('errors')}")

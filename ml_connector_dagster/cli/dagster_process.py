@@ -61,8 +61,20 @@ def dagster_dev(
 
     ``waiting`` is called about five times a second until the webserver answers.
     """
-    where = ["-w", "workspace.yaml"] if Path("workspace.yaml").exists() else ["-m", "ml_connector_dagster.definitions"]
-    command = [str(Path(sys.executable).parent / "dagster"), "dev", *where, "-h", "127.0.0.1", "-p", str(port)]
+    where = (
+        ["-w", "workspace.yaml"]
+        if Path("workspace.yaml").exists()
+        else ["-m", "ml_connector_dagster.definitions"]
+    )
+    command = [
+        str(Path(sys.executable).parent / "dagster"),
+        "dev",
+        *where,
+        "-h",
+        "127.0.0.1",
+        "-p",
+        str(port),
+    ]
     with log.open("ab") as output:
         process = subprocess.Popen(  # noqa: S603 -- our own interpreter's dagster
             command,

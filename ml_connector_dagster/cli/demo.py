@@ -38,8 +38,12 @@ MARKER = "made-by-demo"
 
 
 def demo(
-    port: Annotated[int, typer.Option(help="Port of the UI; another one is taken when it is busy.")] = 3000,
-    size: Annotated[str, typer.Option(help="Size of the sandbox ERP: default or tiny.")] = "default",
+    port: Annotated[
+        int, typer.Option(help="Port of the UI; another one is taken when it is busy.")
+    ] = 3000,
+    size: Annotated[
+        str, typer.Option(help="Size of the sandbox ERP: default or tiny.")
+    ] = "default",
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop after the summary instead of serving the UI.")
     ] = False,
@@ -140,7 +144,9 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
         console=stdout,
     ) as progress:
         tasks = {
-            company: progress.add_task(f"{flow.name}, company {company}", total=steps, status="queued")
+            company: progress.add_task(
+                f"{flow.name}, company {company}", total=steps, status="queued"
+            )
             for company in runs
         }
         while not all(state.ended for state in states.values()) or len(states) < len(runs):

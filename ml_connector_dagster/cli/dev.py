@@ -11,7 +11,9 @@ from ml_connector_dagster.config.settings import read_settings
 
 
 def dev(
-    port: Annotated[int, typer.Option(help="Port of the UI; another one is taken when it is busy.")] = 3000,
+    port: Annotated[
+        int, typer.Option(help="Port of the UI; another one is taken when it is busy.")
+    ] = 3000,
 ) -> None:
     """Serve the Dagster UI, its daemon and your flows until Ctrl-C."""
     settings = read_settings()

@@ -38,7 +38,12 @@ def ping(
             "Connections",
             ["connection", "check", "", "detail"],
             [
-                [one.connection, one.check, "ok" if one.ok else "FAILED" if one.needed else "-", one.detail]
+                [
+                    one.connection,
+                    one.check,
+                    "ok" if one.ok else "FAILED" if one.needed else "-",
+                    one.detail,
+                ]
                 for one in findings
             ],
         )

@@ -9,7 +9,8 @@ from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.ids import new_id
-from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters, replay as replay_letters
+from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters
+from ml_connector_dagster.sync.replay import replay as replay_letters
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -21,7 +22,9 @@ def replay(
         str | None, typer.Option(help="Only what this destination refused.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Only reasons that contain this text.")] = "",
-    record: Annotated[list[str] | None, typer.Option(help="Only this record id. Repeat it.")] = None,
+    record: Annotated[
+        list[str] | None, typer.Option(help="Only this record id. Repeat it.")
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="Only show what is open.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -16,8 +16,6 @@ from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.workspace import Workspace
 
 
-
-
 def run(
     flow: Annotated[str, typer.Argument(help="The flow to run.")],
     since: Annotated[
@@ -77,7 +75,7 @@ def find_flow(project: Project, name: str) -> Flow:
 
 
 def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
-    """The summary: entities × rows read, written, rejected, requests."""
+    """The summary: what was read, written and refused, by entity and company."""
     if as_json:
         print_json(
             [
@@ -98,7 +96,17 @@ def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
         return
     print_table(
         "Run",
-        ["entity", "company", "read", "inserted", "updated", "unchanged", "rejected", "requests", "error"],
+        [
+            "entity",
+            "company",
+            "read",
+            "inserted",
+            "updated",
+            "unchanged",
+            "rejected",
+            "requests",
+            "error",
+        ],
         [
             [
                 one.entity,

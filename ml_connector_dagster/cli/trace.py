@@ -6,7 +6,8 @@ import typer
 
 from ml_connector_dagster.cli.output import plain_row, print_json, print_table, stdout
 from ml_connector_dagster.config.settings import read_settings
-from ml_connector_dagster.sync.trace import Story, TraceEvent, trace as trace_record
+from ml_connector_dagster.sync.trace import Story, TraceEvent
+from ml_connector_dagster.sync.trace import trace as trace_record
 from ml_connector_dagster.sync.workspace import Workspace
 
 

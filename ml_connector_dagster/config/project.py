@@ -67,7 +67,7 @@ class CloudSuiteConnection(BaseModel):
         default=10_000, ge=1, le=1_000_000, description="Records asked for at a time."
     )
     overlap_minutes: WholeNumber = Field(
-        default=10,
+        default=60,
         ge=0,
         le=10_080,
         description="An incremental read starts this much before the last one ended: for clocks that differ "

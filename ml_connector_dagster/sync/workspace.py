@@ -121,7 +121,7 @@ class Workspace:
         """
         connection = self.cloudsuite(name)
         stored = open_store(self.settings).get(connection.credential)
-        ionapi = IonApi.parse(stored.values["ionapi"].reveal())
+        ionapi = IonApi.parse(stored.values["ionapi"].reveal(), base_url=connection.base_url)
         with open_gateway(
             connection,
             ionapi,
