@@ -142,6 +142,11 @@ class Sandbox:
             server_header=False,
         )
 
+    def wait(self) -> None:
+        """Block until the server ends; an interrupt of the main thread passes through."""
+        if self._thread is not None:
+            self._thread.join()
+
     def stop(self) -> None:
         """Stop serving and free everything; a second call does nothing."""
         self.faults.clear()
@@ -181,13 +186,8 @@ class Sandbox:
         return self.journal.max_requests_in_any_span(tenant, seconds)
 
 
-def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8765) -> None:
-    """Serve a sandbox until it is interrupted; for the command line."""
-    sandbox = Sandbox(options)
-    listener = socket.create_server((host, port))
-    sandbox.url = f"http://{host}:{listener.getsockname()[1]}"
-    try:
-        uvicorn.Server(sandbox.config()).run([listener])
-    finally:
-        listener.close()
-        sandbox.stop()
+def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8700) -> None:
+    """Serve a sandbox until it is interrupted."""
+    with Sandbox(options) as sandbox:
+        sandbox.listen(host, port)
+        sandbox.wait()
