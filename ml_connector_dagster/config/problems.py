@@ -35,7 +35,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{rendered(self.path)}: " if self.path else ""
-        return f"{self.place}: {where}{self.message}"
+        return _one_line(f"{self.place}: {where}{self.message}")
 
 
 def rendered(path: KeyPath) -> str:
@@ -81,4 +81,7 @@ def as_error(problems: Iterable[Problem]) -> ConfigError:
 
 
 def _one_line(text: str) -> str:
-    return text if text.isprintable() else repr(text)[1:-1]
+    """Names and values come from a file that may hold anything; a problem is one line that can be printed."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )

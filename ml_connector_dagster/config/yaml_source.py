@@ -151,6 +151,19 @@ def _syntax_message(error: yaml.MarkedYAMLError) -> str:
     return f"not valid YAML: {problem}{context}"
 
 
+_HALF_CHARACTER = "half a character (\\uD800 to \\uDFFF); write the character itself"
+
+
+def _joined(text: object) -> str | None:
+    """PyYAML leaves a pair of escapes, which JSON writes for one character, as two halves. None for a lone half."""
+    if not isinstance(text, str):
+        return ""  # a list or block as a key: refused by its own name
+    try:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16")
+    except UnicodeDecodeError:
+        return None
+
+
 class _Walk:
     """Turns nodes into values, noting places and problems on the way."""
 
@@ -183,9 +196,11 @@ class _Walk:
     def _items(self, node: yaml.MappingNode, path: KeyPath) -> Iterator[tuple[str, yaml.Node]]:
         first: dict[str, int] = {}
         for key_node, child in node.value:
-            key = key_node.value
+            key = _joined(key_node.value)
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problem(key_node, path, "a key must be a single word")
+            elif key is None:
+                self._problem(key_node, path, _HALF_CHARACTER)
             elif key_node.tag != _STRING:
                 self._problem(key_node, path, f'the key {key} must be text; write "{key}":')
             elif key == "<<":
@@ -204,7 +219,10 @@ class _Walk:
                 yield key, child
 
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> object:
-        text: str = node.value
+        text = _joined(node.value)
+        if text is None:
+            self._problem(node, path, _HALF_CHARACTER)
+            return None
         if node.tag == _STRING:
             return text
         if node.tag == _NULL:

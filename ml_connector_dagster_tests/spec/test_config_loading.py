@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from croniter import croniter
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ml_connector_dagster.config.json_schema import project_json_schema
@@ -175,6 +176,7 @@ def test_month_end_covers_the_last_day_of_each_month_and_five_days_of_the_next(
     assert {last, *(following.date().replace(day=day) for day in range(1, 6))} <= ticks
 
 
+@examples(deadline=None)
 @given(
     st.from_regex(r"([01][0-9]|2[0-3]):[0-5][0-9]", fullmatch=True),
     st.sampled_from([1, 2, 3, 4, 6, 8, 12]),

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -302,7 +302,12 @@ anything = st.recursive(
 )  # fmt: skip
 
 
-@examples(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(path=("connections",), value={"\r0": None})
+@example(path=("connections", "acme", "catalog"), value="\U00010000")
+@example(path=("connections", "warehouse", "path"), value="\ud800")
+@examples(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     path=st.sampled_from(
         [

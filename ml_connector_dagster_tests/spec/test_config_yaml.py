@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ml_connector_dagster.config.yaml_source import Document, parse_document, read_document
@@ -33,6 +34,7 @@ def line(document: Document, *path: str | int) -> int:
         ("text: !!str 100", {"text": "100"}),
         ("a: &x 5\nb: *x", {"a": 5, "b": 5}),
         ("\ufeffa: ä", {"a": "ä"}),
+        (r'a: "\ud83d\ude00"', {"a": "\U0001f600"}),  # as JSON writes it
     ],
 )
 def test_values_are_the_plain_types_of_yaml_1_2(
@@ -81,6 +83,8 @@ def test_numbers_keep_how_they_were_written() -> None:
         ("a: &x {b: 1}\nc:\n  <<: *x\n", ["f.yaml:3: c: merge keys (<<) are not used here; put shared values in defaults:"]),
         ("a: !!python/object/apply:os.system [id]\n", ["f.yaml:1: a: the tag 'tag:yaml.org,2002:python/object/apply:os.system' is not used here; write a plain value"]),
         ("a: !secret x\n", ["f.yaml:1: a: the tag '!secret' is not used here; write a plain value"]),
+        (r'a: "\ud83d"', [r"f.yaml:1: a: half a character (\uD800 to \uDFFF); write the character itself"]),
+        (r'"\ud83d": a', [r"f.yaml:1: half a character (\uD800 to \uDFFF); write the character itself"]),
         ("a: !!int x\n", ["f.yaml:1: a: 'x' cannot be read as a number"]),
         ("a: " + "9" * 5000, [f"f.yaml:1: a: '{'9' * 59}… cannot be read as a number"]),
     ],
@@ -122,12 +126,14 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path) -> None:
     ]
 
 
+@examples(deadline=None)
 @given(st.text(max_size=200))
 def test_any_text_gives_a_value_or_a_problem_and_never_an_exception(text: str) -> None:
     document = parse_document(text, "f.yaml")
     assert document.value is not None or document.problems
 
 
+@examples(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"#%@,? \n\t0", max_size=80))
 def test_any_mess_of_yaml_signs_gives_a_value_or_a_problem(text: str) -> None:
     document = parse_document(text, "f.yaml")

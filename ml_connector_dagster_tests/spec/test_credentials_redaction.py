@@ -11,6 +11,7 @@ from urllib.parse import quote, quote_plus, urlencode
 
 import pytest
 from hypothesis import example, given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from ml_connector_dagster.config.settings import read_settings
@@ -74,6 +75,7 @@ secrets = st.text(st.characters(codec="utf-8"), min_size=6, max_size=40).filter(
 )
 
 
+@examples(deadline=None)
 @given(before=texts, secret=secrets, after=texts, disguise=st.sampled_from(sorted(DISGUISES)))
 @example(before="", secret="000000", after="0", disguise="base64")
 @example(before="\\", secret='""""""', after="\\", disguise="json")
@@ -92,6 +94,7 @@ def test_no_secret_of_six_characters_or_more_survives(
     assert whole[:-1] not in redacted
 
 
+@examples(deadline=None)
 @given(texts, st.lists(secrets, min_size=2, max_size=3), texts)
 def test_secrets_that_overlap_are_all_masked(before: str, known: list[str], after: str) -> None:
     joined = before + "".join(known) + known[0] + after
@@ -99,6 +102,7 @@ def test_secrets_that_overlap_are_all_masked(before: str, known: list[str], afte
     assert not [secret for secret in known if secret in redacted]
 
 
+@examples(deadline=None)
 @given(st.text(max_size=60))
 def test_masking_what_is_masked_changes_nothing_more(text: str) -> None:
     redactor = Redactor([Secret("hunter2")])

@@ -47,7 +47,9 @@ def test_an_ionapi_file_comes_out_as_it_went_in(tmp_path: Path) -> None:
     )
 
 
-@examples(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), min_size=1, max_size=20),
