@@ -219,7 +219,10 @@ class DestinationContract:
         assert counts == (OutcomeCounts(updated=1) if written else OutcomeCounts(unchanged=1))
         pair.assert_equal(SUPPLIERS)
 
-    def test_of_several_rows_of_a_record_in_one_batch_the_newest_wins(self, pair: Pair) -> None:
+    @pytest.mark.parametrize("parts", [1, 3])
+    def test_of_several_rows_of_a_record_in_one_batch_the_newest_wins(
+        self, pair: Pair, parts: int
+    ) -> None:
         counts = pair.send(
             SUPPLIERS,
             row(SUPPLIERS, "1", name="first", modified=None),
@@ -228,7 +231,7 @@ class DestinationContract:
             row(SUPPLIERS, "2", name="first of equals"),
             row(SUPPLIERS, "2", name="last of equals"),
             row(SUPPLIERS, "3"),
-            parts=3,
+            parts=parts,
         )
         assert counts == OutcomeCounts(inserted=3)
         names = pair.tested.rows(SUPPLIERS, Scope(tenant=TENANT))["name"].to_pylist()
@@ -347,11 +350,17 @@ class DestinationContract:
         assert pair.tested.rows(ORDERS, scope).num_rows == 0
 
     def test_a_large_batch_and_its_change(self, pair: Pair) -> None:
-        pair.deliver(LINES, self._many(pair, 100_000, batch="large", amount=Decimal("1.10")))
-        pair.deliver(LINES, self._many(pair, 1_000, batch="change", amount=Decimal("2.20")))
-        facts = pair.tested.inspect(LINES, Scope(tenant=TENANT))
+        scope = Scope(tenant=TENANT)
+        large = self._many(pair, 100_000, batch="large", amount=Decimal("1.10"))
+        report = pair.tested.deliver(LINES, large, WriteMode.UPSERT)
+        assert report.counts == OutcomeCounts(inserted=100_000)
+        assert len(large.receipts(report.receipts)) == 100_000
+        change = self._many(pair, 1_000, batch="change", amount=Decimal("2.20"))
+        report = pair.tested.deliver(LINES, change, WriteMode.UPSERT)
+        assert report.counts == OutcomeCounts(updated=1_000)
+        facts = pair.tested.inspect(LINES, scope)
+        assert (facts.rows, facts.duplicates) == (100_000, 0)
         assert facts.control_totals["line_amount"] == Decimal("111100.00")
-        assert facts == pair.oracle.inspect(LINES, Scope(tenant=TENANT))
 
     def _many(self, pair: Pair, count: int, *, batch: str, amount: Decimal) -> StagedFiles:
         one = staged_rows(

@@ -23,6 +23,26 @@ for _ in range(5):
         connection.execute("UPDATE counter SET value = value + 1")
 """
 
+DELIVERY = """
+import os, sys
+from pathlib import Path
+from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
+from ml_connector_dagster.model.capabilities import WriteMode
+from ml_connector_dagster_tests.contracts.destinations import SUPPLIERS
+from ml_connector_dagster_tests.contracts.staged import row, staged_rows
+
+folder, fatal = Path(sys.argv[1]), sys.argv[2]
+destination = DuckDBDestination(
+    "warehouse.erp",
+    DatabaseFile(path=folder / "warehouse.duckdb", memory_limit="64MB", threads=1),
+    "erp",
+    checkpoint=lambda point: os._exit(9) if point == fatal else None,
+)
+rows = [row(SUPPLIERS, str(number)) for number in range(100)]
+staged = staged_rows(folder, SUPPLIERS, rows, batch_id="batch")
+print(destination.deliver(SUPPLIERS, staged, WriteMode.UPSERT).counts.inserted)
+"""
+
 STRANGER = """
 import sys, duckdb
 with duckdb.connect(sys.argv[1], read_only=True):
@@ -68,6 +88,30 @@ def test_several_processes_and_threads_write_one_after_the_other(path: Path) -> 
         thread.join()
     assert errors == ["", "", ""]
     assert value(path) == 25
+
+
+@pytest.mark.parametrize("point", ["rows written", "batch marked", "committed"])
+def test_a_process_that_is_killed_leaves_all_or_nothing(tmp_path: Path, point: str) -> None:
+    command = [sys.executable, "-c", DELIVERY, str(tmp_path)]
+    killed = subprocess.run([*command, point], capture_output=True, text=True)
+    assert (killed.returncode, killed.stderr) == (9, "")
+    again = subprocess.run([*command, "never"], capture_output=True, text=True)
+    assert (again.stdout, again.stderr) == ("100\n", "")
+    with database(tmp_path / "warehouse.duckdb").read() as connection:
+        assert connection is not None
+        for table in ("suppliers", "_audit"):
+            count = connection.execute(f"SELECT count(*) FROM erp.{table}").fetchall()
+            assert count == [(100,)]
+
+
+def test_two_processes_with_the_same_batch_apply_it_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DELIVERY, str(tmp_path), "never"]
+    subprocess.run(command, check=True, capture_output=True)
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [one.communicate()[0] for one in both] == ["100\n", "100\n"]
+    with database(tmp_path / "warehouse.duckdb").read() as connection:
+        assert connection is not None
+        assert connection.execute("SELECT count(*) FROM erp._audit").fetchall() == [(100,)]
 
 
 def test_a_stranger_who_reads_is_waited_for(path: Path) -> None:
