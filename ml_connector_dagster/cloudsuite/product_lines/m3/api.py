@@ -3,7 +3,9 @@
 Reference cloudsuite-api §2.1, §2.2 (options; ``maxrecs`` as matrix parameter), §2.4 (bulk). Only reads are ever built here.
 """
 
+import json
 import threading
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +24,8 @@ from ml_connector_dagster.model.errors import ContractError
 
 
 _EXECUTE = "/m3api-rest/v2/execute"
+#: So many answers of a transaction are remembered, to tell an old one that comes again.
+_RECENT_ANSWERS = 16
 #: An answer that is no whole JSON is asked for again: a proxy on the way cut it.
 _READS_OF_ONE_ANSWER = 3
 
@@ -142,10 +146,13 @@ class M3Api:
         self._caps = frozenset(row_caps)
         self._lock = threading.Lock()
         self._largest = {"get": 0, "bulk": 0}
+        self._recent: dict[str, deque[tuple[int, int]]] = defaultdict(
+            lambda: deque(maxlen=_RECENT_ANSWERS)
+        )
 
     def rows(self, call: ListCall, meter: Meter) -> pa.Table:
         """All rows of the answer; none for "record does not exist". Raises the error that fits M3's refusal."""
-        answer = self._ask(lambda: self._calls.get(call.path), str(call), meter)
+        answer = self._ask(lambda: self._calls.get(call.path), call, call.path, meter)
         refusal = answer.refusals.get(0)
         if refusal is not None:
             if refusal.is_no_record and not call.transaction.startswith("Get"):
@@ -162,7 +169,8 @@ class M3Api:
         while wanted:
             answer = self._ask(
                 lambda asked=tuple(wanted): self._calls.post(_EXECUTE, json=call.body(asked)),  # type: ignore[misc]
-                str(call),
+                call,
+                (str(call), json.dumps(call.body(wanted))),
                 meter,
             )
             self._check_bulk(call, answer, wanted)
@@ -195,16 +203,37 @@ class M3Api:
         with self._lock:
             self._largest[kind] = max(self._largest[kind], rows)
 
-    def _ask(self, send: Callable[[], Reply], what: str, meter: Meter) -> M3Answer:
+    def _ask(
+        self, send: Callable[[], Reply], call: ListCall | BulkCall, asked: object, meter: Meter
+    ) -> M3Answer:
+        repeated = False
         for left in reversed(range(_READS_OF_ONE_ANSWER)):
             reply = send()
             meter.add(reply)
             try:
-                return parse_answer(reply.status, reply.body)
+                answer = parse_answer(reply.status, reply.body)
             except ContractError as error:
                 if left == 0:
-                    raise ContractError(f"{what}: {error}") from error
-        raise AssertionError("the last round returns or raises")
+                    raise ContractError(f"{call}: {error}") from error
+                continue
+            old = self._is_old(call, asked, reply.body, answer.records.num_rows)
+            if repeated or not old:
+                return answer
+            repeated = True
+        raise ContractError(f"{call}: no answer to it could be told from an old one")
+
+    def _is_old(self, call: ListCall | BulkCall, asked: object, body: bytes, rows: int) -> bool:
+        """Whether another question got the same answer just now: perhaps a cache on the way gave an old one.
+
+        "No rows" looks the same to every question: there only the answer right before counts, and being
+        sure costs one more request.
+        """
+        answer, question = hash(body), hash(asked)
+        with self._lock:
+            recent = self._recent[f"{call.program}/{call.transaction}"]
+            compared = list(recent) if rows else list(recent)[-1:]
+            recent.append((answer, question))
+        return any(known == answer and other != question for known, other in compared)
 
     @staticmethod
     def _check_bulk(call: BulkCall, answer: M3Answer, wanted: Sequence[int]) -> None:

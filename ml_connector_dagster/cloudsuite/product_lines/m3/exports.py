@@ -276,6 +276,8 @@ class ExportReader:
             found.append(having_keys(some.rows, by, wanted))
             if not some.cut or some.rows.num_rows == 0:
                 return concatenated(found)
+            if tuple(by) == part.key and sum(one.num_rows for one in found) >= len(keys):
+                return concatenated(found)  # one row for every key is all there can be
             if not self._ordered:
                 if self._api.may_be_capped(some.rows.num_rows, bulk=False):
                     raise self._no_progress(part, after or ())
