@@ -105,7 +105,12 @@ def _open_sqlite(url: URL) -> Database:
     file.parent.mkdir(parents=True, exist_ok=True)
     # Dead letters hold records of the ERP: for this user only, like the -wal and -shm files, which copy the mode.
     os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(url, connect_args={"timeout": LOCK_SECONDS}, max_overflow=-1)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": LOCK_SECONDS},
+        max_overflow=-1,
+        hide_parameters=True,  # an error must not print the records that a statement carried
+    )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     try:

@@ -1,13 +1,14 @@
 """Records that could not go on: kept once while they are open, tried again with growing pauses, closed when they passed.
 
 A dead letter is the same as an open one when tenant, entity, company, destination, stage and fingerprint agree.
+At a destination the fingerprint is the record's id: one record is open there once.
 """
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from ml_connector_dagster.ledger.databases import Database, chunks
 from ml_connector_dagster.ledger.reads import WindowRead
@@ -20,6 +21,8 @@ FIRST_PAUSE: Final = timedelta(minutes=5)
 LONGEST_PAUSE: Final = timedelta(hours=6)
 
 _Identity = tuple[str, str, str, str, str, str]
+
+_UPDATE: Final = update(dead_letter).where(dead_letter.c.id == bindparam("number"))
 
 
 def pause_after(attempts: int) -> timedelta:
@@ -37,24 +40,28 @@ def record(
     """Keep ``letters``. One that is open already counts an attempt more; answers the numbers of those."""
     unique = {_identity(letter): letter for letter in letters}
     known = _open(connection, list(unique.values()))
-    fresh = []
+    fresh, again = [], []
     for identity, letter in unique.items():
         if identity not in known:
             fresh.append(_values(letter, read_id, now))
             continue
         number, attempts = known[identity]
-        connection.execute(
-            update(dead_letter)
-            .where(dead_letter.c.id == number)
-            .values(
-                attempts=attempts + 1,
-                reason=letter.reason,
-                batch_id=letter.batch_id,
-                raw=letter.raw,
-                due_at=now + pause_after(attempts + 1),
-                read_id=read_id,
-            )
+        again.append(
+            {
+                "number": number,
+                "attempts": attempts + 1,
+                "reason": letter.reason,
+                "batch_id": letter.batch_id,
+                "raw": letter.raw,
+                # where it was met last is where it is read again
+                "window_start": letter.window_start,
+                "window_end": letter.window_end,
+                "due_at": now + pause_after(attempts + 1),
+                "read_id": read_id,
+            }
         )
+    if again:
+        connection.execute(_UPDATE, again)
     if fresh:
         connection.execute(insert(dead_letter), fresh)
     return {known[identity][0] for identity in unique if identity in known}
@@ -91,15 +98,19 @@ def postpone(
     connection: Connection, ids: Sequence[int], due_at: datetime | None, now: datetime
 ) -> None:
     """Try letters again at ``due_at``; None: it was tried in vain, so count that and wait longer."""
+    later = []
     for chunk in chunks(ids):
         rows = connection.execute(
-            select(dead_letter.c.id, dead_letter.c.attempts).where(dead_letter.c.id.in_(chunk))
-        ).all()
+            select(dead_letter.c.id, dead_letter.c.attempts).where(
+                dead_letter.c.id.in_(chunk), dead_letter.c.resolved_at.is_(None)
+            )
+        )
         for number, attempts in rows:
-            change: dict[str, Any] = {"due_at": due_at}
-            if due_at is None:
-                change = {"attempts": attempts + 1, "due_at": now + pause_after(attempts + 1)}
-            connection.execute(update(dead_letter).where(dead_letter.c.id == number).values(change))
+            tried = attempts if due_at else attempts + 1
+            when = due_at or now + pause_after(tried)
+            later.append({"number": number, "attempts": tried, "due_at": when})
+    if later:
+        connection.execute(_UPDATE, later)
 
 
 def find(
@@ -145,8 +156,12 @@ def _identity(letter: NewDeadLetter) -> _Identity:
         letter.company,
         letter.destination,
         letter.stage.value,
-        letter.fingerprint,
+        _fingerprint(letter),
     )
+
+
+def _fingerprint(letter: NewDeadLetter) -> str:
+    return letter.record_id if letter.stage is Stage.DELIVER else letter.fingerprint
 
 
 def _open(
@@ -154,24 +169,34 @@ def _open(
 ) -> dict[_Identity, tuple[int, int]]:
     """The open ones among ``letters``: identity → (number, attempts so far)."""
     table = dead_letter.c
+    identity = (
+        table.tenant,
+        table.entity,
+        table.company,
+        table.destination,
+        table.stage,
+        table.fingerprint,
+    )
     found: dict[_Identity, tuple[int, int]] = {}
-    for chunk in chunks(sorted({letter.fingerprint for letter in letters})):
-        for row in connection.execute(
-            select(dead_letter).where(
-                table.resolved_at.is_(None),
-                table.tenant.in_({letter.tenant for letter in letters}),
-                table.fingerprint.in_(chunk),
-            )
-        ):
-            identity = (
-                row.tenant,
-                row.entity,
-                row.company,
-                row.destination,
-                str(row.stage),
-                row.fingerprint,
-            )
-            found[identity] = (row.id, row.attempts)
+    for chunk in chunks(sorted({_fingerprint(letter) for letter in letters})):
+        query = select(*identity, table.id, table.attempts).where(
+            table.resolved_at.is_(None),
+            table.tenant.in_({letter.tenant for letter in letters}),
+            table.entity.in_({letter.entity for letter in letters}),
+            table.company.in_({letter.company for letter in letters}),
+            table.fingerprint.in_(chunk),
+        )
+        for (
+            tenant,
+            entity,
+            company,
+            destination,
+            stage,
+            name,
+            number,
+            attempts,
+        ) in connection.execute(query):
+            found[tenant, entity, company, destination, stage, name] = (number, attempts)
     return found
 
 
@@ -183,7 +208,7 @@ def _values(letter: NewDeadLetter, read_id: int | None, now: datetime) -> dict[s
         "company": letter.company,
         "destination": letter.destination,
         "record_id": letter.record_id,
-        "fingerprint": letter.fingerprint,
+        "fingerprint": _fingerprint(letter),
         "batch_id": letter.batch_id,
         "reason": letter.reason,
         "raw": letter.raw,
