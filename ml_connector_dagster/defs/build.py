@@ -146,9 +146,7 @@ def _add_delivery(
     return key
 
 
-def _resources(
-    project: Project, settings: Settings, now: Callable[[], datetime]
-) -> dict[str, Any]:
+def _resources(project: Project, settings: Settings, now: Callable[[], datetime]) -> dict[str, Any]:
     resources: dict[str, Any] = {
         WORKSPACE: workspace_resource(lambda: Workspace.open(settings, project=project, now=now))
     }

@@ -159,8 +159,8 @@ def _numbers(one: CompanyRead) -> dict[date, dict[str, int]]:
     numbers: dict[date, dict[str, int]] = {}
     for day, rows in rows_on_days(batches, one.days).items():
         numbers[day] = {"rows_read": rows}
-    # How many rows a day has is only known when all of it was read, and every row says when it changed.
-    if not any(batch.rows_by_day.get("") for batch in batches):
+    # How many rows a day has is only known when all of it was read, by a route that says when a row changed.
+    if any(stamp for batch in batches for stamp in batch.rows_by_day):
         for day in numbers:
             if any(covers(read.window, day) for read in one.reads):
                 numbers[day]["dagster/partition_row_count"] = sum(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import dagster as dg
@@ -63,9 +64,7 @@ def preview(entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMet
         if any(row.get(column.name) not in (None, "") for row in rows)
     ]
     # As text: thousands separators would spoil numbers such as years.
-    cells = [
-        ["" if row.get(n) is None else str(row[n]) for n in ("company", *names)] for row in rows
-    ]
+    cells = [[_plain(row.get(name)) for name in ("company", *names)] for row in rows]
     return table(["company", *names], cells)
 
 
@@ -78,6 +77,12 @@ def moment(value: datetime | None) -> dg.MetadataValue:
 
 def _key_note(entity: Entity, column: Column) -> list[str]:
     return ["part of the key"] if column.name in entity.key else []
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return "" if value is None else str(value)
 
 
 def _cell(value: Any) -> str:

@@ -138,9 +138,15 @@ class Installation:
 
 
 @pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
 def installation(
-    sandbox: Sandbox, settings: Settings, project: Project, tmp_path: Path
-) -> Iterator[Installation]:
+    sandbox: Sandbox, settings: Settings, project: Project, instance: dg.DagsterInstance
+) -> Installation:
     settings.home.mkdir(parents=True)
     store = CredentialStore(settings.credentials_file, KeyRing.from_settings(settings))
     store.add("ACME_TST", "ionapi", {"ionapi": Secret(sandbox.ionapi_text("ACME_TST"))})
@@ -153,7 +159,6 @@ def installation(
     )
     live = Project(connections={**project.connections, "acme": source}, flows={"purchasing": flow})
     defs = build_definitions(live, settings, now=sandbox.clock.now)
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield Installation(
-            sandbox=sandbox, settings=settings, project=live, defs=defs, instance=instance
-        )
+    return Installation(
+        sandbox=sandbox, settings=settings, project=live, defs=defs, instance=instance
+    )

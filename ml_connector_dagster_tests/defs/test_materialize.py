@@ -6,8 +6,8 @@ from ml_connector_dagster.defs.partitions import partition_key
 from ml_connector_dagster_tests.defs.conftest import Installation
 
 
-SUPPLIERS = ("acme", "suppliers")
-IN_WAREHOUSE = ("acme", "warehouse", "suppliers")
+ORDERS = ("acme", "purchase_orders")
+IN_WAREHOUSE = ("acme", "warehouse", "purchase_orders")
 
 
 def warehouse_rows(installation: Installation, entity: str) -> Counter[str]:
@@ -24,30 +24,30 @@ def warehouse_rows(installation: Installation, entity: str) -> Counter[str]:
 
 
 def test_one_partition_reads_its_day_and_delivers_it(installation: Installation) -> None:
-    installation.sandbox.erp.change("suppliers", 4, "100", day=installation.day(2))
+    installation.sandbox.erp.change("purchase_orders", 4, "100", day=installation.day(2))
 
-    assert installation.materialize("suppliers", days=(2, 2)).success
+    assert installation.materialize("purchase_orders", days=(2, 2)).success
 
     key = partition_key("100", installation.day(2))
-    staged, delivered = installation.events(*SUPPLIERS), installation.events(*IN_WAREHOUSE)
+    staged, delivered = installation.events(*ORDERS), installation.events(*IN_WAREHOUSE)
     assert staged.keys() == delivered.keys() == {key}
     assert staged[key]["rows_read"] == staged[key]["dagster/partition_row_count"] == 4
     assert staged[key]["requests"] > 0
     assert staged[key]["read_mode"] == "days"
     assert delivered[key]["rows_loaded"] == delivered[key]["rows_changed"] == 4
     assert delivered[key]["dagster/row_count"] == 4
-    assert warehouse_rows(installation, "suppliers") == {"100": 4}
+    assert warehouse_rows(installation, "purchase_orders") == {"100": 4}
 
 
 def test_a_range_of_two_companies_is_one_read_for_each(installation: Installation) -> None:
     erp = installation.sandbox.erp
-    erp.change("suppliers", 3, "100", day=installation.day(3))
-    erp.change("suppliers", 2, "200", day=installation.day(2))
+    erp.change("purchase_orders", 3, "100", day=installation.day(3))
+    erp.change("purchase_orders", 2, "200", day=installation.day(2))
 
-    result = installation.materialize("suppliers", companies=("100", "200"), days=(4, 2))
+    result = installation.materialize("purchase_orders", companies=("100", "200"), days=(4, 2))
 
     assert result.success
-    numbers = {key: one["rows_read"] for key, one in installation.events(*SUPPLIERS).items()}
+    numbers = {key: one["rows_read"] for key, one in installation.events(*ORDERS).items()}
     assert numbers == {
         partition_key("100", installation.day(4)): 0,
         partition_key("100", installation.day(3)): 3,
@@ -79,43 +79,59 @@ def test_running_again_writes_nothing(installation: Installation) -> None:
 
 
 def test_a_full_read_counts_on_the_partition_it_was_asked_for(installation: Installation) -> None:
-    assert installation.materialize("suppliers", full=True).success
+    assert installation.materialize("purchase_orders", full=True).success
 
-    truth = len(installation.sandbox.erp.truth("suppliers", "100"))
+    truth = len(installation.sandbox.erp.truth("purchase_orders", "100"))
     key = partition_key("100", installation.today)
-    staged = installation.events(*SUPPLIERS)
+    staged = installation.events(*ORDERS)
     assert staged.keys() == {key}
     assert staged[key]["read_mode"] == "full"
     assert staged[key]["rows_read"] == truth
-    assert staged[key]["dagster/partition_row_count"] == 0
-    assert warehouse_rows(installation, "suppliers") == {"100": truth}
+    changed_today = installation.sandbox.erp.truth(
+        "purchase_orders", "100", changed_from=installation.today
+    )
+    assert staged[key]["dagster/partition_row_count"] == len(changed_today)
+    assert warehouse_rows(installation, "purchase_orders") == {"100": truth}
 
 
 def test_the_first_partition_takes_everything_before_it(installation: Installation) -> None:
-    assert installation.materialize("suppliers", days=(10, 10)).success
+    assert installation.materialize("purchase_orders", days=(10, 10)).success
 
     key = partition_key("100", installation.day(10))
-    truth = len(installation.sandbox.erp.truth("suppliers", "100"))
-    assert installation.events(*SUPPLIERS)[key]["rows_read"] == truth
+    truth = installation.sandbox.erp.truth(
+        "purchase_orders", "100", changed_until=installation.day(10)
+    )
+    assert installation.events(*ORDERS)[key]["rows_read"] == len(truth) > 0
 
 
 def test_an_incremental_run_brings_exactly_what_changed(installation: Installation) -> None:
-    assert installation.materialize("suppliers", incremental=True).success
+    assert installation.materialize("purchase_orders", incremental=True).success
     installation.sandbox.clock.advance(minutes=30)
-    installation.sandbox.erp.change("suppliers", 3, "100")
+    installation.sandbox.erp.change("purchase_orders", 3, "100")
 
-    assert installation.materialize("suppliers", incremental=True).success
+    assert installation.materialize("purchase_orders", incremental=True).success
 
     key = partition_key("100", installation.today)
-    assert installation.events(*SUPPLIERS)[key]["read_mode"] == "incremental"
+    assert installation.events(*ORDERS)[key]["read_mode"] == "incremental"
     assert installation.events(*IN_WAREHOUSE)[key]["rows_changed"] == 3
 
 
 def test_an_empty_day_is_a_materialisation_too(installation: Installation) -> None:
-    assert installation.materialize("suppliers", days=(1, 1)).success
+    erp = installation.sandbox.erp
+    empty = next(
+        ago
+        for ago in range(1, 9)
+        if not erp.truth(
+            "purchase_orders",
+            "100",
+            changed_from=installation.day(ago),
+            changed_until=installation.day(ago),
+        )
+    )
+    assert installation.materialize("purchase_orders", days=(empty, empty)).success
 
-    key = partition_key("100", installation.day(1))
-    assert installation.events(*SUPPLIERS)[key]["rows_read"] == 0
+    key = partition_key("100", installation.day(empty))
+    assert installation.events(*ORDERS)[key]["rows_read"] == 0
     assert installation.events(*IN_WAREHOUSE)[key]["rows_loaded"] == 0
 
 

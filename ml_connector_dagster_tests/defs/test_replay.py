@@ -16,9 +16,8 @@ def replay(installation: Installation, **config: object) -> dg.ExecuteInProcessR
 
 def ask_sensor(installation: Installation, name: str) -> list[dg.RunRequest] | str:
     repository = installation.defs.get_repository_def()
-    with dg.build_sensor_context(
-        instance=installation.instance, repository_def=repository
-    ) as context:
+    resources = {"workspace": (installation.defs.resources or {})["workspace"]}
+    with dg.build_sensor_context(instance=installation.instance, resources=resources) as context:
         data = repository.get_sensor_def(name).evaluate_tick(context)
     return list(data.run_requests or ()) or str(data.skip_message)
 
@@ -94,7 +93,8 @@ def test_the_change_sensor_runs_what_has_changed(installation: Installation) -> 
 
 
 def test_a_source_that_is_away_makes_the_sensor_say_so(installation: Installation) -> None:
-    installation.sandbox.faults.add(Fault(kind="invalid_grant", times=None))
+    assert installation.materialize(*installation.flow.entities, incremental=True).success
+    installation.sandbox.faults.add(Fault(kind="unauthorized", times=None))
     answer = ask_sensor(installation, "purchasing_changes")
     assert "ml-connector" in str(answer)
 
@@ -102,19 +102,19 @@ def test_a_source_that_is_away_makes_the_sensor_say_so(installation: Installatio
 def test_a_record_that_could_not_be_read_is_replayed_when_the_fault_is_gone(
     installation: Installation,
 ) -> None:
-    """A supplier without a number has no key: it cannot be a row, and must not be lost."""
+    """An order without a number has no key: it cannot be a row, and must not be lost."""
     erp = installation.sandbox.erp
-    key = {"CONO": "100", "SUNO": erp.truth("suppliers", "100")[0]["supplier_id"]}
-    erp.set_field("CIDMAS", key, "SUNO", "")
-    assert installation.materialize("suppliers", full=True).success
+    order = str(erp.truth("purchase_orders", "100")[0]["purchase_order_id"])
+    erp.set_field("MPHEAD", {"CONO": 100, "PUNO": order}, "PUNO", "")
+    assert installation.materialize("purchase_orders", full=True).success
     with installation.open() as workspace:
         (letter,) = workspace.ledger.dead_letters(tenant="acme")
-    assert letter.entity == "suppliers"
+    assert letter.entity == "purchase_orders"
 
     failed = replay(installation)
     assert not failed.success
 
-    erp.set_field("CIDMAS", {"CONO": "100", "SUNO": ""}, "SUNO", str(key["SUNO"]))
+    erp.set_field("MPHEAD", {"CONO": 100, "PUNO": ""}, "PUNO", order)
     again = replay(installation, reason_contains=letter.reason[:10], dead_letter_ids=[letter.id])
     assert again.success
     assert output(again)["resolved"] == 1

@@ -1,10 +1,20 @@
 """A tick: one run per company, over the days that are due."""
 
+from collections.abc import Iterator
 from datetime import datetime, time, timedelta
+from pathlib import Path
 
 import dagster as dg
+import pytest
 
 from ml_connector_dagster_tests.defs.conftest import Installation
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    """A schedule looks into an instance that is kept on disk."""
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as kept:
+        yield kept
 
 
 def tick(installation: Installation, at: datetime) -> list[dg.RunRequest] | str:
@@ -13,7 +23,7 @@ def tick(installation: Installation, at: datetime) -> list[dg.RunRequest] | str:
     with dg.build_schedule_context(
         instance=installation.instance,
         scheduled_execution_time=at,
-        repository_def=installation.defs.get_repository_def(),
+        resources={"workspace": (installation.defs.resources or {})["workspace"]},
     ) as context:
         data = schedule.evaluate_tick(context)
     return list(data.run_requests or ()) or str(data.skip_message)
