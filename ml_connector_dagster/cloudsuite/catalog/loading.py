@@ -70,6 +70,7 @@ class M3Catalog(CatalogModel):
         row_caps: an answer of exactly so many rows, when more were asked for, is taken to be cut short.
         bulk_chunk: Get transactions per bulk POST (§2.4: 80 in use; more meets gateway timeouts).
         separators: tried in order when a value of an exported row holds the one before.
+        reply_length: the most characters of an exported row (EXPORTMI's REPL is A984).
         company_condition: whether an export names the company in its query (§9, uncertainty 4).
         ignored: ERP fields that never land in ``_extra``.
     """
@@ -78,6 +79,7 @@ class M3Catalog(CatalogModel):
     row_caps: tuple[int, ...] = (100, 1000, 10_000)
     bulk_chunk: int = Field(default=80, ge=1, le=500)
     separators: tuple[str, ...] = ("|", "~", "^", "`")
+    reply_length: int = Field(default=984, ge=100, le=984)
     company_condition: bool = True
     ignored: tuple[Name, ...] = ("CONO",)
     entities: dict[str, EntityCatalog]

@@ -71,6 +71,7 @@ class ExportReader:
         columns: Mapping[str, TableColumns],
         company: str,
         company_condition: bool,
+        reply_length: int,
         page_rows: int,
     ) -> None:
         self._api = api
@@ -78,6 +79,7 @@ class ExportReader:
         self._route = route
         self._company = company
         self._with_company = company_condition
+        self._reply_length = reply_length
         self._page_rows = min(page_rows, route.page_rows or page_rows)
         self._ordered = True
         by_source = {route.names.get(spec.source, spec.source): spec for spec in specs.values()}
@@ -93,6 +95,7 @@ class ExportReader:
             specs=by_source,
             types=route.types,
             columns=main,
+            reply_length=reply_length,
         )
         self._lookups = {
             lookup.table: self._lookup_parts(lookup, by_source, columns[lookup.table])
@@ -112,6 +115,7 @@ class ExportReader:
             specs=specs,
             types=self._route.types,
             columns=columns,
+            reply_length=self._reply_length,
         )
 
     def pages(

@@ -73,7 +73,7 @@ class M3:
         self._timezone = timezone
         self._page_rows = page_rows
         self._api = M3Api(calls, catalog.row_caps)
-        self._selects = Selects(self._api, catalog.separators)
+        self._selects = Selects(self._api, catalog.separators, catalog.reply_length)
         self._meter = Meter()
         self._repository = Repository(self._api, knowledge, self._meter)
         self._lock = threading.RLock()
@@ -233,6 +233,7 @@ class M3:
                 },
                 company=company,
                 company_condition=self._catalog.company_condition,
+                reply_length=self._catalog.reply_length,
                 page_rows=self._page_rows,
             )
             columns = self._repository.columns(route.table, route.prefix, company)

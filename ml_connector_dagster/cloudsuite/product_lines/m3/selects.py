@@ -17,8 +17,7 @@ from ml_connector_dagster.columns.delimited import split
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 
 
-#: Length of EXPORTMI's REPL and of its QERY.
-REPLY_LENGTH = 984
+#: Length of EXPORTMI's QERY.
 QUERY_LENGTH = 984
 #: Names of columns take seven characters each in the query; the rest is left to its conditions.
 _COLUMNS_PER_SELECT = 60
@@ -60,8 +59,9 @@ class Where:
 class Selects:
     """Selects of one tenant."""
 
-    def __init__(self, api: M3Api, separators: Sequence[str]) -> None:
+    def __init__(self, api: M3Api, separators: Sequence[str], reply_length: int) -> None:
         self._api = api
+        self._reply_length = reply_length
         self._separators = tuple(separators)
 
     def read(
@@ -105,7 +105,7 @@ class Selects:
         _check_header(part, texts[0].as_py() or "", separator)
         rows = texts.slice(1)
         longest = pc.max(pc.utf8_length(rows)).as_py() or 0
-        if longest >= REPLY_LENGTH:
+        if longest >= self._reply_length:
             raise ContractError(
                 f"EXPORTMI select on {part.table}: a row has {longest} characters, the most that fit, and may be cut short; "
                 "correct the lengths of its fields in the catalog, so that they are read in several selects"
@@ -174,8 +174,9 @@ def parts_of(
     specs: Mapping[str, FieldSpec],
     types: Types,
     columns: TableColumns,
+    reply_length: int,
 ) -> tuple[TablePart, ...]:
-    """``fields`` (those the table has) in as few parts as keep a row below ``REPLY_LENGTH``; each part has the key."""
+    """``fields`` (those the table has) in as few parts as keep a row below ``reply_length``; each part has the key."""
 
     def width(field: str) -> int:
         known = specs.get(field)
@@ -194,7 +195,7 @@ def parts_of(
         if field in key or not columns.has(field):
             continue
         if groups[-1] and (
-            used + width(field) >= REPLY_LENGTH or len(groups[-1]) + len(key) >= _COLUMNS_PER_SELECT
+            used + width(field) >= reply_length or len(groups[-1]) + len(key) >= _COLUMNS_PER_SELECT
         ):
             groups.append([])
             used = start
