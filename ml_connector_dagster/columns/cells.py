@@ -110,6 +110,17 @@ def cells_of(column: pa.Array) -> Cells:
     )
 
 
+def lowest_byte(column: pa.Array) -> int:
+    """``Cells.lowest`` of a text column, without the rest."""
+    _, offset_buffer, data_buffer = column.buffers()
+    if len(column) == 0 or data_buffer is None:
+        return 255
+    offsets = np.frombuffer(offset_buffer, dtype=np.int32)
+    first, last = int(offsets[column.offset]), int(offsets[column.offset + len(column)])
+    data = np.frombuffer(data_buffer, dtype=np.uint8)
+    return int(data[first:last].min(initial=255))
+
+
 def nulls(rows: int) -> Cells:
     """A column of ``rows`` nulls."""
     return cells_of(pa.nulls(rows, pa.string()))
@@ -157,7 +168,7 @@ def _buffers(column: pa.Array) -> tuple[Offsets, Offsets, Bytes]:
     offsets = np.frombuffer(offset_buffer, dtype=np.int32)
     offsets = offsets[column.offset : column.offset + len(column) + 1]
     data = _NO_BYTES if data_buffer is None else np.frombuffer(data_buffer, dtype=np.uint8)
-    return offsets[:-1], np.diff(offsets), data
+    return offsets[:-1], offsets[1:] - offsets[:-1], data
 
 
 def _is_null(column: pa.Array) -> Mask:

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_connector_dagster.columns.cells import Cells, cells_of
+from ml_connector_dagster.columns.cells import Cells, cells_of, lowest_byte
 
 
 SEPARATOR: Final = "\x1f"
@@ -93,8 +93,7 @@ def canonical(column: pa.Array) -> pa.Array:
     """The canonical text of each value, nulls left null (see the module's table)."""
     kind = column.type
     if pa.types.is_string(kind):
-        cells = cells_of(column)
-        if cells.lowest < _SPACE and (cells.holds(NULL) or cells.holds(SEPARATOR)):
+        if lowest_byte(column) < _SPACE:
             column = pc.replace_substring(column, NULL, NULL + "0")
             column = pc.replace_substring(column, SEPARATOR, NULL + "1")
         return column

@@ -31,6 +31,7 @@ PLACEHOLDER: Final = "-Infinity"
 
 _QUOTE, _BACKSLASH, _SPACE = 34, 92, 32
 _WORD = 8
+_BLOCK = 512  # records that are compared at a time: small enough for the processor's cache
 _BLANKS = b" \t\r\n"
 _BETWEEN_RECORDS = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*,[ \t\r\n]*")
 _FIRST_RECORD_LIMIT = 256 * 1024
@@ -103,14 +104,14 @@ def _cut(body: bytes, start: int, end: int, fields: int) -> list[pa.Array] | Non
         return None
     if not body.isascii() and not _is_utf8(body):
         return None
-    quotes += start
-    # Of four quotes, the first two hold the name and the last two the value.
-    openings = quotes[2::4].reshape(-1, fields)
-    closings = quotes[3::4].reshape(-1, fields)
+    # Of four quotes, the first two hold the name and the last two the value; a row of these is a record.
+    openings = quotes[2::4].reshape(-1, fields) + start
+    closings = quotes[3::4].reshape(-1, fields) + start
     if not _is_uniform(body, data, start, end, openings, closings):
         return None
     bounds = np.empty((openings.size, 2), dtype=np.int32)
-    np.add(openings.ravel(), 1, out=bounds[:, 0], casting="unsafe")
+    bounds[:, 0] = openings.ravel()
+    bounds[:, 0] += 1
     bounds[:, 1] = closings.ravel()
     pieces = pa.StringArray.from_buffers(
         bounds.size - 1, pa.py_buffer(bounds), pa.py_buffer(body)
@@ -149,41 +150,60 @@ def _is_uniform(
     """Whether between all values there is what is between those of the first record and the second."""
     records, fields = openings.shape
     head = body[start : int(openings[0, 0])]
-    between = [
-        body[int(closings[0, place]) + 1 : int(openings[0, place + 1])]
-        for place in range(fields - 1)
-    ]
     tail = body[int(closings[-1, -1]) + 1 : end]
     if tail.strip(_BLANKS) != b"}":
         return False
+    literals = [
+        body[int(closings[0, place]) + 1 : int(openings[0, place + 1])]
+        for place in range(fields - 1)
+    ]
+    join = b""
     if records > 1:
         join = body[int(closings[0, -1]) + 1 : int(openings[1, 0])]
         if not join.endswith(head) or not _BETWEEN_RECORDS.fullmatch(join[: -len(head)]):
             return False
-        between.append(join)
-    eights = words(data)
-    for place, literal in enumerate(between):
-        after = closings[:, place] + 1
-        upto = openings[:, place + 1] if place + 1 < fields else openings[1:, 0]
-        if place + 1 == fields:
-            after = after[:-1]
-        if not bool((upto - after == len(literal)).all()):
+    for first in range(0, records - 1, _BLOCK):
+        last = min(first + _BLOCK, records - 1)
+        following = openings[first : last + 1].ravel()[1 : (last - first) * fields + 1]
+        gaps = following.reshape(-1, fields)
+        if not _all_between(data, closings[first:last], gaps, [*literals, join]):
             return False
-        for offset in range(0, len(literal), _WORD):
-            # The last word of a long literal overlaps the one before; a short literal is masked.
-            place_in_literal = min(offset, max(len(literal) - _WORD, 0))
-            read = eights[after + place_in_literal]
-            size = min(len(literal), _WORD)
-            expected = int.from_bytes(literal[place_in_literal : place_in_literal + size], "little")
-            if size < _WORD:
-                read &= np.uint64((1 << 8 * size) - 1)
-            if not bool((read == np.uint64(expected)).all()):
-                return False
-    controls = sum(one < _SPACE for literal in between for one in literal) * records
-    controls += sum(one < _SPACE for one in head + tail)
-    if records > 1:
-        controls -= sum(one < _SPACE for one in between[-1])
+    # The last record has nothing behind it to be joined to.
+    if literals and not _all_between(data, closings[-1:, :-1], openings[-1:, 1:], literals):
+        return False
+    controls = records * _controls(*literals) + (records - 1) * _controls(join)
+    controls += _controls(head, tail)
     return bool(np.count_nonzero(data[start:end] < _SPACE) == controls)
+
+
+def _all_between(
+    data: Bytes, closings: _Positions, openings: _Positions, literals: list[bytes]
+) -> bool:
+    """Whether behind each closing quote stands its column's literal, up to the opening quote of the next value."""
+    sizes = np.array([len(literal) for literal in literals])
+    begin = closings + 1
+    if not bool((openings - begin == sizes).all()):
+        return False
+    eights = words(data)
+    firsts = np.array([int.from_bytes(one[:_WORD], "little") for one in literals], dtype=np.uint64)
+    masks = np.array([(1 << 8 * min(len(one), _WORD)) - 1 for one in literals], dtype=np.uint64)
+    read = eights[begin]
+    if int(sizes.min()) < _WORD:
+        read &= masks
+    if not bool((read == firsts).all()):
+        return False
+    for place in np.flatnonzero(sizes > _WORD).tolist():
+        literal = literals[place]
+        for offset in range(_WORD, len(literal), _WORD):
+            at = min(offset, len(literal) - _WORD)  # the last word overlaps the one before
+            expected = np.uint64(int.from_bytes(literal[at : at + _WORD], "little"))
+            if not bool((eights[begin[:, place] + at] == expected).all()):
+                return False
+    return True
+
+
+def _controls(*texts: bytes) -> int:
+    return sum(one < _SPACE for text in texts for one in text)
 
 
 def _is_utf8(body: bytes) -> bool:

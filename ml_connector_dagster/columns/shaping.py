@@ -111,7 +111,7 @@ def shape(
     """
     plan = _plan(layout)
     entity = layout.entity
-    source = _Source(records=records)
+    source = _Source(records=records, rows=records.num_rows, names=frozenset(records.column_names))
     typed = {one.column.name: _typed(source, one, plan.zone) for one in plan.fields}
     for name in entity.blank_key:
         column = typed[name].values if name in typed else pa.nulls(source.rows, pa.string())
@@ -145,7 +145,7 @@ def shape(
         "_problems": notes.json(source.rows),
         "_row_hash": row_hashes([ids, *business.values(), extra, deleted_at]),
         "_modified_at": modified.values,
-        "_extracted_at": _constant(extracted_at, source.rows, TIMESTAMP),
+        "_extracted_at": pa.repeat(pa.scalar(extracted_at, TIMESTAMP), source.rows),
         "_deleted_at": deleted_at,
         "_batch_id": _constant(batch_id, source.rows),
         "_run_id": _constant(run_id, source.rows),
@@ -231,15 +231,9 @@ class _Source:
     """The records' columns, each cleaned once."""
 
     records: pa.Table
+    rows: int
+    names: frozenset[str]
     _clean: dict[tuple[str, bool], _CleanField] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return int(self.records.num_rows)
-
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(self.records.column_names)
 
     def cells(self, name: str, *, keep_leading: bool = False) -> _CleanField:
         found = self._clean.get((name, keep_leading))
@@ -365,5 +359,12 @@ class _Notes:
         return pa.array(texts, pa.string())
 
 
-def _constant(value: object, rows: int, kind: pa.DataType | None = None) -> pa.Array:
-    return pa.repeat(pa.scalar(value, kind or pa.string()), rows)
+def _constant(value: str, rows: int) -> pa.Array:
+    """The same text in every row (several times faster than Arrow's own ``repeat``)."""
+    text = value.encode()
+    offsets = (
+        np.arange(0, (rows + 1) * len(text), len(text), dtype=np.int32)
+        if text
+        else np.zeros(rows + 1, dtype=np.int32)
+    )
+    return pa.StringArray.from_buffers(rows, pa.py_buffer(offsets), pa.py_buffer(text * rows))
