@@ -1,0 +1,272 @@
+"""The running workspace: real HTTP on loopback, uvicorn on a thread of its own."""
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, unquote
+
+import uvicorn
+
+from ml_connector_dagster.sandbox.databricks.catalog import Catalog
+from ml_connector_dagster.sandbox.databricks.engine import Engine
+from ml_connector_dagster.sandbox.databricks.executions import Executions
+from ml_connector_dagster.sandbox.databricks.faults import Fault, Faults
+from ml_connector_dagster.sandbox.databricks.identity import Identity
+from ml_connector_dagster.sandbox.databricks.options import WorkspaceOptions
+from ml_connector_dagster.sandbox.databricks.privileges import Privileges
+from ml_connector_dagster.sandbox.databricks.refusals import ApiError
+from ml_connector_dagster.sandbox.databricks.sql import Warehouse
+from ml_connector_dagster.sandbox.databricks.volumes import Volumes
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_OPEN: Final = re.compile(r"/oidc/.*|/\.well-known/.*|/_external/.*")
+_STATEMENTS: Final = re.compile(
+    r"/api/2\.0/sql/statements/?(?P<id>[0-9a-f-]+)?(?P<rest>/cancel|/result/chunks/(?P<chunk>\d+))?"
+)
+_CATALOG: Final = re.compile(r"/api/2\.1/unity-catalog/(?P<kind>schemas|tables|volumes)/(?P<name>[^/]+)")
+_FILES: Final = re.compile(r"/api/2\.0/fs/(?P<kind>files|directories)(?P<path>/.+)")
+_ME: Final = "/api/2.0/preview/scim/v2/Me"
+_WAREHOUSE: Final = re.compile(r"/api/2\.0/sql/warehouses/(?P<id>[^/]+)")
+
+
+class DatabricksSandbox:
+    """A workspace. Use ``DatabricksSandbox.start`` as a context manager.
+
+    Attributes:
+        calls: ``METHOD path`` of every call that came in.
+    """
+
+    def __init__(self, options: WorkspaceOptions) -> None:
+        self.options = options
+        self.faults = Faults()
+        self.identity = Identity(options)
+        self.privileges = Privileges(options.grants)
+        self.calls: list[str] = []
+        self.url = ""
+        self._root = Path(tempfile.mkdtemp(prefix="databricks-sandbox-"))
+        self.engine = Engine(self._root / "tables", options.catalogs)
+        self.volumes = Volumes(self._root / "volumes", self.privileges)
+        self.catalog = Catalog(options.catalogs, self.engine, self.volumes, self.privileges)
+        self.executions = Executions(
+            Warehouse(self.engine, self.catalog, self.volumes, self.privileges),
+            self.faults,
+            warehouse_id=options.warehouse_id,
+            chunk_rows=options.chunk_rows,
+        )
+        self.executions.can_use = options.can_use_warehouse
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+
+    @classmethod
+    def start(cls, options: WorkspaceOptions | None = None, *, port: int = 0) -> Self:
+        """Start the engine and listen on 127.0.0.1; port 0 picks a free one."""
+        sandbox = cls(options or WorkspaceOptions())
+        sandbox.listen(port)
+        return sandbox
+
+    def listen(self, port: int = 0) -> None:
+        """Serve on a thread until ``stop``."""
+        self._socket = socket.create_server(("127.0.0.1", port))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        application: Any = self
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application,
+                log_level="critical",
+                lifespan="off",
+                access_log=False,
+                ws="none",
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=1,
+                server_header=False,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="databricks-sandbox", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and free everything; a second call does nothing."""
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=10)
+            self.executions.close()
+            self.engine.close()
+            shutil.rmtree(self._root, ignore_errors=True)
+        if self._socket is not None:
+            self._socket.close()
+        self._server = self._thread = self._socket = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The workspace as an ASGI application."""
+        if scope["type"] != "http":
+            return
+        body = await _body(receive)
+        headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        method, path = scope["method"], unquote(scope["path"])
+        self.calls.append(f"{method} {path}")
+        fault = self.faults.of_call(method, path, _statement(path, body))
+        if fault is not None and fault.kind == "refused":
+            _abort(send)
+            return
+        try:
+            if fault is not None and fault.kind == "status":
+                raise ApiError(fault.status, fault.code, fault.message, retry_after=fault.retry_after)
+            query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+            answer = await asyncio.to_thread(self._answer, method, path, query, headers, body)
+        except ApiError as error:
+            content: dict[str, object] = {"error_code": error.code, "message": error.message}
+            if path.startswith("/oidc"):
+                content = {"error": error.code, "error_description": error.message}
+            await _send(send, error.status, content, retry_after=error.retry_after)
+            return
+        if fault is not None and fault.kind == "lost":
+            await asyncio.to_thread(self.executions.wait_until_idle)
+            _abort(send)
+            return
+        await _send(send, 200, answer)
+
+    def _answer(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
+    ) -> object:
+        if _OPEN.fullmatch(path):
+            return self._open(method, path, headers, body)
+        self.identity.check(headers)
+        if found := _STATEMENTS.fullmatch(path):
+            return self._statements(method, found, body)
+        if found := _FILES.fullmatch(path):
+            return self._files(method, found["kind"], found["path"], query, body)
+        if method == "GET":
+            if found := _CATALOG.fullmatch(path):
+                infos = {
+                    "schemas": self.catalog.schema_info,
+                    "tables": self.catalog.table_info,
+                    "volumes": self.catalog.volume_info,
+                }
+                return infos[found["kind"]](found["name"])
+            if found := _WAREHOUSE.fullmatch(path):
+                return self.executions.warehouse(found["id"])
+            if path == _ME:
+                return {"id": "1", "userName": self.options.principal, "active": True}
+        raise ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _open(self, method: str, path: str, headers: dict[str, str], body: bytes) -> object:
+        if path == "/oidc/.well-known/oauth-authorization-server":
+            return {
+                "issuer": f"{self.url}/oidc",
+                "authorization_endpoint": f"{self.url}/oidc/v1/authorize",
+                "token_endpoint": f"{self.url}/oidc/v1/token",
+            }
+        if path == "/oidc/v1/token" and method == "POST":
+            return self.identity.token(headers, body)
+        if path == "/.well-known/databricks-config":
+            return {"oidc_endpoint": f"{self.url}/oidc"}
+        if path.startswith("/_external/") and method == "GET":
+            if "authorization" in headers:
+                message = "Only one auth mechanism allowed; the link is signed, and the token is not for it"
+                raise ApiError(400, "InvalidArgument", message)
+            return self.executions.download(path.removeprefix("/_external/"))
+        raise ApiError(404, "ENDPOINT_NOT_FOUND", f"No API found for '{method} {path}'")
+
+    def _statements(self, method: str, found: re.Match[str], body: bytes) -> object:
+        if method == "POST" and found["id"] is None:
+            return self.executions.submit(body, self.url)
+        if found["id"] is not None:
+            if method == "POST" and found["rest"] == "/cancel":
+                self.executions.cancel(found["id"])
+                return {}
+            if method == "GET" and found["chunk"] is not None:
+                return self.executions.chunk(found["id"], int(found["chunk"]), self.url)
+            if method == "GET" and found["rest"] is None:
+                return self.executions.get(found["id"], self.url)
+        raise ApiError(404, "ENDPOINT_NOT_FOUND", "No such API")
+
+    def _files(
+        self, method: str, kind: str, path: str, query: dict[str, str], body: bytes
+    ) -> object:
+        if (method, kind) == ("PUT", "files"):
+            self.volumes.upload(path, body, overwrite=query.get("overwrite") == "true")
+            return None
+        if (method, kind) == ("DELETE", "files"):
+            self.volumes.delete(path)
+            return None
+        if (method, kind) == ("DELETE", "directories"):
+            self.volumes.delete_directory(path)
+            return None
+        if (method, kind) == ("GET", "directories"):
+            return {"contents": self.volumes.listing(path)}
+        raise ApiError(404, "ENDPOINT_NOT_FOUND", f"{method} of {kind} is not simulated")
+
+
+def _statement(path: str, body: bytes) -> str | None:
+    """The text of a submitted statement, for faults."""
+    if not re.fullmatch(r"/api/2\.0/sql/statements/?", path):
+        return None
+    try:
+        text = json.loads(body).get("statement")
+    except ValueError:
+        return None
+    return text if isinstance(text, str) else None
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _send(
+    send: Send, status: int, content: object, *, retry_after: int | None = None
+) -> None:
+    headers = [(b"content-type", b"application/json")]
+    if retry_after is not None:
+        headers.append((b"retry-after", str(retry_after).encode()))
+    if content is None:
+        status, body = 204, b""
+    elif isinstance(content, bytes):
+        headers[0] = (b"content-type", b"application/octet-stream")
+        body = content
+    else:
+        body = json.dumps(content).encode()
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _abort(send: Send) -> None:
+    """Close the connection without a word."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
+    transport.close()
+
+
+__all__ = ["DatabricksSandbox", "Fault"]
