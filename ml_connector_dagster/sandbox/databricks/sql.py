@@ -221,7 +221,9 @@ class Warehouse:
         self, tree: exp.Expression, render: Callable[[exp.Expression], str]
     ) -> pa.Table:
         with self._catalog.lock:
-            name = self._qualify(tree.this)
+            table = tree.find(exp.Table)
+            assert table is not None
+            name = self._qualify(table)
             self._privileges.enter(*name[:2])
             if name not in self._catalog.relations:
                 if tree.args.get("exists"):

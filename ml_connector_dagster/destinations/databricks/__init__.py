@@ -1,0 +1,7 @@
+"""Databricks: Delta tables in Unity Catalog, loaded through a SQL warehouse."""
+
+from ml_connector_dagster.destinations.databricks.destination import DatabricksDestination
+from ml_connector_dagster.destinations.databricks.workspace import Login, Workspace
+
+
+__all__ = ["DatabricksDestination", "Login", "Workspace"]

@@ -1,0 +1,146 @@
+"""Databricks as a destination: one schema of a catalog. Facts: reference/warehouses.md §B1 to §B4."""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from ml_connector_dagster.destinations.contract import Scope, TableFacts
+from ml_connector_dagster.destinations.databricks.deliveries import Load
+from ml_connector_dagster.destinations.databricks.inspections import Reader
+from ml_connector_dagster.destinations.databricks.tables import (
+    Names,
+    entity_columns,
+    make_schema,
+    make_tables,
+    union_views,
+)
+from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.model.batches import StagedBatch
+from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
+from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
+from ml_connector_dagster.model.receipts import DeliveryReport
+
+
+CAPABILITIES = Capabilities(
+    write_modes=frozenset({WriteMode.UPSERT}),
+    history=Support.NATIVE,
+    audit=Support.EMULATED,  # a commit of its own, which a redo finds and does not double
+    schema_evolution=Support.NATIVE,
+    per_company_tables=Support.NATIVE,
+    max_decimal_digits=DECIMAL_PRECISION,
+    single_writer=False,
+)
+
+
+class DatabricksDestination:
+    """One schema of one catalog.
+
+    Args:
+        name: ``<connection>.<schema>``.
+        volume: the volume of the schema that staged files go through; made when it is not there.
+        inline_rows: batches of up to so many rows go as a parameter of the statement, without files.
+        per_company: a table per company, and a view over all of them under the entity's name.
+        now: the clock of ``delivered_at`` and ``_replaced_at``.
+        checkpoint: called with the name of every point of a delivery (``deliveries.CHECKPOINTS``).
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        name: str,
+        workspace: Workspace,
+        catalog: str,
+        schema: str,
+        *,
+        volume: str,
+        inline_rows: int,
+        per_company: bool = False,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        checkpoint: Callable[[str], None] = lambda point: None,
+    ) -> None:
+        self.name = name
+        self._workspace = workspace
+        self._catalog = catalog.lower()
+        self._schema = schema.lower()
+        self._volume = volume.lower()
+        self._inline_rows = inline_rows
+        self._per_company = per_company
+        self._now = now
+        self._checkpoint = checkpoint
+        self._reader = Reader(workspace, self._catalog, self._schema)
+        self._has_schema = False
+        #: Table → the columns that it surely has (as a batch brought them), and all of its own.
+        self._known: dict[str, tuple[dict[str, str], dict[str, str]]] = {}
+
+    def prepare(self, entity: Entity) -> None:
+        names = self._names(entity, "")
+        self._make_schema(names)
+        if not self._per_company:
+            self._make_tables(names, entity, entity_columns(entity))
+
+    def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
+        names = self._names(entity, staged.batch.company)
+        self._checkpoint("opened")
+        self._make_schema(names)
+        load = Load(
+            workspace=self._workspace,
+            destination=self.name,
+            names=names,
+            entity=entity,
+            staged=staged,
+            expected=entity_columns(entity),
+            inline_rows=self._inline_rows,
+            volume=self._volume,
+            make_tables=lambda columns: self._make_tables(names, entity, columns),
+            now=self._now(),
+            checkpoint=self._checkpoint,
+        )
+        return load.apply()
+
+    def _make_schema(self, names: Names) -> None:
+        if not self._has_schema:
+            make_schema(self._workspace, names)
+            self._has_schema = True
+
+    def _make_tables(
+        self, names: Names, entity: Entity, columns: Mapping[str, str]
+    ) -> dict[str, str]:
+        brought, table = self._known.get(names.table, ({}, {}))
+        if brought and columns.items() <= brought.items():
+            return table
+        table, changed = make_tables(self._workspace, names, entity, columns)
+        if changed and self._per_company:
+            union_views(self._workspace, names, entity)
+        self._known[names.table] = (brought | dict(columns), table)
+        return table
+
+    def inspect(self, entity: Entity, scope: Scope) -> TableFacts:
+        return self._reader.facts(entity, scope)
+
+    def rows(self, entity: Entity, scope: Scope, limit: int | None = None) -> pa.Table:
+        return self._reader.rows(entity, scope, limit)
+
+    def history(self, entity: Entity, record_id: str) -> pa.Table:
+        return self._reader.versions(entity, record_id)
+
+    def audit(self, entity: Entity, record_id: str) -> pa.Table:
+        return self._reader.receipts(entity, record_id)
+
+    def table_name(self, entity: Entity, company: str) -> str:
+        names = self._names(entity, company)
+        return names.shown(names.table)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._workspace.close()
+
+    def _names(self, entity: Entity, company: str) -> Names:
+        return Names(
+            catalog=self._catalog,
+            schema=self._schema,
+            entity=entity.name,
+            company=company,
+            per_company=self._per_company,
+        )

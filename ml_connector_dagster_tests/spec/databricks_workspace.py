@@ -1,0 +1,110 @@
+"""A workspace for tests: the sandbox's, or the real one that the environment names."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_connector_dagster.destinations.databricks import DatabricksDestination, Login, Workspace
+from ml_connector_dagster.model.secrets import Secret
+from ml_connector_dagster.sandbox.databricks import DatabricksSandbox, WorkspaceOptions
+
+
+#: Set these to run against a real workspace; the schemas that the tests make there are dropped at the end.
+HOST = "ML_CONNECTOR_TEST_DATABRICKS_HOST"
+WAREHOUSE = "ML_CONNECTOR_TEST_DATABRICKS_WAREHOUSE"
+CATALOG = "ML_CONNECTOR_TEST_DATABRICKS_CATALOG"
+TOKEN = "ML_CONNECTOR_TEST_DATABRICKS_TOKEN"
+
+
+@dataclass(kw_only=True)
+class Access:
+    """How to reach a workspace. ``sandbox`` is None for a real one."""
+
+    host: str
+    login: Login
+    warehouse_id: str
+    catalog: str
+    sandbox: DatabricksSandbox | None = None
+    schemas: set[str] = field(default_factory=set)
+
+    def schema_of(self, home: Path) -> str:
+        """A schema of its own for each home."""
+        digest = hashlib.md5(str(home).encode(), usedforsecurity=False).hexdigest()[:12]
+        self.schemas.add(f"test_{digest}")
+        return f"test_{digest}"
+
+    def workspace(self, **details: Any) -> Workspace:
+        details = {"login": self.login, "patience": 5.0, **details}
+        return Workspace(self.host, warehouse_id=self.warehouse_id, **details)
+
+    def destination(
+        self,
+        schema: str,
+        *,
+        per_company: bool = False,
+        inline_rows: int = 1000,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        checkpoint: Callable[[str], None] = lambda point: None,
+        **details: Any,
+    ) -> DatabricksDestination:
+        return DatabricksDestination(
+            "lake.erp",
+            self.workspace(**details),
+            self.catalog,
+            schema,
+            volume="landing",
+            inline_rows=inline_rows,
+            per_company=per_company,
+            now=now,
+            checkpoint=checkpoint,
+        )
+
+    def clear(self) -> None:
+        """Drop what was made in a real workspace; the sandbox's goes with it."""
+        if self.sandbox is None:
+            workspace = self.workspace(patience=60.0)
+            for schema in self.schemas:
+                workspace.run(f"DROP SCHEMA IF EXISTS `{self.catalog}`.`{schema}` CASCADE")
+
+
+def of_sandbox(sandbox: DatabricksSandbox) -> Access:
+    """The access of the sandbox's loader, by token."""
+    options = sandbox.options
+    return Access(
+        host=sandbox.url,
+        login=Login(credential="lake", token=Secret(options.token)),
+        warehouse_id=options.warehouse_id,
+        catalog=options.catalogs[0],
+        sandbox=sandbox,
+    )
+
+
+@pytest.fixture(scope="session")
+def databricks() -> Iterator[DatabricksSandbox]:
+    """One workspace for all tests: they have schemas of their own."""
+    for package in ("pysail", "deltalake", "adbc_driver_flightsql", "sqlglot"):
+        pytest.importorskip(package, reason="the Databricks sandbox is not installed")
+    with DatabricksSandbox.start(WorkspaceOptions()) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def access(request: pytest.FixtureRequest) -> Iterator[Access]:
+    """A real workspace when the environment names one, else the sandbox."""
+    if HOST in os.environ:
+        real = Access(
+            host=os.environ[HOST],
+            login=Login(credential="environment", token=Secret(os.environ[TOKEN])),
+            warehouse_id=os.environ[WAREHOUSE],
+            catalog=os.environ[CATALOG],
+        )
+        yield real
+        real.clear()
+    else:
+        yield of_sandbox(request.getfixturevalue("databricks"))

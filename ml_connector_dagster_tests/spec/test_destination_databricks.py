@@ -1,0 +1,59 @@
+"""Databricks keeps the contract: rows in parameters and in files, shared tables and tables per company.
+
+Runs against the sandbox, or against a real workspace when the environment names one (docs/how-to/databricks.md).
+"""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+
+pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
+
+from ml_connector_dagster.destinations.contract import Destination
+from ml_connector_dagster.destinations.databricks import DatabricksDestination, Login, Workspace
+from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
+from ml_connector_dagster.model.secrets import Secret
+from ml_connector_dagster_tests.contracts.destinations import DestinationContract
+from ml_connector_dagster_tests.spec.databricks_workspace import Access, access, databricks  # noqa: F401
+
+
+class Databricks(DestinationContract):
+    checkpoints = CHECKPOINTS
+    per_company = False
+    inline_rows = 0
+
+    @pytest.fixture(autouse=True)
+    def _access(self, access: Access) -> None:
+        self.access = access
+
+    def open(
+        self, home: Path, *, now: Callable[[], datetime], checkpoint: Callable[[str], None]
+    ) -> Destination:
+        return self.access.destination(
+            self.access.schema_of(home),
+            per_company=self.per_company,
+            inline_rows=self.inline_rows,
+            now=now,
+            checkpoint=checkpoint,
+        )
+
+
+class TestRowsInFiles(Databricks):
+    """The staged way in."""
+
+
+class TestRowsInParameters(Databricks):
+    """The inline way in, wherever the text is not too long for it."""
+
+    inline_rows = 10_000
+
+
+class TestTablesPerCompany(Databricks):
+    per_company = True
+    inline_rows = 10
