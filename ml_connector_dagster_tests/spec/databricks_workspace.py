@@ -32,6 +32,7 @@ class Access:
     catalog: str
     sandbox: DatabricksSandbox | None = None
     schemas: set[str] = field(default_factory=set)
+    opened: list[Workspace] = field(default_factory=list)
 
     def schema_of(self, home: Path) -> str:
         """A schema of its own for each home."""
@@ -41,7 +42,9 @@ class Access:
 
     def workspace(self, **details: Any) -> Workspace:
         details = {"login": self.login, "patience": 5.0, **details}
-        return Workspace(self.host, warehouse_id=self.warehouse_id, **details)
+        workspace = Workspace(self.host, warehouse_id=self.warehouse_id, **details)
+        self.opened.append(workspace)
+        return workspace
 
     def destination(
         self,
@@ -66,11 +69,14 @@ class Access:
         )
 
     def clear(self) -> None:
-        """Drop what was made in a real workspace; the sandbox's goes with it."""
+        """Close what was opened, and drop what was made in a real workspace; the sandbox's goes with it."""
+        for opened in self.opened:
+            opened.close()
         if self.sandbox is None:
             workspace = self.workspace(patience=60.0)
             for schema in self.schemas:
                 workspace.run(f"DROP SCHEMA IF EXISTS `{self.catalog}`.`{schema}` CASCADE")
+            workspace.close()
 
 
 def of_sandbox(sandbox: DatabricksSandbox) -> Access:
@@ -107,4 +113,6 @@ def access(request: pytest.FixtureRequest) -> Iterator[Access]:
         yield real
         real.clear()
     else:
-        yield of_sandbox(request.getfixturevalue("databricks"))
+        local = of_sandbox(request.getfixturevalue("databricks"))
+        yield local
+        local.clear()

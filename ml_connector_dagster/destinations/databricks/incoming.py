@@ -24,7 +24,6 @@ from ml_connector_dagster.model.batches import StagedBatch
 
 #: Rows as text beyond this go by file, however few they are: statement and parameters share 16 MiB.
 MAX_INLINE_BYTES: Final = 4 * 1024 * 1024
-_ORDER: Final = ("record_id", "_modified_at", "_extracted_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +102,14 @@ def _staged_relation(columns: Mapping[str, str], folder: str) -> str:
 
 def _losers(staged: StagedBatch) -> pa.Array | None:
     """The places (row numbers over all files) of rows that a newer version in the same batch replaces."""
-    parts = [pq.read_table(file, columns=list(_ORDER)) for file in staged.files]
+    parts = [pq.read_table(file, columns=["record_id", "_modified_at", "_extracted_at"]) for file in staged.files]
     rows = pa.concat_tables(parts)
     if pc.count_distinct(rows["record_id"]).as_py() == rows.num_rows:
         return None
+    rows = rows.append_column("dated", pc.is_valid(rows["_modified_at"]))
     rows = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
-    keys = [(name, "ascending") for name in (*_ORDER, "place")]
-    ordered = rows.take(pc.sort_indices(rows, sort_keys=keys, null_placement="at_start"))
+    order = ("record_id", "dated", "_modified_at", "_extracted_at", "place")
+    ordered = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in order]))
     ids = ordered["record_id"].combine_chunks()
     beaten = pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1))
     return ordered["place"].combine_chunks().slice(0, len(ids) - 1).filter(beaten)

@@ -116,6 +116,14 @@ class Workspace:
     def close(self) -> None:
         """Give the connections back."""
         self._http.close()
+        self._forget_client()
+
+    def _forget_client(self) -> None:
+        """The SDK has no way to close what it opened, so its session is reached for."""
+        if self._client is not None:
+            session: requests.Session = self._client.api_client._api_client._session
+            session.close()
+            self._client = None
 
     def run(self, sql: str, parameters: Mapping[str, str | None] | None = None) -> list[list[str | None]]:
         """Run one statement; its rows as text (a few; 25 MiB at most)."""
@@ -138,29 +146,31 @@ class Workspace:
         """Run one query; its rows as Arrow. A result without rows may have no columns either."""
         answer = self._finished(sql, parameters or {}, Disposition.EXTERNAL_LINKS)
         chunks = (answer.manifest.total_chunk_count if answer.manifest else 0) or 0
-        tables = [self._chunk(answer.statement_id or "", index) for index in range(chunks)]
+        tables = [self._chunk(answer, index) for index in range(chunks)]
         return pa.concat_tables(tables) if tables else pa.table({})
 
-    def _chunk(self, statement_id: str, index: int) -> pa.Table:
+    def _chunk(self, answer: StatementResponse, index: int) -> pa.Table:
+        """One chunk, by its link. A link runs out after some minutes: then a new one is asked for."""
+        statement_id = answer.statement_id or ""
+        links = answer.result.external_links if index == 0 and answer.result is not None else None
         for attempt in range(ATTEMPTS):
-            found = self._call(
-                lambda client: client.statement_execution.get_statement_result_chunk_n(
-                    statement_id, index
-                )
-            )
-            (link,) = found.external_links or [None]
-            if link is None or link.external_link is None:
-                raise TransientError(f"Databricks gave no link to chunk {index} of {statement_id}")
+            if links is None:
+                links = self._call(
+                    lambda client: client.statement_execution.get_statement_result_chunk_n(
+                        statement_id, index
+                    )
+                ).external_links
             try:
-                response = self._http.get(link.external_link)
+                response = self._http.get(str(links[0].external_link if links else ""))
                 response.raise_for_status()
                 return pa.ipc.open_stream(response.content).read_all()
-            except httpx.HTTPError as error:  # a link that ran out, too: a new one is asked for
+            except httpx.HTTPError as error:
                 if attempt + 1 == ATTEMPTS:
                     raise TransientError(
                         f"chunk {index} of statement {statement_id} cannot be downloaded from the cloud storage "
                         f"behind {self.host}: {type(error).__name__}. Is that storage reachable from here?"
                     ) from error
+            links = None
             self._wait(attempt)
         raise AssertionError("the loop returns or raises")
 
@@ -309,7 +319,7 @@ class Workspace:
                 return action(self._open())
             except Unauthenticated as error:
                 if self._login.token is None and not renewed:
-                    self._client = None
+                    self._forget_client()
                     continue
                 raise self._refused(401, error) from error
             except NotFound as error:

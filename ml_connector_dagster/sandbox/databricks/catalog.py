@@ -59,16 +59,13 @@ class Catalog:
     def schema_info(self, full_name: str) -> dict[str, object]:
         """GET /api/2.1/unity-catalog/schemas/{full_name}"""
         catalog, schema = self._parts(full_name, 2)
-        self._enter(catalog)
-        if (catalog, schema) not in self.schemas:
-            raise ApiError(404, "SCHEMA_DOES_NOT_EXIST", f"Schema '{full_name}' does not exist.")
-        self._enter(catalog, schema)
+        self._enter_schema(catalog, schema)
         return {"name": schema, "catalog_name": catalog, "full_name": full_name}
 
     def volume_info(self, full_name: str) -> dict[str, object]:
         """GET /api/2.1/unity-catalog/volumes/{full_name}"""
         catalog, schema, volume = self._parts(full_name, 3)
-        self._enter(catalog, schema)
+        self._enter_schema(catalog, schema)
         if not self._volumes.exists(catalog, schema, volume):
             raise ApiError(404, "RESOURCE_DOES_NOT_EXIST", f"Volume '{full_name}' does not exist.")
         return {"name": volume, "catalog_name": catalog, "schema_name": schema}
@@ -76,10 +73,7 @@ class Catalog:
     def table_info(self, full_name: str) -> dict[str, object]:
         """GET /api/2.1/unity-catalog/tables/{full_name}"""
         name = self._parts(full_name, 3)
-        self._enter(*name[:2])
-        if name[:2] not in self.schemas:
-            message = f"Schema '{'.'.join(name[:2])}' does not exist."
-            raise ApiError(404, "SCHEMA_DOES_NOT_EXIST", message)
+        self._enter_schema(*name[:2])
         found = self.relations.get(name)
         if found is None:
             raise ApiError(404, "TABLE_DOES_NOT_EXIST", f"Table '{full_name}' does not exist.")
@@ -108,6 +102,13 @@ class Catalog:
                 for position, (column, type_text) in enumerate(columns)
             ],
         }
+
+    def _enter_schema(self, catalog: str, schema: str) -> None:
+        self._enter(catalog)
+        if (catalog, schema) not in self.schemas:
+            message = f"Schema '{catalog}.{schema}' does not exist."
+            raise ApiError(404, "SCHEMA_DOES_NOT_EXIST", message)
+        self._enter(catalog, schema)
 
     def _enter(self, *names: str) -> None:
         try:
