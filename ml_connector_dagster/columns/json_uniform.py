@@ -72,13 +72,16 @@ def read_uniform(body: bytes, name: str) -> UniformList | None:
 
 
 def _end_of_list(body: bytes, start: int) -> int | None:
-    """The first "]" that follows a value's end and "}"; a guess that the later steps prove."""
-    end = body.find(b"]", start)
+    """The last "]" that follows a value's end and "}": a guess, which the later steps prove.
+
+    From the end, because there is less behind the records than in them.
+    """
+    end = body.rfind(b"]", start)
     while end != -1:
         before = body[max(start, end - 64) : end].rstrip(_BLANKS)
         if before.endswith(b"}") and before[:-1].rstrip(_BLANKS).endswith(b'"'):
             return end
-        end = body.find(b"]", end + 1)
+        end = body.rfind(b"]", start, end)
     return None
 
 
