@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ml_connector_dagster.cloudsuite.gateway import Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.answers import AuthorityError
+from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ContractError, CredentialError
 from ml_connector_dagster.sandbox import Fault, Sandbox
@@ -15,7 +17,12 @@ from ml_connector_dagster_tests.contracts.product_lines import (
     assert_same,
     truth_of,
 )
-from ml_connector_dagster_tests.contracts.tenants import LineTenant, Reading, open_tenant
+from ml_connector_dagster_tests.contracts.tenants import (
+    TIMEZONE,
+    LineTenant,
+    Reading,
+    open_tenant,
+)
 
 
 EXPORTED = [name for name in ENTITIES if name != "gl_balances"]
@@ -279,14 +286,40 @@ def test_a_bulk_post_that_never_moves_is_an_error(tenant: LineTenant, sandbox: S
 def test_a_record_that_goes_between_list_and_get_leaves_blanks(
     tenant: LineTenant, sandbox: Sandbox
 ) -> None:
-    line = tenant.line()
-    (chain,) = line.slices("suppliers", COMPANY, tenant.everything())
-    gone = str(sandbox.erp.truth("suppliers", COMPANY)[4]["supplier_id"])
-    sandbox.erp.database.delete(  # its finance row is gone: the Get no longer finds the supplier
-        _table("CIDVEN"), {"IICONO": int(COMPANY), "IISUNO": gone}
+    gone = sandbox.erp.truth("suppliers", COMPANY)[4]
+
+    class DeletesBeforeTheGets:
+        """The gateway, and somebody who deletes a supplier while the list is on its way."""
+
+        def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
+            return tenant.gateway.get(path, headers=headers)
+
+        def post(
+            self,
+            path: str,
+            *,
+            json: Mapping[str, object],
+            headers: Mapping[str, str] | None = None,
+        ) -> Reply:
+            sandbox.erp.delete("suppliers", keys=[(COMPANY, str(gone["supplier_id"]))])
+            return tenant.gateway.post(path, json=json, headers=headers)
+
+    line = open_m3(
+        DeletesBeforeTheGets(),
+        tenant.knowledge,
+        catalog=None,
+        timezone=TIMEZONE,
+        page_rows=1000,
     )
+    tenant.line().slices("suppliers", COMPANY, tenant.everything())  # the routes are known now
+    (chain,) = line.slices("suppliers", COMPANY, tenant.everything())
     (page,) = line.pages(chain, None)
-    assert page.records.num_rows == 9
+    rows = {row["SUNO"]: row for row in page.records.to_pylist()}
+    assert len(rows) == 10
+    vanished = rows.pop(gone["supplier_id"])
+    assert vanished["SUNM"] == gone["name"]
+    assert vanished["STAT"] is None
+    assert all(row["STAT"] for row in rows.values())
 
 
 # Values of installations
@@ -514,9 +547,3 @@ def _quiet_suppliers(sandbox: Sandbox) -> list[str]:
     }
     every = sandbox.erp.truth("suppliers", COMPANY)
     return [str(row["supplier_id"]) for row in every if row["supplier_id"] not in recent]
-
-
-def _table(name: str):  # type: ignore[no-untyped-def]
-    from ml_connector_dagster.sandbox.erp.tables import TABLES
-
-    return TABLES[name]
