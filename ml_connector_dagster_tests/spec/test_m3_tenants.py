@@ -456,7 +456,11 @@ def test_a_supplier_whose_finance_data_alone_changed(
 
 def test_lines_of_an_invoice_whose_head_alone_changed(tenant: LineTenant, sandbox: Sandbox) -> None:
     line = sandbox.erp.truth("supplier_invoice_lines", COMPANY)[7]
-    batch = {"CONO": 100, "DIVI": str(line["division"]), "INBN": str(line["invoice_batch_number"])}
+    batch: dict[str, str | int] = {
+        "CONO": 100,
+        "DIVI": str(line["division"]),
+        "INBN": str(line["invoice_batch_number"]),
+    }
     sandbox.erp.set_field("FAPIBH", batch, "SINO", "CORRECTED-1")
     got = tenant.read(
         tenant.line(page_rows=3), "supplier_invoice_lines", COMPANY, tenant.days(0)
@@ -529,6 +533,21 @@ def test_every_call_says_company_format_and_limit(tenant: LineTenant, sandbox: S
             for option in ("maxrecs=", "dateformat=YMD8", "righttrim=true", "cono=100"):
                 assert option in request.path
     assert {request.method for request in sandbox.requests("ACME_TST")} == {"GET", "POST"}
+
+
+def test_a_whole_list_is_completed_by_another_list_and_not_by_many_gets(
+    tenant: LineTenant, sandbox: Sandbox, own: Path
+) -> None:
+    own.write_text("bulk_chunk: 2")
+    line = tenant.line(catalog=own)
+    reading = tenant.read(line, "suppliers", COMPANY)
+    assert_same(reading.rows(), truth_of(sandbox, "suppliers"))
+    assert reading.requests == 2
+    assert "CRS620MI/LstByNumber" in transactions(sandbox)
+    # What changed lately is scattered over the keys: there each is asked for.
+    sandbox.erp.touch("suppliers", 6, COMPANY)
+    lately = tenant.read(line, "suppliers", COMPANY, tenant.days(0))
+    assert lately.requests == 1 + lately.table.num_rows // 2 + lately.table.num_rows % 2
 
 
 def test_a_page_takes_few_requests(tenant: LineTenant) -> None:
