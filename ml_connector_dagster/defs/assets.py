@@ -121,7 +121,6 @@ def delivery_asset(
         retry_policy=RETRIES,
         freshness_policy=freshness,
         io_manager_key=destination_name(target_type, target.connection),
-        pool=destination_name(target_type, target.connection),
     )
     def deliver(staged: Staged) -> Shipment:
         return Shipment(flow=flow, target=target, staged=staged)

@@ -8,7 +8,7 @@ import dagster as dg
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
 from ml_connector_dagster.defs.metadata import table
-from ml_connector_dagster.defs.names import WORKSPACE, destination_name
+from ml_connector_dagster.defs.names import WORKSPACE
 from ml_connector_dagster.defs.partitions import companies_of_run
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import DeadLetter
@@ -24,7 +24,7 @@ NO_DEAD_LETTERS = "no_dead_letters"
 
 
 def delivery_checks(
-    key: dg.AssetKey, flow: Flow, target: FlowDestination, target_type: str, entity: str
+    key: dg.AssetKey, flow: Flow, target: FlowDestination, entity: str
 ) -> dg.AssetChecksDefinition:
     """The checks of one delivered entity, in one step: they share one look at the destination.
 
@@ -64,7 +64,6 @@ def delivery_checks(
         specs=specs,
         required_resource_keys={WORKSPACE},
         retry_policy=RETRIES,
-        pool=destination_name(target_type, target.connection),
     )
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
         workspace = context.resources.workspace.current

@@ -3,6 +3,8 @@
 from collections import Counter
 
 from ml_connector_dagster.defs.partitions import partition_key
+from ml_connector_dagster.destinations.contract import Scope
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster_tests.defs.conftest import Installation
 
 
@@ -12,9 +14,6 @@ IN_WAREHOUSE = ("acme", "warehouse", "purchase_orders")
 
 def warehouse_rows(installation: Installation, entity: str) -> Counter[str]:
     """Company → rows in DuckDB."""
-    from ml_connector_dagster.destinations.contract import Scope
-    from ml_connector_dagster.model.entities import ENTITIES
-
     with (
         installation.open() as workspace,
         workspace.destination(installation.flow.destinations[0]) as destination,
