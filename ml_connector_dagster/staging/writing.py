@@ -171,7 +171,7 @@ class BatchWriter:
                 self._folder() / PART,
                 table.schema,
                 compression="snappy",
-                use_dictionary=_repetitive(table.schema),  # type: ignore[arg-type]  # the stub knows only bool
+                use_dictionary=_repetitive(table.schema),
                 write_statistics=list(SEARCHED),
             )
             self.step("staging: part begun")
@@ -192,7 +192,7 @@ class BatchWriter:
             self._days[name] = self._days.get(name, 0) + entry["count_all"]
 
 
-def _repetitive(schema: pa.Schema) -> list[str]:
+def _repetitive(schema: pa.Schema) -> Any:
     """The columns that a dictionary makes smaller. For the others it is built, found too big and thrown away."""
     kinds = (pa.types.is_string, pa.types.is_date)
     return [
