@@ -114,13 +114,23 @@ class LedgerMachine(RuleBasedStateMachine):
         data=st.data(),
         met=some_records,
         positions=st.dictionaries(st.sampled_from(SLICES), st.none() | st.text(max_size=3)),
-        finished=st.booleans(),
     )
+    def commit_a_batch(
+        self, data: st.DataObject, met: set[str], positions: dict[str, str | None]
+    ) -> None:
+        self.commit(data, met, positions, finished=False)
+
+    @precondition(lambda self: self.reading)
+    @rule(data=st.data(), met=some_records)
+    def commit_the_last_batch(self, data: st.DataObject, met: set[str]) -> None:
+        self.commit(data, met, {"s1": None, "s2": None}, finished=True)
+
     def commit(
         self,
         data: st.DataObject,
         met: set[str],
         positions: dict[str, str | None],
+        *,
         finished: bool,
     ) -> None:
         window = data.draw(st.sampled_from(sorted(self.reading)))
@@ -220,4 +230,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestLedgerMachine.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
