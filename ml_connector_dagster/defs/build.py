@@ -67,7 +67,7 @@ def build_definitions(
     parts = _Parts()
     erp = {name: origins(connection) for name, connection in tenants.items()}
     for flow in project.flows.values():
-        _add_flow(parts, project, flow, tenants[flow.source], erp[flow.source], now())
+        _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()
@@ -87,6 +87,7 @@ def build_definitions(
 def _add_flow(
     parts: _Parts,
     project: Project,
+    settings: Settings,
     flow: Flow,
     tenant: CloudSuiteConnection,
     erp: Mapping[str, Origin],
@@ -105,7 +106,7 @@ def _add_flow(
         for table in origin.tables:
             parts.tables.setdefault((flow.source, table), {})[entity] = origin
         if key not in parts.assets:
-            parts.assets[key] = entity_asset(flow, tenant, entity, origin)
+            parts.assets[key] = entity_asset(flow, tenant, entity, origin, settings.staging_url)
         for target in flow.destinations:
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)

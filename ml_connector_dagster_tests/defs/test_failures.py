@@ -13,6 +13,7 @@ from ml_connector_dagster.credentials.store import CredentialStore
 from ml_connector_dagster.defs.build import build_definitions
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.partitions import partition_key
+from ml_connector_dagster.defs.sensors import failed_runs
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError
@@ -139,6 +140,25 @@ def test_secrets_in_log_lines_are_masked_before_dagster_stores_them(
         text = everything_stored(watched, result.run_id)
     assert "sent Authorization" in text
     assert secret not in text
+
+
+def test_a_failed_run_is_one_line_for_log_collectors(installation: Installation) -> None:
+    installation.sandbox.faults.add(Fault(kind="html", times=None))
+    result = installation.materialize("purchase_orders")
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failed_runs",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=installation.instance,
+        dagster_run=result.dagster_run,
+    ).for_run_failure()
+    lines: list[str] = []
+    context.log.error = lines.append  # type: ignore[method-assign]
+
+    failed_runs(context)
+
+    assert len(lines) == 1
+    assert "acme__purchase_orders" in lines[0]
+    assert "were not read" in lines[0]
 
 
 def test_only_what_may_pass_is_tried_again() -> None:
