@@ -3,6 +3,8 @@
 ``pages()`` is a pure function of the installed package, so that a test can compare it with what is committed.
 """
 
+# ruff: noqa: INP001 -- a script, no package
+
 import inspect
 import re
 import sys
@@ -147,7 +149,7 @@ def _entities_page() -> str:
         "The columns on the right say where a value comes from in M3, for each route that can be taken; "
         "`ml-connector ping` tells which one your tenant takes. For a list, the field is that of the list transaction, "
         "or of the transaction named with it. For an export (EXPORTMI Select) it is the column of the table. "
-        '"−" before a field: the sign is turned. An empty cell: the value is null by that route.',
+        '"-" before a field: the sign is turned. An empty cell: the value is null by that route.',
         parts,
     )
 
@@ -206,7 +208,7 @@ def _field(spec: FieldSpec, route: ListRoute | ExportRoute) -> str:
     found = (
         _export_field(spec, route) if isinstance(route, ExportRoute) else _list_field(spec, route)
     )
-    return f"−{found}" if found and spec.negate else found
+    return f"-{found}" if found and spec.negate else found
 
 
 def _export_field(spec: FieldSpec, route: ExportRoute) -> str:
@@ -472,10 +474,7 @@ def _walk(
 
 def _usage(command: click.Command) -> list[str]:
     words = ["[OPTIONS]"] if any(isinstance(one, click.Option) for one in command.params) else []
-    for one in command.params:
-        if isinstance(one, click.Argument):
-            words.append(_shown(one))
-    return words
+    return words + [_shown(one) for one in command.params if isinstance(one, click.Argument)]
 
 
 def _shown(argument: click.Argument) -> str:
