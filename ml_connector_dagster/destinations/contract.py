@@ -81,7 +81,10 @@ class Destination(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def prepare(self, entity: Entity) -> None:
-        """Make what the first delivery needs; nothing happens when it is there. Raises ConfigError."""
+        """Make what the first delivery needs; nothing happens when it is there. Raises ConfigError.
+
+        For whoever wants the tables before there are rows: ``deliver`` makes what it misses by itself.
+        """
         ...
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
