@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check dev bench lock format clean
+.PHONY: demo test check dev docs bench lock format clean
 
 # The environment is rebuilt only when the pinned versions or the package's metadata change. It is
 # byte-compiled once: where Python may not write bytecode, every import would cost two to three times as much.
@@ -41,6 +41,9 @@ check: $(STAMP)
 format: $(STAMP)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+docs: $(STAMP)
+	@$(BIN)/python scripts/generate_reference.py
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)

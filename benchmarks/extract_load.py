@@ -94,7 +94,7 @@ def run_here(home: Path, case: Case) -> None:
                 name="erp",
                 product_line="m3",
                 credential="erp",
-                timezone="Europe/Stockholm",
+                timezone=wide_rows.ZONE,
                 requests_per_minute=case.requests_per_minute,
                 page_rows=case.page_rows,
                 catalog=home / "catalog.yaml",
@@ -296,7 +296,10 @@ def main() -> None:
         if not options.json:
             print(case, flush=True)
         rounds = [measure(case) for _ in range(options.rounds)]
-        named = {"first load": [one for one, _ in rounds], "1 % changed": [one for _, one in rounds]}
+        named = {
+            "first load": [one for one, _ in rounds],
+            "1 % changed": [one for _, one in rounds],
+        }
         for what, readings in named.items():
             if not options.json:
                 print(line(what, median(readings)), flush=True)

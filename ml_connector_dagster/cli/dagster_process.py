@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi
+from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.model.errors import ConnectorError
 
@@ -86,10 +87,19 @@ def dagster_dev(
     api = DagsterApi(f"http://127.0.0.1:{port}")
     try:
         _wait_until_up(process, api, log, waiting)
+        _make_pools(settings, api)
         yield api
     finally:
         api.close()
         stop(process)
+
+
+def _make_pools(settings: Settings, api: DagsterApi) -> None:
+    # Imported here: it brings Dagster along, which the other commands do not need.
+    from ml_connector_dagster.defs.instance_setup import pool_limits
+
+    for pool, slots in pool_limits(load_project(settings.flows, settings)).items():
+        api.set_pool(pool, slots)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -164,7 +164,7 @@ def _print_summary(workspace: Workspace, api: DagsterApi) -> None:
             rows = [_summary_row(workspace, flow, target.name, entity) for entity in flow.entities]
             print_table(
                 f"{flow.name} → {target.name}",
-                ["entity", "rows read", "written", "unchanged", "rejected", "requests"],
+                ["entity", "read", "written", "unchanged", "rejected", "requests"],
                 rows,
                 footer=["total", *(f"{_total(rows, index):,}" for index in range(1, 6))],
             )
@@ -203,7 +203,7 @@ def _serve(api: DagsterApi, sandbox: Sandbox) -> None:
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
         f"Sandbox:    [bold]{sandbox.url}[/]\n"
-        "Try in another terminal:  .venv/bin/ml-connector trace acme/100/S00001 --entity suppliers\n"
+        "Try in another terminal:  .venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
         "Ctrl-C ends everything."
     )
     while api.is_up():

@@ -53,8 +53,6 @@ def deliver(
         destination=destination.name, tenant=tenant, entity=entity, companies=companies
     )
     counts, requests, resolved = OutcomeCounts(), 0, 0
-    if pending:
-        destination.prepare(ENTITIES[entity])
     for batch in pending:
         report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode)
         counts += report.counts

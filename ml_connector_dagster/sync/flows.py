@@ -147,14 +147,12 @@ def run_flow(
     """
     chosen_companies = _chosen("company", companies, flow.companies, flow.name)
     chosen_entities = _chosen("entity", entities, flow.entities, flow.name)
-    results = []
     with workspace.source(flow.source) as source:
-        for entity in chosen_entities:
-            for company in chosen_companies:
-                results.append(
-                    _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
-                )
-    return tuple(results)
+        return tuple(
+            _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
+            for entity in chosen_entities
+            for company in chosen_companies
+        )
 
 
 def _run_one(

@@ -108,13 +108,15 @@ class ListReader:
     def _records(
         self, rows: pa.Table, inputs: ChainInputs, completions: Sequence[Completion], meter: Meter
     ) -> pa.Table:
+        filtered = self._filters_changes and inputs.window.start is not None
+        whole = not filtered and not self._route.children
         rows = with_constants(rows, inputs.constants)
         for spec in self._route.children:
             rows = children_of(
                 self._api, spec, rows, company=self._company, division=inputs.division, meter=meter
             )
         for completion in completions:
-            rows = completion.apply(rows, meter)
+            rows = completion.apply(rows, meter, whole=whole)
         rows = renamed(rows, self._route.names)
         if inputs.division is not None and not self._route.children and "DIVI" in rows.column_names:
             # Some lists fall back to the common rows where a division has none: those have a chain of their own.
