@@ -23,6 +23,8 @@ from ml_connector_dagster.config.values import (
     ReadFile,
     SchemaName,
     Timezone,
+    UnityName,
+    WarehouseId,
     WebAddress,
     WholeNumber,
     WrittenFile,
@@ -114,7 +116,61 @@ class DuckDBConnection(BaseModel):
     )
 
 
-Connection = Annotated[CloudSuiteConnection | DuckDBConnection, Field(discriminator="type")]
+class DatabricksConnection(BaseModel):
+    """A Databricks SQL warehouse, with a Unity Catalog catalog that holds the tables."""
+
+    model_config = _MODEL
+
+    type: Literal["databricks"] = Field(default="databricks", description="Which kind of system.")
+    name: Name = Field(description="The warehouse's name in assets and commands.")
+    host: WebAddress = Field(
+        description="The workspace's address, like https://dbc-a1b2345c-d6e7.cloud.databricks.com."
+    )
+    warehouse_id: WarehouseId = Field(
+        description="The SQL warehouse's id: the last part of its HTTP path, under Connection details."
+    )
+    catalog: UnityName = Field(description="The Unity Catalog catalog; it must be there.")
+    volume: UnityName = Field(
+        default="ml_connector_landing",
+        description="Volume of the flow's schema that large batches go through; made when it is not there.",
+    )
+    credential: CredentialName = Field(
+        description="Name of the stored token, or of the service principal's client_id and client_secret "
+        "(ml-connector credentials add NAME --kind databricks --field token)."
+    )
+    inline_rows: WholeNumber = Field(
+        default=1000,
+        ge=0,
+        le=10_000,
+        description="Batches of up to so many rows go as a parameter of the statement, larger ones as files; "
+        "0 sends every batch as files.",
+    )
+    request_timeout_seconds: Number = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long one request may take before it is tried again.",
+    )
+    retry_seconds: Number = Field(
+        default=120.0,
+        gt=0,
+        le=3600,
+        allow_inf_nan=False,
+        description="How long a request that fails for a passing reason is tried again.",
+    )
+    statement_timeout_seconds: Number = Field(
+        default=3600.0,
+        gt=0,
+        le=86_400,
+        allow_inf_nan=False,
+        description="A statement that is not done after this time is cancelled. It includes the warehouse's start.",
+    )
+
+
+Connection = Annotated[
+    CloudSuiteConnection | DatabricksConnection | DuckDBConnection, Field(discriminator="type")
+]
 
 #: The word after ``type:`` → its model, as listed in ``Connection``.
 CONNECTION_TYPES: dict[str, type[BaseModel]] = {

@@ -167,6 +167,22 @@ def _size(value: str) -> str:
     return value
 
 
+def _unity_name(value: str) -> str:
+    """Unity Catalog allows more in quotes; what a person types without quotes is enough."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value):
+        raise ValueError(f"{shown(value)} is not a name: letters, digits, _ and -, at most 100")
+    return value
+
+
+def _warehouse_id(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{8,32}", value):
+        raise ValueError(
+            f"{shown(value)} is not a warehouse id, which is of 16 digits and letters a to f: the last part of the "
+            "warehouse's HTTP path"
+        )
+    return value
+
+
 def _credential(value: str) -> str:
     """The value is not repeated in errors: somebody may have pasted the secret itself."""
     if not CREDENTIAL_NAME.fullmatch(value):
@@ -196,6 +212,10 @@ def _url(value: str) -> str:
 Name = Annotated[str, AfterValidator(_name)]
 CredentialName = Annotated[str, AfterValidator(_credential)]
 SchemaName = Annotated[str, AfterValidator(_schema)]
+UnityName = Annotated[str, AfterValidator(_unity_name)]
+WarehouseId = Annotated[
+    str, BeforeValidator(_text_not_number("warehouse_id")), AfterValidator(_warehouse_id)
+]
 MemorySize = Annotated[str, AfterValidator(_size)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 EntityName = Annotated[str, AfterValidator(_entity)]

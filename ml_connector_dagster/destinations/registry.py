@@ -5,12 +5,56 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ml_connector_dagster.config.project import Connection, DuckDBConnection, FlowDestination
+from ml_connector_dagster.config.project import (
+    Connection,
+    DatabricksConnection,
+    DuckDBConnection,
+    FlowDestination,
+)
+from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Destination
-from ml_connector_dagster.model.errors import ConfigError, MissingDriverError
+from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
 
 
-def _duckdb(connection: DuckDBConnection, target: FlowDestination, home: Path) -> Destination:
+#: Gives a stored credential by its name; raises CredentialError.
+Credentials = Callable[[str], Credential]
+
+
+def _no_credentials(name: str) -> Credential:
+    raise CredentialError(f"credential {name!r} is needed, and there is no store to take it from")
+
+
+def _databricks(
+    connection: DatabricksConnection, target: FlowDestination, home: Path, credentials: Credentials
+) -> Destination:
+    from ml_connector_dagster.destinations.databricks import (
+        DatabricksDestination,
+        Login,
+        Workspace,
+    )
+
+    workspace = Workspace(
+        connection.host,
+        Login.of(connection.credential, credentials(connection.credential).values),
+        connection.warehouse_id,
+        request_timeout=connection.request_timeout_seconds,
+        patience=connection.retry_seconds,
+        statement_timeout=connection.statement_timeout_seconds,
+    )
+    return DatabricksDestination(
+        target.name,
+        workspace,
+        connection.catalog,
+        target.schema_name,
+        volume=connection.volume,
+        inline_rows=connection.inline_rows,
+        per_company=target.tables == "per_company",
+    )
+
+
+def _duckdb(
+    connection: DuckDBConnection, target: FlowDestination, home: Path, credentials: Credentials
+) -> Destination:
     from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 
     file = DatabaseFile(
@@ -25,13 +69,17 @@ def _duckdb(connection: DuckDBConnection, target: FlowDestination, home: Path) -
 
 #: The model of a connection → what opens it as a destination.
 DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Destination]]] = {
+    DatabricksConnection: _databricks,
     DuckDBConnection: _duckdb,
 }
 
 
 @contextmanager
 def open_destination(
-    connection: Connection, target: FlowDestination, home: Path
+    connection: Connection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials = _no_credentials,
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
@@ -46,7 +94,7 @@ def open_destination(
             f"a destination is one of: {known}"
         )
     try:
-        destination = opener(connection, target, home)
+        destination = opener(connection, target, home, credentials)
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
     try:

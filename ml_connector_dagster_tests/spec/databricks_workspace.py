@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +42,9 @@ class Access:
         return f"test_{digest}"
 
     def workspace(self, **details: Any) -> Workspace:
-        details = {"login": self.login, "patience": 5.0, **details}
+        if self.sandbox is not None:  # it answers within milliseconds
+            details = {"patience": 5.0, "pause": lambda seconds: time.sleep(seconds / 5), **details}
+        details = {"login": self.login, **details}
         workspace = Workspace(self.host, warehouse_id=self.warehouse_id, **details)
         self.opened.append(workspace)
         return workspace

@@ -3,10 +3,7 @@
 Runs against the sandbox, or against a real workspace when the environment names one (docs/how-to/databricks.md).
 """
 
-import hashlib
-import os
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -16,9 +13,7 @@ import pytest
 pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
 
 from ml_connector_dagster.destinations.contract import Destination
-from ml_connector_dagster.destinations.databricks import DatabricksDestination, Login, Workspace
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
-from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster_tests.contracts.destinations import DestinationContract
 from ml_connector_dagster_tests.spec.databricks_workspace import Access, access, databricks  # noqa: F401
 
@@ -44,16 +39,12 @@ class Databricks(DestinationContract):
         )
 
 
-class TestRowsInFiles(Databricks):
-    """The staged way in."""
+class TestSharedTablesFromFiles(Databricks):
+    """The staged way in, for batches of any size."""
 
 
-class TestRowsInParameters(Databricks):
-    """The inline way in, wherever the text is not too long for it."""
+class TestTablesPerCompanyFromParameters(Databricks):
+    """The inline way in, wherever the rows are not too long for it."""
 
-    inline_rows = 10_000
-
-
-class TestTablesPerCompany(Databricks):
     per_company = True
-    inline_rows = 10
+    inline_rows = 10_000

@@ -40,7 +40,7 @@ def test_a_source_is_no_destination(tmp_path: Path) -> None:
         name="acme", product_line="m3", credential="acme", timezone="Europe/Stockholm"
     )
     with (
-        pytest.raises(ConfigError, match=r"'acme' is of type 'cloudsuite'.*one of: duckdb"),
+        pytest.raises(ConfigError, match=r"'acme' is of type 'cloudsuite'.*one of: databricks, duckdb"),
         open_destination(tenant, FlowDestination(connection="acme"), tmp_path),
     ):
         pass

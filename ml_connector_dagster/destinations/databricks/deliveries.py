@@ -238,9 +238,7 @@ class Load:
     def _close_books(self, records: int, plan: pa.Table) -> DeliveryReport:
         counted = plan.group_by("outcome").aggregate([("record_id", "count")])
         found = dict(
-            zip(
-                counted["outcome"].to_pylist(), counted["record_id_count"].to_pylist(), strict=True
-            )
+            zip(counted["outcome"].to_pylist(), counted["record_id_count"].to_pylist(), strict=True)
         )
         counts = OutcomeCounts(unchanged=records - plan.num_rows, **found)
         receipts = self._write_receipts(plan) if plan.num_rows else None
@@ -302,7 +300,9 @@ class Load:
         )
         if not found:
             return None
-        inserted, updated, unchanged, deleted, rejected = (int(value or 0) for value in found[0][:5])
+        inserted, updated, unchanged, deleted, rejected = (
+            int(value or 0) for value in found[0][:5]
+        )
         counts = OutcomeCounts(
             inserted=inserted,
             updated=updated,
@@ -321,25 +321,21 @@ _NO_OUTCOMES: Final = pa.schema(
     ]
 ).empty_table()
 
-#: Older than what is stored: by ``_modified_at`` (null lowest), then by ``_extracted_at``.
+#: ``model.versions.is_older``: stamps are compared where both versions have one, else what was read later is newer.
 _OLDER: Final = """(
-    (i._modified_at IS NULL AND t._modified_at IS NOT NULL)
-    OR i._modified_at < t._modified_at
-    OR ((i._modified_at = t._modified_at OR (i._modified_at IS NULL AND t._modified_at IS NULL))
-        AND i._extracted_at < t._extracted_at)
+    coalesce(i._modified_at < t._modified_at, FALSE)
+    OR (coalesce(i._modified_at = t._modified_at, TRUE) AND i._extracted_at < t._extracted_at)
 )"""
 
 #: The stored row is still the version that the plan saw.
-_STILL: Final = (
-    "coalesce(t._batch_id, '') = {plan}.stored_batch AND coalesce(t._row_hash, '') = {plan}.stored_hash"
-)
+_STILL: Final = "coalesce(t._batch_id, '') = {plan}.stored_batch AND coalesce(t._row_hash, '') = {plan}.stored_hash"
 
 _PLANNED: Final = """
 CREATE TABLE IF NOT EXISTS {plan} AS
 SELECT record_id, outcome, stored_batch, stored_hash, new_batch, new_hash, CAST(:now AS TIMESTAMP) AS delivered_at
 FROM (
     SELECT i.record_id,
-        coalesce(t._batch_id, '') AS stored_batch,
+        %s AS stored_batch,
         coalesce(t._row_hash, '') AS stored_hash,
         i._batch_id AS new_batch,
         i._row_hash AS new_hash,
@@ -360,21 +356,25 @@ FROM (
 WHERE outcome <> 'unchanged'
 """
 
-_DECIDE: Final = _PLANNED % ("", _OLDER, "")
+_DECIDE: Final = _PLANNED % ("coalesce(t._batch_id, '')", "", _OLDER, "")
 
 #: When this batch has written some of its records already: those are, or were, in the table as it brought them.
 _OURS: Final = (
     "((t._batch_id = i._batch_id AND t._row_hash = i._row_hash) OR past.record_id IS NOT NULL)"
 )
-_DECIDE_ANEW: Final = _PLANNED % (
-    f"""WHEN {_OURS} AND i._deleted_at IS NOT NULL THEN 'deleted'
+_DECIDE_ANEW: Final = (
+    _PLANNED
+    % (
+        f"CASE WHEN {_OURS} THEN NULL ELSE coalesce(t._batch_id, '') END",  # null: nothing is left to replace
+        f"""WHEN {_OURS} AND i._deleted_at IS NOT NULL THEN 'deleted'
             WHEN {_OURS} AND earlier.record_id IS NOT NULL THEN 'updated'
             WHEN {_OURS} THEN 'inserted'""",
-    _OLDER,
-    """LEFT JOIN (SELECT DISTINCT record_id, _row_hash, _batch_id FROM {history}) AS past
+        _OLDER,
+        """LEFT JOIN (SELECT DISTINCT record_id, _row_hash, _batch_id FROM {history}) AS past
         ON past.record_id = i.record_id AND past._row_hash = i._row_hash AND past._batch_id = i._batch_id
     LEFT JOIN (SELECT DISTINCT record_id FROM {history} WHERE _replaced_by_batch = :batch) AS earlier
         ON earlier.record_id = i.record_id""",
+    )
 )
 
 _MISSING: Final = """

@@ -92,7 +92,8 @@ def _inline_relation(columns: Mapping[str, str]) -> str:
 def _staged_relation(columns: Mapping[str, str], folder: str) -> str:
     """CORRECTED: else dates before 1582 in files of other writers than Spark are taken as Julian."""
     cast = ", ".join(
-        f"CAST({ticked(name)} AS {kind.upper()}) AS {ticked(name)}" for name, kind in columns.items()
+        f"CAST({ticked(name)} AS {kind.upper()}) AS {ticked(name)}"
+        for name, kind in columns.items()
     )
     return (
         f"(SELECT {cast} FROM read_files({literal(folder)}, format => 'parquet',"
@@ -102,7 +103,10 @@ def _staged_relation(columns: Mapping[str, str], folder: str) -> str:
 
 def _losers(staged: StagedBatch) -> pa.Array | None:
     """The places (row numbers over all files) of rows that a newer version in the same batch replaces."""
-    parts = [pq.read_table(file, columns=["record_id", "_modified_at", "_extracted_at"]) for file in staged.files]
+    parts = [
+        pq.read_table(file, columns=["record_id", "_modified_at", "_extracted_at"])
+        for file in staged.files
+    ]
     rows = pa.concat_tables(parts)
     if pc.count_distinct(rows["record_id"]).as_py() == rows.num_rows:
         return None

@@ -18,9 +18,10 @@ from ml_connector_dagster.model.errors import (
 
 _MISSING_PRIVILEGE: Final = re.compile(
     r"(?:does not have|lacks?) (?:the )?(?P<privilege>[A-Z][A-Z ]+?)(?: privilege)? on "
-    r"(?P<kind>[A-Za-z_ ]+?) '?`?(?P<name>[^'\s]+?)`?'?[.\s]*(?:SQLSTATE|$)",
-    re.MULTILINE,
+    r"(?P<kind>[A-Za-z_ ]+?) ['`]+(?P<name>[^'`]+)['`]"
 )
+#: The SDK appends how it was configured.
+_CONFIGURATION: Final = re.compile(r"[.,]?\s*Config: .*", re.DOTALL)
 #: Another writer was there first; the same statement, run again, sees what that one wrote.
 _CONFLICT: Final = re.compile(
     r"DELTA_CONCURRENT_|DELTA_METADATA_CHANGED|DELTA_PROTOCOL_CHANGED|Concurrent(?:Append|DeleteRead|DeleteDelete|"
@@ -49,7 +50,9 @@ def missing_privilege(message: str, principal: str) -> CredentialError | None:
     )
 
 
-def failed_statement(code: str, message: str, *, principal: str, statement_id: str) -> ConnectorError:
+def failed_statement(
+    code: str, message: str, *, principal: str, statement_id: str
+) -> ConnectorError:
     """The error for a statement in state FAILED."""
     refused = missing_privilege(message, principal)
     if refused is not None:
@@ -60,7 +63,9 @@ def failed_statement(code: str, message: str, *, principal: str, statement_id: s
     return TransientError(f"{text} ({code}); the next delivery tries again")
 
 
-def refused_call(status: int, message: str, *, principal: str, credential: str, host: str) -> ConnectorError:
+def refused_call(
+    status: int, message: str, *, principal: str, credential: str, host: str
+) -> ConnectorError:
     """The error for an HTTP 401 or 403, or another answer below 500."""
     refused = missing_privilege(message, principal)
     if refused is not None:
@@ -83,5 +88,5 @@ def _path(name: str) -> str:
 
 
 def _short(message: str) -> str:
-    text = " ".join(message.split())
+    text = " ".join(_CONFIGURATION.sub(".", message).split())
     return text if len(text) <= 600 else f"{text[:600]}…"

@@ -120,7 +120,9 @@ def make_tables(
     columns cannot hold what the ERP sends.
     """
     descriptions = {column.name: column.description for column in entity.all_columns}
-    changed = _make(workspace, names, names.audit, AUDIT_TYPES, AUDIT_COMMENT, {}, serializable=True)
+    changed = _make(
+        workspace, names, names.audit, AUDIT_TYPES, AUDIT_COMMENT, {}, serializable=True
+    )
     changed |= _make(
         workspace, names, names.table, staged, entity.description, descriptions, serializable=False
     )
@@ -248,7 +250,9 @@ def _view(
     selects = [
         "SELECT "
         + ", ".join(
-            f"{ticked(name)}" if key in present else f"CAST(NULL AS {kind.upper()}) AS {ticked(name)}"
+            f"{ticked(name)}"
+            if key in present
+            else f"CAST(NULL AS {kind.upper()}) AS {ticked(name)}"
             for key, (name, kind) in columns.items()
         )
         + f" FROM {names.sql(table)}"
@@ -262,5 +266,3 @@ def _view(
 def entity_columns(entity: Entity) -> dict[str, str]:
     """The columns of an entity: name → type."""
     return {column.name: TYPES[column.type] for column in entity.all_columns}
-
-

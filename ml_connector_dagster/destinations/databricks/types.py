@@ -38,7 +38,12 @@ def of_arrow(kind: pa.DataType) -> str:
         return f"decimal({kind.precision},{kind.scale})"
     if pa.types.is_timestamp(kind):
         return "timestamp"
-    names = {pa.string(): "string", pa.int64(): "bigint", pa.date32(): "date", pa.bool_(): "boolean"}
+    names = {
+        pa.string(): "string",
+        pa.int64(): "bigint",
+        pa.date32(): "date",
+        pa.bool_(): "boolean",
+    }
     if kind not in names:
         raise ValueError(f"no staged column has the type {kind}")
     return names[kind]

@@ -125,7 +125,9 @@ class Workspace:
             session.close()
             self._client = None
 
-    def run(self, sql: str, parameters: Mapping[str, str | None] | None = None) -> list[list[str | None]]:
+    def run(
+        self, sql: str, parameters: Mapping[str, str | None] | None = None
+    ) -> list[list[str | None]]:
         """Run one statement; its rows as text (a few; 25 MiB at most)."""
         answer = self._finished(sql, parameters or {}, Disposition.INLINE)
         rows: list[list[str | None]] = []
@@ -277,7 +279,9 @@ class Workspace:
         except _NotThereError:
             return
 
-    def columns(self, catalog: str, schema: str, table: str) -> tuple[str, dict[str, tuple[str, str]]] | None:
+    def columns(
+        self, catalog: str, schema: str, table: str
+    ) -> tuple[str, dict[str, tuple[str, str]]] | None:
         """Kind of a table (``MANAGED``, ``VIEW``, …) and its columns: lower-case name → (name, type); None without it."""
         try:
             info = self._call(lambda client: client.tables.get(f"{catalog}.{schema}.{table}"))
@@ -323,7 +327,9 @@ class Workspace:
                     continue
                 raise self._refused(401, error) from error
             except NotFound as error:
-                if "warehouse" in str(error).lower() or "CATALOG_DOES_NOT_EXIST" in str(error.error_code):
+                if "warehouse" in str(error).lower() or "CATALOG_DOES_NOT_EXIST" in str(
+                    error.error_code
+                ):
                     raise ConfigError(f"Databricks at {self.host}: {error}") from error
                 raise _NotThereError(str(error)) from error
             except (TooManyRequests, TemporarilyUnavailable, InternalError) as error:

@@ -11,9 +11,10 @@ from ml_connector_dagster.sandbox.databricks.volumes import Volumes
 
 @dataclass(slots=True, kw_only=True)
 class Relation:
-    """A table or view. ``columns`` are name and type; a view's come from its query."""
+    """A table or view. A view's ``columns`` (name and type) come from its ``query``."""
 
     kind: str
+    query: str = ""
     comment: str = ""
     properties: dict[str, str] = field(default_factory=dict)
     column_comments: dict[str, str] = field(default_factory=dict)
@@ -87,7 +88,9 @@ class Catalog:
             "schema_name": name[1],
             "full_name": ".".join(name),
             "table_type": found.kind,
-            "data_source_format": "DELTA" if found.kind == "MANAGED" else "UNKNOWN_DATA_SOURCE_FORMAT",
+            "data_source_format": "DELTA"
+            if found.kind == "MANAGED"
+            else "UNKNOWN_DATA_SOURCE_FORMAT",
             "comment": found.comment,
             "properties": found.properties,
             "columns": [

@@ -113,7 +113,9 @@ class Engine:
         """What a MERGE answers, from the last commit of the log."""
         commits = sorted((self.location(name) / "_delta_log").glob("*.json"))
         metrics: dict[str, Any] = {}
-        for line in commits[-1].read_text().strip().split("\n"):  # splitlines() also splits at U+2028
+        for line in (
+            commits[-1].read_text().strip().split("\n")
+        ):  # splitlines() also splits at U+2028
             action = json.loads(line)
             if "commitInfo" in action:
                 metrics = action["commitInfo"].get("operationMetrics") or {}

@@ -164,7 +164,9 @@ class Executions:
             raise ApiError(404, "NOT_FOUND", f"SQL warehouse {warehouse_id} does not exist.")
         if not self.can_use:
             raise ApiError(
-                403, "PERMISSION_DENIED", f"You do not have permission to use the SQL warehouse {warehouse_id}."
+                403,
+                "PERMISSION_DENIED",
+                f"You do not have permission to use the SQL warehouse {warehouse_id}.",
             )
 
     def warehouse(self, warehouse_id: str) -> dict[str, Any]:
@@ -278,18 +280,29 @@ class Executions:
             chunk |= {"next_chunk_index": index + 1, "next_chunk_internal_link": path}
         if execution.disposition == "INLINE":
             columns = [column.to_pylist() for column in table.columns]
-            return {**chunk, "data_array": [[_text(value) for value in row] for row in zip(*columns, strict=True)]}
+            return {
+                **chunk,
+                "data_array": [
+                    [_text(value) for value in row] for row in zip(*columns, strict=True)
+                ],
+            }
         token = uuid.uuid4().hex
         with self._lock:
             self._links[token] = (execution, index, self._clock() + LINK_SECONDS)
         expires = datetime.now(UTC) + timedelta(seconds=LINK_SECONDS)
-        link = {**chunk, "external_link": f"{base}/_external/{token}", "expiration": expires.isoformat()}
+        link = {
+            **chunk,
+            "external_link": f"{base}/_external/{token}",
+            "expiration": expires.isoformat(),
+        }
         return {"external_links": [link]}
 
 
 def _request(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_REQUEST:
-        raise ApiError(400, "INVALID_PARAMETER_VALUE", f"The request is larger than {MAX_REQUEST} bytes.")
+        raise ApiError(
+            400, "INVALID_PARAMETER_VALUE", f"The request is larger than {MAX_REQUEST} bytes."
+        )
     try:
         request = json.loads(body)
     except ValueError as error:
@@ -324,9 +337,13 @@ def _parameters(listed: list[dict[str, str]]) -> Parameters:
             raise ApiError(400, "INVALID_PARAMETER_VALUE", "a parameter has name, value and type")
         value = one.get("value")
         if value is not None and not isinstance(value, str):
-            raise ApiError(400, "INVALID_PARAMETER_VALUE", f"the value of {one['name']} is no string")
+            raise ApiError(
+                400, "INVALID_PARAMETER_VALUE", f"the value of {one['name']} is no string"
+            )
         if one["name"] in parameters:
-            raise ApiError(400, "INVALID_PARAMETER_VALUE", f"parameter {one['name']} is there twice")
+            raise ApiError(
+                400, "INVALID_PARAMETER_VALUE", f"parameter {one['name']} is there twice"
+            )
         parameters[one["name"]] = (value, one.get("type", "STRING"))
     return parameters
 
@@ -341,7 +358,10 @@ def _text(value: object) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{value.microsecond // 1000:03d}Z"
+        return (
+            value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+            + f"{value.microsecond // 1000:03d}Z"
+        )
     if isinstance(value, date):
         return value.isoformat()
     return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -64,7 +64,11 @@ class Identity:
         """Raise ApiError unless the call carries a token that is valid now."""
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
-            raise ApiError(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
+            raise ApiError(
+                401,
+                "UNAUTHENTICATED",
+                "Credential was not sent or was of an unsupported type for this API.",
+            )
         if token == self._options.token:
             if not self.pat_is_valid:
                 raise ApiError(403, "403", "Invalid access token.")

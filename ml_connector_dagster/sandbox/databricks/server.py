@@ -35,7 +35,9 @@ _OPEN: Final = re.compile(r"/oidc/.*|/\.well-known/.*|/_external/.*")
 _STATEMENTS: Final = re.compile(
     r"/api/2\.0/sql/statements/?(?P<id>[0-9a-f-]+)?(?P<rest>/cancel|/result/chunks/(?P<chunk>\d+))?"
 )
-_CATALOG: Final = re.compile(r"/api/2\.1/unity-catalog/(?P<kind>schemas|tables|volumes)/(?P<name>[^/]+)")
+_CATALOG: Final = re.compile(
+    r"/api/2\.1/unity-catalog/(?P<kind>schemas|tables|volumes)/(?P<name>[^/]+)"
+)
 _FILES: Final = re.compile(r"/api/2\.0/fs/(?P<kind>files|directories)(?P<path>/.+)")
 _ME: Final = "/api/2.0/preview/scim/v2/Me"
 _WAREHOUSE: Final = re.compile(r"/api/2\.0/sql/warehouses/(?P<id>[^/]+)")
@@ -136,8 +138,13 @@ class DatabricksSandbox:
             return
         try:
             if fault is not None and fault.kind == "status":
-                raise ApiError(fault.status, fault.code, fault.message, retry_after=fault.retry_after)
-            query = {name: values[-1] for name, values in parse_qs(scope["query_string"].decode()).items()}
+                raise ApiError(
+                    fault.status, fault.code, fault.message, retry_after=fault.retry_after
+                )
+            query = {
+                name: values[-1]
+                for name, values in parse_qs(scope["query_string"].decode()).items()
+            }
             answer = await asyncio.to_thread(self._answer, method, path, query, headers, body)
         except ApiError as error:
             content: dict[str, object] = {"error_code": error.code, "message": error.message}

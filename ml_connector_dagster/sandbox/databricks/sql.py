@@ -25,7 +25,8 @@ Parameters = Mapping[str, tuple[str | None, str]]
 
 _NAME: Final = r"(`[^`]+`|\w+)"
 _CREATE_SCHEMA: Final = re.compile(
-    rf"CREATE\s+SCHEMA\s+(IF\s+NOT\s+EXISTS\s+)?{_NAME}\.{_NAME}(\s+COMMENT\s+'.*')?\s*", re.I | re.S
+    rf"CREATE\s+SCHEMA\s+(IF\s+NOT\s+EXISTS\s+)?{_NAME}\.{_NAME}(\s+COMMENT\s+'.*')?\s*",
+    re.I | re.S,
 )
 _CREATE_VOLUME: Final = re.compile(
     rf"CREATE\s+VOLUME\s+(IF\s+NOT\s+EXISTS\s+)?{_NAME}\.{_NAME}\.{_NAME}(\s+COMMENT\s+'.*')?\s*",
@@ -110,9 +111,7 @@ class Warehouse:
             self._privileges.own(*name)
         return pa.table({})
 
-    def _select(
-        self, tree: exp.Expression, render: Callable[[exp.Expression], str]
-    ) -> pa.Table:
+    def _select(self, tree: exp.Expression, render: Callable[[exp.Expression], str]) -> pa.Table:
         self._read(tree)
         return self._engine.run(render(tree))
 
@@ -128,7 +127,10 @@ class Warehouse:
             self._engine.run(render(tree))
             if self._engine.commits(target) == before:
                 return pa.table(
-                    {f"num_{what}_rows": [0] for what in ("affected", "updated", "deleted", "inserted")}
+                    {
+                        f"num_{what}_rows": [0]
+                        for what in ("affected", "updated", "deleted", "inserted")
+                    }
                 )
             return self._engine.merge_metrics(target)
 
@@ -188,8 +190,7 @@ class Warehouse:
                     raise insufficient("MANAGE", "Table", ".".join(name))
             query = render(tree.expression)
             shape = self._engine.run(f"SELECT * FROM ({query}) LIMIT 0").schema
-            self._engine.run(f"CREATE OR REPLACE VIEW {ticked(*name)} AS {query}")
-            relation = Relation(kind="VIEW", **_properties(tree))
+            relation = Relation(kind="VIEW", query=query, **_properties(tree))
             relation.columns = tuple((field.name, type_text(field.type)) for field in shape)
             self._catalog.relations[name] = relation
             self._privileges.own(*name)
@@ -200,7 +201,9 @@ class Warehouse:
     ) -> pa.Table:
         actions = tree.args.get("actions") or []
         if len(actions) != 1 or not isinstance(actions[0], exp.Schema):
-            raise SqlError(f"[SANDBOX] only ALTER TABLE … ADD COLUMNS (…) is simulated: {tree.sql()[:100]}")
+            raise SqlError(
+                f"[SANDBOX] only ALTER TABLE … ADD COLUMNS (…) is simulated: {tree.sql()[:100]}"
+            )
         columns = _columns(actions[0].expressions)
         with self._catalog.lock:
             name = self._qualify(tree.this)
@@ -252,8 +255,12 @@ class Warehouse:
                 continue
             name = self._qualify(table)
             self._privileges.enter(*name[:2])
-            self._catalog.relation(name)
+            relation = self._catalog.relation(name)
             self._privileges.need("SELECT", *name)
+            if relation.kind == "VIEW" and table is not writes:
+                # Sail's own views lose the quotes of columns' names.
+                query = sqlglot.parse_one(relation.query, read="databricks")
+                table.replace(exp.Subquery(this=query, alias=table.args.get("alias") or table.this))
             if table is writes:
                 self._privileges.need("MODIFY", *name)
                 written = name
@@ -266,7 +273,9 @@ class Warehouse:
         path, *rest = call.expressions
         options = {one.this.name.lower(): one.expression.name for one in rest}
         if options != _READ_OPTIONS:
-            raise SqlError(f"[SANDBOX] read_files is simulated with {_READ_OPTIONS} only, not {options}")
+            raise SqlError(
+                f"[SANDBOX] read_files is simulated with {_READ_OPTIONS} only, not {options}"
+            )
         try:
             volume, local = self._volumes.local(path.name)
         except ApiError as error:
@@ -291,7 +300,9 @@ class Warehouse:
         if len(parts) != 3:
             raise SqlError(f"[SANDBOX] name tables with catalog and schema, not {'.'.join(parts)}")
         if not all(re.fullmatch(r"[^ ./\x00-\x1f\x7f]{1,255}", part) for part in parts):
-            raise SqlError(f"[INVALID_PARAMETER_VALUE.INVALID_NAME] {'.'.join(parts)} is not a valid name")
+            raise SqlError(
+                f"[INVALID_PARAMETER_VALUE.INVALID_NAME] {'.'.join(parts)} is not a valid name"
+            )
         name = (parts[0].lower(), parts[1].lower(), parts[2].lower())
         for key, part in zip(("catalog", "db", "this"), name, strict=True):
             table.set(key, exp.to_identifier(part, quoted=True))

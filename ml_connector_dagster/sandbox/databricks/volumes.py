@@ -28,7 +28,9 @@ class Volumes:
         """The volume of a path like ``/Volumes/cat/schema/volume/…``, and where that is on disk."""
         found = re.fullmatch(r"/Volumes/([^/]+)/([^/]+)/([^/]+)((?:/[^/]+)*)/?", path)
         if not found or ".." in path.split("/"):
-            raise ApiError(400, "INVALID_PARAMETER_VALUE", f"Invalid path: unsupported path: {path}")
+            raise ApiError(
+                400, "INVALID_PARAMETER_VALUE", f"Invalid path: unsupported path: {path}"
+            )
         volume = (found[1].lower(), found[2].lower(), found[3].lower())
         return volume, self._root.joinpath(*volume, *found[4].strip("/").split("/"))
 
