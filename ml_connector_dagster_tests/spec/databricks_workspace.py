@@ -4,6 +4,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -94,28 +95,29 @@ def of_sandbox(sandbox: DatabricksSandbox) -> Access:
     )
 
 
-@pytest.fixture(scope="session")
-def databricks() -> Iterator[DatabricksSandbox]:
-    """One workspace for all tests: they have schemas of their own."""
+@contextmanager
+def sandbox_workspace() -> Iterator[DatabricksSandbox]:
+    """A workspace of the sandbox, where its packages are installed."""
     for package in ("pysail", "deltalake", "adbc_driver_flightsql", "sqlglot"):
         pytest.importorskip(package, reason="the Databricks sandbox is not installed")
     with DatabricksSandbox.start(WorkspaceOptions()) as sandbox:
         yield sandbox
 
 
-@pytest.fixture
-def access(request: pytest.FixtureRequest) -> Iterator[Access]:
-    """A real workspace when the environment names one, else the sandbox."""
-    if HOST in os.environ:
-        real = Access(
-            host=os.environ[HOST],
-            login=Login(credential="environment", token=Secret(os.environ[TOKEN])),
-            warehouse_id=os.environ[WAREHOUSE],
-            catalog=os.environ[CATALOG],
-        )
-        yield real
-        real.clear()
-    else:
-        local = of_sandbox(request.getfixturevalue("databricks"))
-        yield local
-        local.clear()
+@contextmanager
+def access_to_workspace() -> Iterator[Access]:
+    """A real workspace when the environment names one, else the sandbox's."""
+    if HOST not in os.environ:
+        with sandbox_workspace() as sandbox:
+            local = of_sandbox(sandbox)
+            yield local
+            local.clear()
+        return
+    real = Access(
+        host=os.environ[HOST],
+        login=Login(credential="environment", token=Secret(os.environ[TOKEN])),
+        warehouse_id=os.environ[WAREHOUSE],
+        catalog=os.environ[CATALOG],
+    )
+    yield real
+    real.clear()

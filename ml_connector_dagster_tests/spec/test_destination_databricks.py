@@ -3,7 +3,7 @@
 Runs against the sandbox, or against a real workspace when the environment names one (docs/how-to/databricks.md).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,13 @@ pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not inst
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
 from ml_connector_dagster_tests.contracts.destinations import DestinationContract
-from ml_connector_dagster_tests.spec.databricks_workspace import Access, access, databricks  # noqa: F401
+from ml_connector_dagster_tests.spec.databricks_workspace import Access, access_to_workspace
+
+
+@pytest.fixture(scope="module")
+def access() -> Iterator[Access]:
+    with access_to_workspace() as workspace:
+        yield workspace
 
 
 class Databricks(DestinationContract):

@@ -1,6 +1,6 @@
 """What goes wrong at Databricks: lost answers, outages, tokens that end, missing rights, other writers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,10 +24,10 @@ from ml_connector_dagster_tests.contracts.destinations import (
     Pair,
 )
 from ml_connector_dagster_tests.contracts.staged import DAYS, TENANT, row, staged_rows
-from ml_connector_dagster_tests.spec.databricks_workspace import (  # noqa: F401
+from ml_connector_dagster_tests.spec.databricks_workspace import (
     Access,
-    databricks,
     of_sandbox,
+    sandbox_workspace,
 )
 
 
@@ -37,8 +37,14 @@ WRITES = ("CREATE TABLE IF NOT EXISTS .*_plan_", "MERGE INTO .*_history`", "MERG
           "MERGE INTO .*_audit`", "MERGE INTO .*_batches`", "DROP TABLE")  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def databricks() -> Iterator[DatabricksSandbox]:
+    with sandbox_workspace() as sandbox:
+        yield sandbox
+
+
 @pytest.fixture
-def access(databricks: DatabricksSandbox) -> Any:  # noqa: F811
+def access(databricks: DatabricksSandbox) -> Iterator[Access]:
     local = of_sandbox(databricks)
     yield local
     databricks.faults.clear()
@@ -370,3 +376,22 @@ def test_nothing_is_left_behind(access: Access, sandbox: DatabricksSandbox, tmp_
     tables = {name[2] for name in sandbox.catalog.relations if name[1] == schema}
     assert tables == {"suppliers", "suppliers_history", "_audit", "_batches"}
     assert sandbox.volumes.listing(f"/Volumes/main/{schema}/landing/suppliers") == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "statements"),
+    [
+        ([row(SUPPLIERS, "1", name="new", extracted=DAYS[1])], 8),
+        ([row(SUPPLIERS, "9")], 7),
+        ([row(SUPPLIERS, "2", extracted=DAYS[1])], 5),
+        ([], 2),
+    ],
+)
+def test_a_delivery_takes_few_statements(
+    access: Access, sandbox: DatabricksSandbox, tmp_path: Path, rows: Any, statements: int
+) -> None:
+    pair = pair_of(access, tmp_path)
+    staged = pair.stage(SUPPLIERS, rows)
+    before = len(sandbox.executions.texts)
+    pair.deliver(SUPPLIERS, staged)
+    assert len(sandbox.executions.texts) - before == statements

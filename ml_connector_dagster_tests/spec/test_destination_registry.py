@@ -1,5 +1,6 @@
 """A connection's type decides which destination is opened; what cannot be opened says why."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -7,15 +8,25 @@ import pytest
 
 from ml_connector_dagster.config.project import (
     CloudSuiteConnection,
+    DatabricksConnection,
     DuckDBConnection,
     FlowDestination,
 )
+from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.registry import open_destination
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.model.errors import ConfigError, MissingDriverError
+from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
+from ml_connector_dagster.model.secrets import Secret
 
 
 WAREHOUSE = DuckDBConnection(name="warehouse", path=Path("data/warehouse.duckdb"))
+LAKE = DatabricksConnection(
+    name="lake",
+    host="https://dbc-a1b2345c-d6e7.cloud.databricks.com",
+    warehouse_id="0123456789abcdef",
+    catalog="main",
+    credential="lake",
+)
 SUPPLIERS = ENTITIES["suppliers"]
 
 
@@ -40,7 +51,9 @@ def test_a_source_is_no_destination(tmp_path: Path) -> None:
         name="acme", product_line="m3", credential="acme", timezone="Europe/Stockholm"
     )
     with (
-        pytest.raises(ConfigError, match=r"'acme' is of type 'cloudsuite'.*one of: databricks, duckdb"),
+        pytest.raises(
+            ConfigError, match=r"'acme' is of type 'cloudsuite'.*one of: databricks, duckdb"
+        ),
         open_destination(tenant, FlowDestination(connection="acme"), tmp_path),
     ):
         pass
@@ -56,5 +69,35 @@ def test_a_missing_package_says_what_to_install(
     with (
         pytest.raises(MissingDriverError, match=r"'duckdb' is not installed"),
         open_destination(WAREHOUSE, FlowDestination(connection="warehouse"), tmp_path),
+    ):
+        pass
+
+
+def test_a_databricks_connection_imports_its_package_when_it_is_opened(tmp_path: Path) -> None:
+    """Loading definitions must not wait for vendors' packages: half a minute of them."""
+    code = (
+        "import sys\n"
+        "import ml_connector_dagster.destinations.registry, ml_connector_dagster.sync.workspace\n"
+        "print([name for name in ('dagster_databricks', 'databricks', 'pyspark', 'requests.sessions')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_databricks_connection_needs_its_credential(tmp_path: Path) -> None:
+    pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
+    target = FlowDestination.model_validate(
+        {"connection": "lake", "schema": "raw", "tables": "per_company"}
+    )
+    credential = Credential(name="lake", kind="databricks", values={"token": Secret("dapi-x")})
+    with open_destination(LAKE, target, tmp_path, lambda name: credential) as destination:
+        assert destination.name == "lake.raw"
+        assert destination.table_name(SUPPLIERS, "100") == "main.raw.suppliers_100"
+    with (
+        pytest.raises(CredentialError, match=r"credential 'lake' is needed"),
+        open_destination(LAKE, target, tmp_path),
     ):
         pass

@@ -141,7 +141,8 @@ class Load:
             self.checkpoint("outcomes decided")
             if plan.num_rows == 0:
                 return plan
-            self._move_replaced_to_history(kept)
+            if pc.any(pc.not_equal(plan["outcome"], "inserted")).as_py():
+                self._move_replaced_to_history(kept)
             self.checkpoint("history written")
             if self._merge(source, columns) == plan.num_rows or self._is_all_there():
                 self.checkpoint("rows written")

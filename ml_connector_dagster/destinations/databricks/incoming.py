@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -63,8 +63,7 @@ def incoming(
     make_volume(workspace, names, volume)
     folder, files = staged_folder(names, staged, volume)
     for file, content in zip(files, _contents(staged, losers), strict=True):
-        with content:
-            workspace.upload(f"{folder}/{file}", content)
+        workspace.upload(f"{folder}/{file}", content)
     yield Incoming(relation=_staged_relation(columns, folder), records=records)
     workspace.delete_folder(folder, files)
 
@@ -126,12 +125,13 @@ def _winners(table: pa.Table, first: int, losers: pa.Array | None) -> pa.Table:
     return table.filter(pc.invert(pc.is_in(places, value_set=losers)))
 
 
-def _contents(staged: StagedBatch, losers: pa.Array | None) -> Iterator[io.BufferedIOBase]:
+def _contents(staged: StagedBatch, losers: pa.Array | None) -> Iterator[BinaryIO]:
     """The files as they are to be uploaded: unchanged, or without the rows that lost."""
     first = 0
     for file in staged.files:
         if losers is None:
-            yield Path(file).open("rb")
+            with Path(file).open("rb") as unchanged:
+                yield unchanged
             continue
         table = pq.read_table(file)
         content = io.BytesIO()
@@ -142,12 +142,15 @@ def _contents(staged: StagedBatch, losers: pa.Array | None) -> Iterator[io.Buffe
 
 
 def _as_json(staged: StagedBatch, columns: Mapping[str, str], losers: pa.Array | None) -> str:
-    first, rows = 0, []
+    first = 0
+    rows: list[dict[str, str]] = []
     for file in staged.files:
         table = pq.read_table(file)
         kept = _winners(table, first, losers)
         first += table.num_rows
         texts = [pc.cast(kept[name], pa.string()).to_pylist() for name in columns]
-        for values in zip(*texts, strict=True):
-            rows.append({f"c{n}": value for n, value in enumerate(values) if value is not None})
+        rows.extend(
+            {f"c{n}": value for n, value in enumerate(values) if value is not None}
+            for values in zip(*texts, strict=True)
+        )
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))

@@ -11,7 +11,7 @@ Facts and sources: reference/warehouses.md §B1 and §B3. Three that shape this 
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar
 
@@ -22,17 +22,18 @@ from dagster_databricks import DatabricksClientResource
 from dagster_databricks.resources import OauthCredentials
 from databricks.sdk import WorkspaceClient
 from databricks.sdk.errors import (
-    DatabricksError,
     InternalError,
     NotFound,
     TemporarilyUnavailable,
     TooManyRequests,
     Unauthenticated,
 )
+from databricks.sdk.errors.base import DatabricksError
 from databricks.sdk.service.sql import (
     Disposition,
     ExecuteStatementRequestOnWaitTimeout,
     Format,
+    ResultData,
     StatementParameterListItem,
     StatementResponse,
     StatementState,
@@ -133,16 +134,18 @@ class Workspace:
         rows: list[list[str | None]] = []
         result = answer.result
         while result is not None:
-            rows += result.data_array or []
-            following = result.next_chunk_index
-            if following is None:
+            rows.extend([*one] for one in result.data_array or [])
+            if result.next_chunk_index is None:
                 break
-            result = self._call(
-                lambda client, n=following: client.statement_execution.get_statement_result_chunk_n(
-                    answer.statement_id or "", n
-                )
-            )
+            result = self._chunk_of(answer.statement_id or "", result.next_chunk_index)
         return rows
+
+    def _chunk_of(self, statement_id: str, index: int) -> ResultData:
+        return self._call(
+            lambda client: client.statement_execution.get_statement_result_chunk_n(
+                statement_id, index
+            )
+        )
 
     def fetch(self, sql: str, parameters: Mapping[str, str | None] | None = None) -> pa.Table:
         """Run one query; its rows as Arrow. A result without rows may have no columns either."""
@@ -157,11 +160,7 @@ class Workspace:
         links = answer.result.external_links if index == 0 and answer.result is not None else None
         for attempt in range(ATTEMPTS):
             if links is None:
-                links = self._call(
-                    lambda client: client.statement_execution.get_statement_result_chunk_n(
-                        statement_id, index
-                    )
-                ).external_links
+                links = self._chunk_of(statement_id, index).external_links
             try:
                 response = self._http.get(str(links[0].external_link if links else ""))
                 response.raise_for_status()
@@ -270,14 +269,13 @@ class Workspace:
     def delete_folder(self, folder: str, files: tuple[str, ...]) -> None:
         """Delete these files of a volume's folder, and the folder; what is not there is fine."""
         for file in files:
-            self._delete(lambda client, path=f"{folder}/{file}": client.files.delete(path))
-        self._delete(lambda client: client.files.delete_directory(folder))
+            self._delete_file(f"{folder}/{file}")
+        with suppress(_NotThereError):
+            self._call(lambda client: client.files.delete_directory(folder))
 
-    def _delete(self, action: Callable[[WorkspaceClient], None]) -> None:
-        try:
-            self._call(action)
-        except _NotThereError:
-            return
+    def _delete_file(self, path: str) -> None:
+        with suppress(_NotThereError):
+            self._call(lambda client: client.files.delete(path))
 
     def columns(
         self, catalog: str, schema: str, table: str
@@ -382,12 +380,12 @@ class Workspace:
         if login.token is not None:
             resource = DatabricksClientResource(host=self.host, token=login.token.reveal())
         else:
-            assert login.client_id is not None
-            assert login.client_secret is not None
+            client_id = login.client_id or Secret("")
+            client_secret = login.client_secret or Secret("")
             resource = DatabricksClientResource(
                 host=self.host,
                 oauth_credentials=OauthCredentials(
-                    client_id=login.client_id.reveal(), client_secret=login.client_secret.reveal()
+                    client_id=client_id.reveal(), client_secret=client_secret.reveal()
                 ),
             )
         config = resource.get_client().workspace_client.config

@@ -73,7 +73,8 @@ class Catalog:
 
     def table_info(self, full_name: str) -> dict[str, object]:
         """GET /api/2.1/unity-catalog/tables/{full_name}"""
-        name = self._parts(full_name, 3)
+        catalog, schema, table = self._parts(full_name, 3)
+        name = (catalog, schema, table)
         self._enter_schema(*name[:2])
         found = self.relations.get(name)
         if found is None:

@@ -4,11 +4,12 @@ Facts (reference warehouses §B2): Sail's catalogs are declared by environment v
 metastore is in memory; the counts it answers for a MERGE are wrong, the ones in the Delta log are right.
 """
 
+import importlib
 import json
 import os
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,24 @@ class Engine:
         declared = ",".join(
             f'{{type="memory", name="{name}", initial_database=["default"]}}' for name in catalogs
         )
-        os.environ["SAIL_CATALOG__LIST"] = f"[{declared}]"
-        os.environ["SAIL_CATALOG__DEFAULT_CATALOG"] = catalogs[0]
-        os.environ.setdefault("RUST_LOG", "off")
-        from adbc_driver_flightsql import dbapi
-        from pysail.flight import FlightSqlServer
+        os.environ.update(
+            {
+                "SAIL_CATALOG__LIST": f"[{declared}]",
+                "SAIL_CATALOG__DEFAULT_CATALOG": catalogs[0],
+                "RUST_LOG": "off",
+            }
+        )
+        dbapi: Any = importlib.import_module("adbc_driver_flightsql.dbapi")
+        server: Any = importlib.import_module("pysail.flight").FlightSqlServer
 
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        self._server = FlightSqlServer(ip="127.0.0.1", port=port)
+        self._server = server(ip="127.0.0.1", port=port)
         self._server.start(background=True)
-        self._connect = lambda: dbapi.connect(f"grpc://127.0.0.1:{port}", autocommit=True)
+        self._connect: Callable[[], Any] = lambda: dbapi.connect(
+            f"grpc://127.0.0.1:{port}", autocommit=True
+        )
         self._local = threading.local()
         self._opened: list[Any] = []
 

@@ -265,8 +265,8 @@ class Executions:
         return -(-rows // self._chunk_rows)
 
     def _slice(self, execution: Execution, index: int) -> pa.Table:
-        assert execution.result is not None
-        return execution.result.slice(index * self._chunk_rows, self._chunk_rows)
+        result = pa.table({}) if execution.result is None else execution.result
+        return result.slice(index * self._chunk_rows, self._chunk_rows)
 
     def _chunk(self, execution: Execution, index: int, base: str) -> dict[str, Any]:
         table = self._slice(execution, index)

@@ -117,8 +117,8 @@ class Warehouse:
 
     def _merge(self, tree: exp.Expression, render: Callable[[exp.Expression], str]) -> pa.Table:
         with self._catalog.lock:
-            target = self._read(tree, writes=tree.this)
-            assert target is not None
+            target = self._qualify(tree.this)
+            self._read(tree, writes=tree.this)
             if self._catalog.relation(target).kind != "MANAGED":
                 raise SqlError(
                     f"[EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE] 'MERGE' expects a table but `{target[2]}` is a view."
@@ -139,7 +139,7 @@ class Warehouse:
     ) -> pa.Table:
         schema = tree.this if isinstance(tree.this, exp.Schema) else None
         name = self._qualify(schema.this if schema else tree.this)
-        relation = Relation(kind="MANAGED", **_properties(tree))
+        relation = _described(tree, Relation(kind="MANAGED"))
         with self._catalog.lock:
             self._catalog.check_schema(*name[:2])
             self._privileges.need("CREATE TABLE", *name[:2])
@@ -190,7 +190,7 @@ class Warehouse:
                     raise insufficient("MANAGE", "Table", ".".join(name))
             query = render(tree.expression)
             shape = self._engine.run(f"SELECT * FROM ({query}) LIMIT 0").schema
-            relation = Relation(kind="VIEW", query=query, **_properties(tree))
+            relation = _described(tree, Relation(kind="VIEW", query=query))
             relation.columns = tuple((field.name, type_text(field.type)) for field in shape)
             self._catalog.relations[name] = relation
             self._privileges.own(*name)
@@ -224,9 +224,7 @@ class Warehouse:
         self, tree: exp.Expression, render: Callable[[exp.Expression], str]
     ) -> pa.Table:
         with self._catalog.lock:
-            table = tree.find(exp.Table)
-            assert table is not None
-            name = self._qualify(table)
+            name = self._qualify(next(tree.find_all(exp.Table)))
             self._privileges.enter(*name[:2])
             if name not in self._catalog.relations:
                 if tree.args.get("exists"):
@@ -243,10 +241,9 @@ class Warehouse:
         self._engine.run(f"DROP TABLE IF EXISTS {ticked(*name)}")
         shutil.rmtree(self._engine.location(name), ignore_errors=True)
 
-    def _read(self, tree: exp.Expression, *, writes: exp.Expression | None = None) -> Name | None:
-        """Check every table of ``tree``, and put files in place of read_files; answers the name of ``writes``."""
+    def _read(self, tree: exp.Expression, *, writes: exp.Expression | None = None) -> None:
+        """Check every table of ``tree`` (``writes`` is written, too), and put files in place of read_files."""
         aliases = {one.alias for one in tree.find_all(exp.CTE)}
-        written: Name | None = None
         for table in list(tree.find_all(exp.Table)):
             if isinstance(table.this, exp.Anonymous):
                 self._read_files(table)
@@ -263,8 +260,6 @@ class Warehouse:
                 table.replace(exp.Subquery(this=query, alias=table.args.get("alias") or table.this))
             if table is writes:
                 self._privileges.need("MODIFY", *name)
-                written = name
-        return written
 
     def _read_files(self, table: exp.Table) -> None:
         call = table.this
@@ -375,18 +370,17 @@ def _columns(definitions: list[exp.Expression]) -> list[tuple[str, str, str]]:
     return columns
 
 
-def _properties(tree: exp.Expression) -> dict[str, object]:
-    comment = ""
-    properties: dict[str, str] = {}
+def _described(tree: exp.Expression, relation: Relation) -> Relation:
+    """The relation with the comment and properties of its statement."""
     found = tree.args.get("properties")
     for one in found.expressions if found else []:
         if isinstance(one, exp.SchemaCommentProperty):
-            comment = one.this.name
+            relation.comment = one.this.name
         elif isinstance(one, exp.Property) and type(one) is exp.Property:
-            properties[one.this.name] = one.args["value"].name
+            relation.properties[one.this.name] = one.args["value"].name
         elif not isinstance(one, exp.FileFormatProperty):
             raise SqlError(f"[SANDBOX] this clause is not simulated: {one.sql()}")
-    return {"comment": comment, "properties": properties}
+    return relation
 
 
 def _check_names(columns: list[str], relation: Relation) -> None:
