@@ -9,6 +9,7 @@ import pytest
 
 
 pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
+pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not installed")
 
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.destinations.databricks import DatabricksDestination, Login
@@ -88,9 +89,10 @@ def test_a_statement_whose_answer_is_lost_changes_nothing_twice(
 ) -> None:
     """The SDK sends it again by itself."""
     pair = pair_of(access, tmp_path)
-    faults = [sandbox.faults.add(Fault(kind="lost", statement=f"^\\s*{one}")) for one in WRITES]
+    appending = [WRITES[1], *WRITES[3:5]]
+    faults = [sandbox.faults.add(Fault(kind="lost", statement=one)) for one in appending]
     assert change(pair) == ALL
-    assert [fault.fired for fault in faults] == [1] * len(WRITES)
+    assert [fault.fired for fault in faults] == [1] * len(appending)
 
 
 @pytest.mark.parametrize("kind", ["statement_lost", "statement_closed"])
@@ -123,7 +125,7 @@ def test_a_short_refusal_is_waited_out(
     assert fault.fired == 1
 
 
-@pytest.mark.parametrize("statement", WRITES[:5])
+@pytest.mark.parametrize("statement", [WRITES[0], WRITES[2], WRITES[4]])
 def test_after_an_outage_in_the_middle_the_same_delivery_completes(
     access: Access, sandbox: DatabricksSandbox, tmp_path: Path, statement: str
 ) -> None:

@@ -52,6 +52,8 @@ FIRST_PAUSE: Final = 0.02
 LONGEST_PAUSE: Final = 5.0
 #: How often a statement is run again when another writer was first, or its handle or result was lost.
 ATTEMPTS: Final = 6
+#: Before that, the pause is as long as before this poll: other writers need seconds.
+CALM: Final = 7
 
 Answer = TypeVar("Answer")
 
@@ -200,7 +202,7 @@ class Workspace:
                     f"statement {answer.statement_id if answer else ''} was cancelled at Databricks; the next "
                     "delivery runs it again"
                 )
-            self._wait(attempt)
+            self._wait(attempt + CALM)
         raise TransientError(
             f"Databricks lost a statement {ATTEMPTS} times in a row; the next delivery tries again"
         )
@@ -247,6 +249,8 @@ class Workspace:
     def _cancelled_on_interrupt(self, statement_id: str) -> Iterator[None]:
         try:
             yield
+        except _UnreachableError:
+            raise  # nobody is there who could cancel it
         except BaseException as reason:
             try:
                 if self._client is not None:
@@ -351,7 +355,7 @@ class Workspace:
 
     def _unreachable(self, error: Exception) -> TransientError:
         cause = error.__cause__ or error
-        return TransientError(
+        return _UnreachableError(
             f"Databricks at {self.host} was not available for {self._patience:g} s ({type(cause).__name__}: "
             f"{str(cause)[:200]}); the replay sensor delivers again when it answers",
             retry_after=getattr(error, "retry_after_secs", None),
@@ -396,6 +400,10 @@ class Workspace:
     def _wait(self, attempt: int) -> None:
         longest = min(FIRST_PAUSE * 1.6**attempt, LONGEST_PAUSE)
         self._pause(longest * random.uniform(0.7, 1.0))
+
+
+class _UnreachableError(TransientError):
+    """No answer, or only refusals, for as long as calls are tried again."""
 
 
 class _NotThereError(Exception):
