@@ -54,6 +54,13 @@ class Meter:
         if self.requested_at is None or reply.requested_at < self.requested_at:
             self.requested_at = reply.requested_at
 
+    def add_all(self, earlier: "Meter") -> None:
+        """Take over what was counted before."""
+        self.requests += earlier.requests
+        self.bytes += earlier.bytes
+        moments = [at for at in (self.requested_at, earlier.requested_at) if at is not None]
+        self.requested_at = min(moments, default=None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListCall:
