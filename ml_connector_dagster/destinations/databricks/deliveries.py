@@ -32,6 +32,12 @@ from ml_connector_dagster.destinations.databricks.incoming import (
     staged_columns,
     staged_folder,
 )
+from ml_connector_dagster.destinations.databricks.plans import (
+    DECIDE,
+    DECIDE_ANEW,
+    MISSING,
+    STILL,
+)
 from ml_connector_dagster.destinations.databricks.tables import (
     BATCHES,
     BATCHES_TYPES,
@@ -158,7 +164,7 @@ class Load:
         if anew:
             self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
         self.workspace.run(
-            (_DECIDE_ANEW if anew else _DECIDE).format(
+            (DECIDE_ANEW if anew else DECIDE).format(
                 plan=self.plan, source=source.relation, table=self.table, history=self.history
             ),
             {
@@ -194,7 +200,7 @@ class Load:
             f"MERGE INTO {self.history} AS h USING ("
             f"SELECT {stored}, p.delivered_at AS _replaced_at, :batch AS _replaced_by_batch"
             f" FROM {self.table} AS t JOIN {self.plan} AS p"
-            f" ON t.record_id = p.record_id AND {_STILL.format(plan='p')}) AS s"
+            f" ON t.record_id = p.record_id AND {STILL.format(plan='p')}) AS s"
             " ON h.record_id = s.record_id AND coalesce(h._batch_id, '') = coalesce(s._batch_id, '')"
             " AND coalesce(h._row_hash, '') = coalesce(s._row_hash, '')"
             f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
@@ -211,7 +217,7 @@ class Load:
             f"SELECT i.*, p.stored_batch, p.stored_hash FROM {source.relation} AS i"
             f" JOIN {self.plan} AS p ON i.record_id = p.record_id) AS s"
             " ON t.record_id = s.record_id"
-            f" WHEN MATCHED AND {_STILL.format(plan='s')} THEN UPDATE SET {changes}"
+            f" WHEN MATCHED AND {STILL.format(plan='s')} THEN UPDATE SET {changes}"
             f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
             source.parameters,
         )
@@ -220,7 +226,7 @@ class Load:
     def _is_all_there(self) -> bool:
         """Whether every planned record is, or was, in the table as this batch brought it."""
         missing = self.workspace.run(
-            _MISSING.format(plan=self.plan, table=self.table, history=self.history)
+            MISSING.format(plan=self.plan, table=self.table, history=self.history)
         )
         return missing[0][0] == "0"
 
@@ -321,68 +327,3 @@ _NO_OUTCOMES: Final = pa.schema(
         ("delivered_at", pa.timestamp("us", "UTC")),
     ]
 ).empty_table()
-
-#: ``model.versions.is_older``: stamps are compared where both versions have one, else what was read later is newer.
-_OLDER: Final = """(
-    coalesce(i._modified_at < t._modified_at, FALSE)
-    OR (coalesce(i._modified_at = t._modified_at, TRUE) AND i._extracted_at < t._extracted_at)
-)"""
-
-#: The stored row is still the version that the plan saw.
-_STILL: Final = "coalesce(t._batch_id, '') = {plan}.stored_batch AND coalesce(t._row_hash, '') = {plan}.stored_hash"
-
-_PLANNED: Final = """
-CREATE TABLE IF NOT EXISTS {plan} AS
-SELECT record_id, outcome, stored_batch, stored_hash, new_batch, new_hash, CAST(:now AS TIMESTAMP) AS delivered_at
-FROM (
-    SELECT i.record_id,
-        %s AS stored_batch,
-        coalesce(t._row_hash, '') AS stored_hash,
-        i._batch_id AS new_batch,
-        i._row_hash AS new_hash,
-        CASE
-            %s
-            WHEN t.record_id IS NOT NULL AND (t._row_hash = i._row_hash OR %s) THEN 'unchanged'
-            WHEN i._deleted_at IS NOT NULL THEN 'deleted'
-            WHEN t.record_id IS NULL THEN 'inserted'
-            ELSE 'updated'
-        END AS outcome
-    FROM {source} AS i
-    LEFT JOIN (
-        SELECT record_id, _batch_id, _row_hash, _modified_at, _extracted_at
-        FROM {table} WHERE tenant = :tenant AND company = :company
-    ) AS t ON t.record_id = i.record_id
-    %s
-) AS decided
-WHERE outcome <> 'unchanged'
-"""
-
-_DECIDE: Final = _PLANNED % ("coalesce(t._batch_id, '')", "", _OLDER, "")
-
-#: When this batch has written some of its records already: those are, or were, in the table as it brought them.
-_OURS: Final = (
-    "((t._batch_id = i._batch_id AND t._row_hash = i._row_hash) OR past.record_id IS NOT NULL)"
-)
-_DECIDE_ANEW: Final = (
-    _PLANNED
-    % (
-        f"CASE WHEN {_OURS} THEN NULL ELSE coalesce(t._batch_id, '') END",  # null: nothing is left to replace
-        f"""WHEN {_OURS} AND i._deleted_at IS NOT NULL THEN 'deleted'
-            WHEN {_OURS} AND earlier.record_id IS NOT NULL THEN 'updated'
-            WHEN {_OURS} THEN 'inserted'""",
-        _OLDER,
-        """LEFT JOIN (SELECT DISTINCT record_id, _row_hash, _batch_id FROM {history}) AS past
-        ON past.record_id = i.record_id AND past._row_hash = i._row_hash AND past._batch_id = i._batch_id
-    LEFT JOIN (SELECT DISTINCT record_id FROM {history} WHERE _replaced_by_batch = :batch) AS earlier
-        ON earlier.record_id = i.record_id""",
-    )
-)
-
-_MISSING: Final = """
-SELECT count(*) FROM {plan} AS p
-LEFT JOIN {table} AS t
-    ON t.record_id = p.record_id AND t._batch_id = p.new_batch AND t._row_hash = p.new_hash
-LEFT JOIN {history} AS h
-    ON h.record_id = p.record_id AND h._batch_id = p.new_batch AND h._row_hash = p.new_hash
-WHERE t.record_id IS NULL AND h.record_id IS NULL
-"""

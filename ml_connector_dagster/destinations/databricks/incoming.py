@@ -62,6 +62,7 @@ def incoming(
             return
     make_volume(workspace, names, volume)
     folder, files = staged_folder(names, staged, volume)
+    workspace.make_folder(folder)
     for file, content in zip(files, _contents(staged, losers), strict=True):
         workspace.upload(f"{folder}/{file}", content)
     yield Incoming(relation=_staged_relation(columns, folder), records=records)

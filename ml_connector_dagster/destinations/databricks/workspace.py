@@ -12,7 +12,6 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, TypeVar
 
 import httpx
@@ -39,6 +38,7 @@ from databricks.sdk.service.sql import (
     StatementState,
 )
 
+from ml_connector_dagster.destinations.databricks.logins import Login
 from ml_connector_dagster.destinations.databricks.refusals import (
     failed_statement,
     is_conflict,
@@ -58,29 +58,6 @@ CALM: Final = 7
 Answer = TypeVar("Answer")
 
 _UNDER_WAY: Final = (StatementState.PENDING, StatementState.RUNNING)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """A personal access token, or a service principal's client id and secret; ``credential`` is their name."""
-
-    credential: str
-    token: Secret | None = None
-    client_id: Secret | None = None
-    client_secret: Secret | None = None
-
-    @classmethod
-    def of(cls, credential: str, values: Mapping[str, Secret]) -> "Login":
-        """From the fields of a stored credential. Raises CredentialError when they are not one of the two pairs."""
-        if set(values) == {"token"}:
-            return cls(credential=credential, token=values["token"])
-        if set(values) == {"client_id", "client_secret"}:
-            return cls(credential=credential, **values)
-        raise CredentialError(
-            f"credential {credential!r} has the fields {', '.join(sorted(values))}; Databricks needs either token, or "
-            "client_id and client_secret. Store it again: ml-connector credentials add "
-            f"{credential} --kind databricks --field client_id --field client_secret"
-        )
 
 
 class Workspace:
@@ -258,6 +235,10 @@ class Workspace:
             except (DatabricksError, requests.RequestException, TimeoutError, ValueError) as error:
                 reason.add_note(f"statement {statement_id} could not be cancelled: {error}")
             raise
+
+    def make_folder(self, folder: str) -> None:
+        """Make a folder of a volume, and those above it; nothing happens when it is there."""
+        self._call(lambda client: client.files.create_directory(folder))
 
     def upload(self, path: str, content: BinaryIO) -> None:
         """Put a file into a volume, in place of one that is there."""

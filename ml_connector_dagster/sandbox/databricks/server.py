@@ -219,6 +219,9 @@ class DatabricksSandbox:
         if (method, kind) == ("PUT", "files"):
             self.volumes.upload(path, body, overwrite=query.get("overwrite") == "true")
             return None
+        if (method, kind) == ("PUT", "directories"):
+            self.volumes.make_directory(path)
+            return None
         if (method, kind) == ("DELETE", "files"):
             self.volumes.delete(path)
             return None

@@ -1,7 +1,8 @@
 """Unity Catalog volumes: folders on disk, and the Files API over them.
 
-https://docs.databricks.com/api/workspace/files : parents of a file are made by its upload only inside a volume that
-exists; ``overwrite`` false and a file that is there give 409; a directory must be empty to be deleted.
+https://docs.databricks.com/api/workspace/files : the parent of a file must be there (creating a directory creates
+its parents, and is fine with one that exists); ``overwrite`` false and a file that is there give 409; a directory must
+be empty to be deleted.
 """
 
 import re
@@ -49,10 +50,14 @@ class Volumes:
         local = self.files_api(path, "WRITE VOLUME")
         if local.exists() and not overwrite:
             raise ApiError(409, "ALREADY_EXISTS", "The file being created already exists.")
-        local.parent.mkdir(parents=True, exist_ok=True)
+        if not local.parent.is_dir():
+            raise ApiError(404, "NOT_FOUND", "The parent directory of the file does not exist.")
         aside = local.with_name(f".{local.name}.uploading")
         aside.write_bytes(content)
         aside.rename(local)
+
+    def make_directory(self, path: str) -> None:
+        self.files_api(path, "WRITE VOLUME").mkdir(parents=True, exist_ok=True)
 
     def delete(self, path: str) -> None:
         local = self.files_api(path, "WRITE VOLUME")
