@@ -52,4 +52,4 @@ lock: $(STAMP)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .ml_connector .dagster_home .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .ml_connector .mypy_cache .ruff_cache .pytest_cache .hypothesis

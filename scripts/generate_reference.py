@@ -284,7 +284,7 @@ def _variables() -> str:
             text = text.replace("newest first (", "encryption keys, newest first (")
             rows.append([_code(found[1]), _capital(_sentence(text))])
     rows += [
-        ["`DAGSTER_HOME`", "Dagster's own: folder of its history. The commands `demo` and `dev` use `./.dagster_home`."],
+        ["`DAGSTER_HOME`", "Dagster's own: folder of its history. The commands `demo` and `dev` use `dagster/` inside `ML_CONNECTOR_HOME`."],
         ["`DAGSTER_PG_URL`", "PostgreSQL URL of Dagster's history, in place of SQLite (extra `postgres`)."],
     ]  # fmt: skip
     return _table(["variable", "meaning"], rows)

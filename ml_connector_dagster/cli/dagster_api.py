@@ -35,10 +35,6 @@ query($id: ID!) { runOrError(runId: $id) {
 } }
 """
 
-POOL = """
-mutation($pool: String!, $slots: Int!) { setConcurrencyLimit(concurrencyKey: $pool, limit: $slots) }
-"""
-
 CHECKS = """
 query { assetNodes { assetKey { path } assetChecksOrError { __typename
   ... on AssetChecks { checks { name executionForLatestMaterialization { status } } } } } }
@@ -144,10 +140,6 @@ class DagsterApi:
             steps_done=stats.get("stepsSucceeded") or 0,
             steps_failed=stats.get("stepsFailed") or 0,
         )
-
-    def set_pool(self, pool: str, slots: int) -> None:
-        """Give a pool its slots. Left to itself, a pool lets two runs overlap the first time."""
-        self.query(POOL, {"pool": pool, "slots": slots})
 
     def checks(self) -> dict[str, str]:
         """``asset/key:check`` → SUCCEEDED, FAILED, … or NOT RUN."""

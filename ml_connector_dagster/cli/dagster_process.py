@@ -43,15 +43,23 @@ def port_is_free(port: int) -> bool:
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The environment of Dagster's processes: absolute paths, and an instance folder that holds our dagster.yaml."""
     environment = dict(os.environ)
-    home = Path(environment.setdefault("DAGSTER_HOME", str(Path(".dagster_home").resolve())))
+    home = Path(environment.setdefault("DAGSTER_HOME", str(settings.home.resolve() / "dagster")))
     home.mkdir(parents=True, exist_ok=True)
     here = Path("dagster.yaml")
     if here.exists() and here.resolve() != (home / "dagster.yaml").resolve():
         # Dagster reads dagster.yaml from DAGSTER_HOME only.
         shutil.copyfile(here, home / "dagster.yaml")
+    _prepare(home, settings)
     environment["ML_CONNECTOR_HOME"] = str(settings.home.resolve())
     environment["ML_CONNECTOR_FLOWS"] = str(settings.flows.resolve())
     return environment
+
+
+def _prepare(home: Path, settings: Settings) -> None:
+    # Imported here: it brings Dagster along, which the other commands do not need.
+    from ml_connector_dagster.defs.instance_setup import prepare_instance
+
+    prepare_instance(home, load_project(settings.flows, settings))
 
 
 @contextmanager
@@ -87,19 +95,10 @@ def dagster_dev(
     api = DagsterApi(f"http://127.0.0.1:{port}")
     try:
         _wait_until_up(process, api, log, waiting)
-        _make_pools(settings, api)
         yield api
     finally:
         api.close()
         stop(process)
-
-
-def _make_pools(settings: Settings, api: DagsterApi) -> None:
-    # Imported here: it brings Dagster along, which the other commands do not need.
-    from ml_connector_dagster.defs.instance_setup import pool_limits
-
-    for pool, slots in pool_limits(load_project(settings.flows, settings)).items():
-        api.set_pool(pool, slots)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -132,7 +132,7 @@ def _cut(body: bytes, start: int, end: int, fields: int) -> list[pa.Array] | Non
         pieces.take(pa.array(np.arange(2 * place, bounds.size - 1, 2 * fields, dtype=np.int32)))
         for place in range(fields)
     ]
-    if _BACKSLASH in body[start:end]:
+    if body.find(b"\\", start, end) != -1:
         try:
             columns = [_decoded(column) for column in columns]
         except ValueError:
@@ -219,9 +219,10 @@ def _controls(*texts: bytes) -> int:
 
 
 def _is_utf8(body: bytes) -> bool:
+    whole = [None, pa.py_buffer(np.array([0, len(body)], dtype=np.int32)), pa.py_buffer(body)]
     try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
+        pa.Array.from_buffers(pa.binary(), 1, whole).cast(pa.string())
+    except pa.ArrowInvalid:
         return False
     return True
 

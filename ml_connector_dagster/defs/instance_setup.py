@@ -7,6 +7,7 @@ A single-writer destination has no pool. A step that finds a pool taken looks ag
 doubled the time of two runs side by side; DuckDB's file lock lets them take turns within milliseconds.
 """
 
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
@@ -38,3 +39,9 @@ def create_pools(instance: dg.DagsterInstance, project: Project) -> None:
     for pool, limit in pool_limits(project).items():
         if pool not in known:
             storage.set_concurrency_slots(pool, limit)
+
+
+def prepare_instance(home: Path, project: Project) -> None:
+    """Make the storage of the instance in ``home`` and its pools, before any process of Dagster runs on it."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        create_pools(instance, project)

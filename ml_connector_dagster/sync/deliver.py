@@ -32,6 +32,11 @@ class DeliverySummary:
     requests: int = 0
     resolved: int = 0
 
+    @property
+    def repeated(self) -> int:
+        """Staged rows that were further versions of a record of the same batch."""
+        return sum(batch.rows for batch in self.batches) - self.counts.total
+
 
 def deliver(
     destination: Destination,

@@ -119,11 +119,16 @@ def deliver_entity(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityResult:
-    """One line of a run's summary. ``error`` is "" when all went well."""
+    """One line of a run's summary. ``error`` is "" when all went well.
+
+    ``rows`` were staged. Outcomes are added up over all destinations, and so is ``repeated``: rows that were further
+    versions of a record that the same batch had brought already (pages that overlap, a head that brings its lines).
+    """
 
     entity: str
     company: str
     rows: int = 0
+    repeated: int = 0
     requests: int = 0
     dead_letters: int = 0
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
@@ -166,7 +171,7 @@ def _run_one(
     days: tuple[date, date] | None,
     on_page: Callable[[str, str, int], None],
 ) -> EntityResult:
-    counts = OutcomeCounts()
+    counts, repeated = OutcomeCounts(), 0
     read = None
     try:
         read = extract_company(
@@ -181,9 +186,11 @@ def _run_one(
             on_page=lambda rows: on_page(entity, company, rows),
         )
         for target in flow.destinations:
-            counts += deliver_entity(
+            delivered = deliver_entity(
                 workspace, flow, target, entity=entity, companies=[company], run_id=run_id
-            ).counts
+            )
+            counts += delivered.counts
+            repeated += delivered.repeated
     except ConnectorError as error:
         return EntityResult(
             entity=entity,
@@ -199,6 +206,7 @@ def _run_one(
         rows=read.rows,
         requests=read.requests,
         dead_letters=read.dead_letters,
+        repeated=repeated,
         counts=counts,
     )
 
