@@ -95,13 +95,14 @@ def test_a_backfill_of_a_year_for_two_companies_is_one_run_per_company(
 def test_a_schedule_that_is_turned_on_launches_a_run_per_company(site: Site, page: Page) -> None:
     page.goto("/automation")
     row = page.locator("[class*=VirtualizedTable_row]").filter(has_text="purchasing_schedule")
-    switch = row.locator("input[type=checkbox]").last
-    switch.click(force=True)
+    switch = row.locator("label[class*=formatSwitch]")
+    expect(switch.locator("input")).to_be_enabled()
+    switch.click()
     runs = ended(site, 2, ml_connector__flow="purchasing")
     page.goto("/automation")
     page.get_by_text("purchasing_schedule").first.wait_for()
     page.screenshot(path=site.pictures / "schedule.png")
-    switch.click(force=True)
+    switch.click()
     assert {run["tags"]["ml_connector/company"] for run in runs} == {"100", "200"}
     assert {run["status"] for run in runs} == {"SUCCESS"}
     assert site.rows("suppliers") == len(site.sandbox.erp.truth("suppliers"))
