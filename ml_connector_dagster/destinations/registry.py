@@ -5,12 +5,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from ml_connector_dagster.config.project import Connection, DuckDBConnection, FlowDestination
+from ml_connector_dagster.config.project import (
+    Connection,
+    DuckDBConnection,
+    FlowDestination,
+    SnowflakeConnection,
+)
+from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Destination
-from ml_connector_dagster.model.errors import ConfigError, MissingDriverError
+from ml_connector_dagster.model.errors import (
+    ConfigError,
+    CredentialError,
+    MissingDriverError,
+)
 
 
-def _duckdb(connection: DuckDBConnection, target: FlowDestination, home: Path) -> Destination:
+#: Looks a credential up by its name.
+Credentials = Callable[[str], Credential]
+
+
+def _duckdb(
+    connection: DuckDBConnection, target: FlowDestination, home: Path, credentials: Credentials
+) -> Destination:
     from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 
     file = DatabaseFile(
@@ -23,15 +39,39 @@ def _duckdb(connection: DuckDBConnection, target: FlowDestination, home: Path) -
     )
 
 
+def _snowflake(
+    connection: SnowflakeConnection, target: FlowDestination, home: Path, credentials: Credentials
+) -> Destination:
+    from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
+
+    if target.tables == "per_company":
+        raise ConfigError(
+            f"destination {target.name}: Snowflake takes tables: shared only. The column company tells the "
+            "companies apart"
+        )
+    return SnowflakeDestination(
+        target.name, connection, credentials(connection.credential), target.schema_name
+    )
+
+
+def no_credentials(name: str) -> Credential:
+    """For destinations that need none."""
+    raise CredentialError(f"credential {name!r} is needed, and no store was opened for it")
+
+
 #: The model of a connection → what opens it as a destination.
 DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Destination]]] = {
     DuckDBConnection: _duckdb,
+    SnowflakeConnection: _snowflake,
 }
 
 
 @contextmanager
 def open_destination(
-    connection: Connection, target: FlowDestination, home: Path
+    connection: Connection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials = no_credentials,
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
@@ -46,7 +86,7 @@ def open_destination(
             f"a destination is one of: {known}"
         )
     try:
-        destination = opener(connection, target, home)
+        destination = opener(connection, target, home, credentials)
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
     try:

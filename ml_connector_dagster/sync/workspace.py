@@ -136,4 +136,9 @@ class Workspace:
     def destination(self, target: FlowDestination) -> AbstractContextManager[Destination]:
         """One destination of a flow, open for writing."""
         connection = self.project.connections[target.connection]
-        return open_destination(connection, target, self.settings.home)
+        return open_destination(
+            connection,
+            target,
+            self.settings.home,
+            lambda name: open_store(self.settings).get(name),
+        )

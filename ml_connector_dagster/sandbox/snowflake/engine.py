@@ -215,7 +215,7 @@ class Engine:
         if not isinstance(tree, exp.Query):
             raise not_simulated(tree.key)
         self._warehouse(session)
-        found = session.cursor.execute(tree.sql("duckdb"), binds).to_arrow_table()
+        found = session.cursor.sql(tree.sql("duckdb"), params=binds).to_arrow_table()
         return Result(table=found, kind=SELECT)
 
     def _change(self, session: Session, tree: Any, binds: list[Any], kind: int) -> Result:
