@@ -8,6 +8,7 @@ import json
 import os
 import time
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -102,6 +103,14 @@ def no_pause(seconds: float) -> None:
     time.sleep(min(seconds, 0.01))
 
 
+@pytest.fixture(scope="module")
+def vendor_packages() -> None:
+    """Imported once, quietly: dagster-snowflake and its dependencies warn of their own old habits."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytest.importorskip("dagster_snowflake")
+
+
 class SnowflakeContract(DestinationContract):
     checkpoints = CHECKPOINTS
     inline_rows = 1_000_000
@@ -110,7 +119,10 @@ class SnowflakeContract(DestinationContract):
     @pytest.fixture(autouse=True)
     def _sandbox(self, running: SnowflakeSandbox) -> Iterator[None]:
         self.sandbox = running
+        self.opened: list[SnowflakeDestination] = []
         yield
+        for destination in self.opened:  # those whose process "died"
+            destination.close()
         running.faults.clear()
 
     def open(
@@ -129,14 +141,17 @@ class SnowflakeContract(DestinationContract):
             )
         else:
             to, proof = connection(self.sandbox, inline_rows=self.inline_rows), BY_KEY
-        return SnowflakeDestination(
+        destination = SnowflakeDestination(
             "snow.erp", to, proof, name.read_text(), now=now, pause=no_pause, checkpoint=checkpoint
         )
+        self.opened.append(destination)
+        return destination
 
 
 class TestInline(SnowflakeContract):
-    inline_rows = 50_000  # the large batch goes the other way: the same tables, whichever way
+    inline_rows = 1_000_000
 
 
+@pytest.mark.usefixtures("vendor_packages")
 class TestStaged(SnowflakeContract):
     inline_rows = 0

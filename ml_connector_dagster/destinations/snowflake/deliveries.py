@@ -312,8 +312,8 @@ _DECIDE: Final = """INSERT INTO {decided} (record_id, "_FILE", "_POSITION", stor
 _COUNT: Final = """UPDATE {marks} AS mark SET inserted = found.inserted, updated = found.updated,
         unchanged = found.unchanged, deleted = found.deleted, rejected = 0
     FROM (
-        SELECT COUNT_IF(outcome = 'inserted') AS inserted, COUNT_IF(outcome = 'updated') AS updated,
-            COUNT_IF(outcome = 'unchanged') AS unchanged, COUNT_IF(outcome = 'deleted') AS deleted
+        SELECT COUNT(CASE WHEN outcome = 'inserted' THEN 1 END) AS inserted, COUNT(CASE WHEN outcome = 'updated' THEN 1 END) AS updated,
+            COUNT(CASE WHEN outcome = 'unchanged' THEN 1 END) AS unchanged, COUNT(CASE WHEN outcome = 'deleted' THEN 1 END) AS deleted
         FROM {decided}
     ) AS found
     WHERE mark.batch_id = {batch} AND mark.delivery = {delivery} AND mark.inserted IS NULL"""

@@ -33,7 +33,7 @@ def table_facts(schema: Schema, entity: Entity, scope: Scope) -> TableFacts:
         for name in entity.control_totals
     )
     live, deleted, newest, *found = schema.api.run(
-        f"SELECT COUNT_IF(_deleted_at IS NULL), COUNT(_deleted_at), MAX(_extracted_at){sums}"
+        f"SELECT COUNT(CASE WHEN _deleted_at IS NULL THEN 1 END), COUNT(_deleted_at), MAX(_extracted_at){sums}"
         f" FROM {table} WHERE {_IN_SCOPE}",
         *_scope(scope),
     ).rows[0]

@@ -63,8 +63,8 @@ def _value(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
-        whole, micros = divmod(_micros(value), 1_000_000)
-        return f"{whole}.{micros:06d}000" + (" 1440" if value.tzinfo else "")
+        seconds = Decimal(_micros(value)).scaleb(-6)
+        return f"{seconds:.9f}" + (" 1440" if value.tzinfo else "")
     if isinstance(value, date):
         return str((value - FIRST_DAY).days)
     if isinstance(value, Decimal):
