@@ -112,15 +112,17 @@ class Access:
 
 def _load(credential: Credential) -> rsa.RSAPrivateKey:
     passphrase = credential.values.get("passphrase")
+    password = passphrase.reveal().encode() if passphrase else None
+    text = credential.value("private_key").reveal().strip()
     try:
-        key = serialization.load_pem_private_key(
-            credential.value("private_key").reveal().encode(),
-            passphrase.reveal().encode() if passphrase else None,
-        )
+        if text.startswith("-----BEGIN"):
+            key = serialization.load_pem_private_key(text.encode(), password)
+        else:  # the lines between, in one: what fits into a prompt
+            key = serialization.load_der_private_key(base64.b64decode(text), password)
     except (ValueError, TypeError) as error:
         raise CredentialError(
             f"credential {credential.name!r}: the private key cannot be read. It is a PEM file "
-            "(-----BEGIN … PRIVATE KEY-----), and an encrypted one needs its passphrase in the field passphrase"
+            "(-----BEGIN … PRIVATE KEY-----) or its lines in between, and an encrypted one needs its passphrase in the field passphrase"
         ) from error
     if not isinstance(key, rsa.RSAPrivateKey):
         raise CredentialError(f"credential {credential.name!r}: Snowflake takes RSA keys only")

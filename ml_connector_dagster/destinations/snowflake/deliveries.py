@@ -13,15 +13,17 @@ path, and whoever delivers the batch again writes them.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.names import identifier, text
+from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import (
     AUDIT,
@@ -31,6 +33,7 @@ from ml_connector_dagster.destinations.snowflake.tables import (
 from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, moment, texts
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ColumnType, Entity
+from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
 
 
@@ -109,8 +112,11 @@ class Load:
                 self.checkpoint("rows loaded")
                 self.api.run_all(script, tag=self.tag)
             self.checkpoint("committed")
-        finally:
-            self._drop_tables()
+        except BaseException:
+            with suppress(Refused, ConnectorError):  # what went wrong first is what is told
+                self._drop_tables()
+            raise
+        self._drop_tables()
         report = self._report()
         if report is None:
             raise AssertionError(f"batch {self.batch.batch_id} is committed and has no mark")
@@ -166,9 +172,7 @@ class Load:
             )
             position += count
 
-    def _script(
-        self, types: Mapping[str, ColumnType], columns: Sequence[str]
-    ) -> Iterator[str]:
+    def _script(self, types: Mapping[str, ColumnType], columns: Sequence[str]) -> Iterator[str]:
         table = self.schema.sql(self.entity.name)
         history = self.schema.sql(f"{self.entity.name}_history")
         batch = self.batch
@@ -237,7 +241,7 @@ class Load:
         ).rows
         count = len(rows)
         nothing = pa.nulls(count, pa.string())
-        values = {
+        values: dict[str, Any] = {
             "record_id": pa.array([row[0] for row in rows], pa.string()),
             "entity": pa.repeat(self.entity.name, count),
             "outcome": pa.array([row[1] for row in rows], pa.string()),
@@ -247,9 +251,7 @@ class Load:
             "run_id": pa.repeat(run_id, count),
             "delivered_at": pa.repeat(pa.scalar(delivered_at, pa.timestamp("us", "UTC")), count),
         }
-        path = self.staged.write_receipts(
-            self.destination, pa.table(values, schema=RECEIPT_SCHEMA)
-        )
+        path = self.staged.write_receipts(self.destination, pa.table(values, schema=RECEIPT_SCHEMA))
         self.checkpoint("receipts written")
         self.api.run(
             f"UPDATE {self.schema.sql(BATCHES)} SET receipts = ? WHERE batch_id = ?",
@@ -270,7 +272,9 @@ def _merge(names: Mapping[str, str], types: Mapping[str, ColumnType]) -> str:
         for name, kind in types.items()
     )
     changes = ", ".join(
-        f"stored.{identifier(name)} = new.{identifier(name)}" for name in types if name != "record_id"
+        f"stored.{identifier(name)} = new.{identifier(name)}"
+        for name in types
+        if name != "record_id"
     )
     values = ", ".join(f"new.{identifier(name)}" for name in types)
     return (

@@ -76,9 +76,7 @@ class SnowflakeDestination:
         try:
             yield
         except Refused as refused:
-            raise explained(
-                refused, self._connection, self._access.description, what
-            ) from refused
+            raise explained(refused, self._connection, self._access.description, what) from refused
 
     def prepare(self, entity: Entity) -> None:
         with self._explained(f"{self.table_name(entity, '')} was not prepared"):

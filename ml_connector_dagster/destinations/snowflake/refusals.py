@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from ml_connector_dagster.config.project import SnowflakeConnection
-from ml_connector_dagster.destinations.snowflake.names import quoted
+from ml_connector_dagster.destinations.identifiers import quoted
 from ml_connector_dagster.model.errors import (
     ConfigError,
     ConnectorError,
@@ -25,7 +25,7 @@ _BAD_VALUE: Final = ("100038", "100035", "100040", "100072", "100078", "100132")
 _PASSING: Final = ("000603", "000604", "000625", "000630", "390112", "390114", "390104", "000610")
 
 
-class Refused(Exception):  # noqa: N818  # it is what Snowflake says, not yet an error of ours
+class Refused(Exception):
     """Snowflake's own words. ``code`` has six digits."""
 
     def __init__(self, code: str, message: str) -> None:

@@ -107,7 +107,7 @@ class Schema:
         self._refuse_unfit(entity.name, present[entity.name], staged)
         wanted: dict[str, tuple[Mapping[str, ColumnType], str]] = {
             entity.name: (staged, entity.description),
-            history: (staged | _ADDED_TO_HISTORY, f"Replaced versions of {entity.name}."),
+            history: ({**staged, **_ADDED_TO_HISTORY}, f"Replaced versions of {entity.name}."),
             AUDIT: (AUDIT_COLUMNS, _AUDIT_COMMENT),
             BATCHES: (BATCHES_COLUMNS, _BATCHES_COMMENT),
         }
@@ -171,13 +171,12 @@ class Schema:
                 f"ALTER TABLE {self.sql(table)} ADD COLUMN IF NOT EXISTS {identifier(name)} {type_}"
             )
 
-    def _refuse_unfit(
-        self, table: str, present: Columns, staged: Mapping[str, ColumnType]
-    ) -> None:
+    def _refuse_unfit(self, table: str, present: Columns, staged: Mapping[str, ColumnType]) -> None:
         problems = [
             f"column {folded(name)} is {found}, and {TYPES[kind]} is needed"
             for name, kind in staged.items()
-            if (found := present.get(name)) and not fits(kind, found.type, found.precision, found.scale)
+            if (found := present.get(name))
+            and not fits(kind, found.type, found.precision, found.scale)
         ]
         if problems:
             raise ConfigError(

@@ -39,7 +39,7 @@ def column_types(entity: Entity, schema: pa.Schema) -> dict[str, ColumnType]:
     return {field.name: known.get(field.name) or _of_arrow(field) for field in schema}
 
 
-def _of_arrow(field: pa.Field) -> ColumnType:
+def _of_arrow(field: Any) -> ColumnType:
     tests = (
         (pa.types.is_string, ColumnType.STRING),
         (pa.types.is_integer, ColumnType.INTEGER),
@@ -77,10 +77,11 @@ def texts(batch: pa.RecordBatch) -> list[list[str | None]]:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _texts(column: pa.Array) -> pa.Array:
+def _texts(column: Any) -> Any:
     if pa.types.is_timestamp(column.type):
         plain = column.cast(pa.timestamp("us")).cast(pa.string())
-        return pc.binary_join_element_wise(plain, "+00:00", "")
+        join: Any = pc.binary_join_element_wise
+        return join(plain, "+00:00", "")
     return column.cast(pa.string())
 
 
@@ -98,7 +99,9 @@ def table_of(answer: Answer) -> pa.Table:
 def _reader(column: Any) -> tuple[pa.DataType, Any]:
     kind = str(column["type"]).lower()
     if kind == "fixed" and not column["scale"]:
-        return (pa.int64(), int) if (column["precision"] or 38) <= 19 else (pa.decimal128(38), Decimal)
+        return (
+            (pa.int64(), int) if (column["precision"] or 38) <= 19 else (pa.decimal128(38), Decimal)
+        )
     if kind == "fixed":
         return pa.decimal128(38, column["scale"]), Decimal
     if kind == "date":

@@ -18,7 +18,7 @@ def row_type(schema: pa.Schema) -> list[dict[str, Any]]:
     return [_column(field) for field in schema]
 
 
-def _column(field: pa.Field) -> dict[str, Any]:
+def _column(field: Any) -> dict[str, Any]:
     kind, precision, scale, length = _type(field.type)
     return {
         "name": field.name,

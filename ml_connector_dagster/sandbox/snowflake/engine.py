@@ -310,7 +310,7 @@ class Engine:
             return
         for table in tree.find_all(exp.Table):
             if isinstance(table.this, exp.Identifier) and len(table.parts) == 3:
-                path = tuple(part.name for part in table.parts)
+                path = [part.name for part in table.parts]
                 self._use(session, "DATABASE", path[0])
                 if path[1].upper() == "INFORMATION_SCHEMA":
                     continue
@@ -318,8 +318,8 @@ class Engine:
                     raise no_such_object("Schema", ".".join(path[:2]))
                 self._use(session, "SCHEMA", ".".join(path[:2]))
         if isinstance(tree, exp.Create) and tree.kind == "TABLE":
-            path = tuple(part.name for part in tree.this.find(exp.Table).parts)
-            exists = tree.args.get("exists") and self._columns(path)
+            path = [part.name for part in tree.this.find(exp.Table).parts]
+            exists = bool(tree.args.get("exists") and self._columns(path))
             if not exists:
                 self._check(session, "CREATE TABLE", "SCHEMA", path[:2])
 
@@ -411,14 +411,14 @@ class Engine:
         if not new:
             return _said("Copy executed with 0 files processed.")
         target = ".".join('"' + part.replace('"', '""') + '"' for part in path)
-        done: list[tuple[str, str, int, str | None]] = []
         with self._writing(session):
             alone = not session.in_transaction
             if alone:
                 session.cursor.execute("BEGIN")
             try:
-                for file in new:
-                    done.append(self._copy_file(session, copy.metadata, target, wanted, file))
+                done = [
+                    self._copy_file(session, copy.metadata, target, wanted, file) for file in new
+                ]
             except duckdb.Error:
                 if alone:
                     session.cursor.execute("ROLLBACK")
@@ -431,7 +431,9 @@ class Engine:
                 file.unlink()
         columns = list(zip(*done, strict=True))
         labels = ("file", "status", "rows_loaded", "first_error")
-        table = pa.table({label: list(values) for label, values in zip(labels, columns, strict=True)})
+        table = pa.table(
+            {label: list(values) for label, values in zip(labels, columns, strict=True)}
+        )
         return Result(table=table, kind=0)
 
     def _copy_file(

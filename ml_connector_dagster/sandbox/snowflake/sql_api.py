@@ -75,7 +75,9 @@ class SqlApi:
         user, out = self._enter(request)
         if out is not None:
             return out
-        if not request.headers.get("content-type", "application/json").startswith("application/json"):
+        if not request.headers.get("content-type", "application/json").startswith(
+            "application/json"
+        ):
             return JSONResponse({"message": "Unsupported media type"}, 415)
         try:
             body = json.loads(await request.body())
@@ -141,7 +143,9 @@ class SqlApi:
 def _content(body: dict[str, Any]) -> tuple[str, list[Any], int]:
     sql = body["statement"]
     if len(sql) > LONGEST_STATEMENT:
-        raise ValueError(f"the statement has {len(sql)} characters, {LONGEST_STATEMENT} are allowed")
+        raise ValueError(
+            f"the statement has {len(sql)} characters, {LONGEST_STATEMENT} are allowed"
+        )
     bindings = body.get("bindings", {})
     if len(bindings) > MOST_BINDS:
         raise ValueError(f"{len(bindings)} bindings, {MOST_BINDS} are allowed")
