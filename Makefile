@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check dev bench lock format clean
+.PHONY: demo test check dev docs bench lock format clean
 
 # The environment is rebuilt only when the pinned versions or the package's metadata change. It is
 # byte-compiled once: where Python may not write bytecode, every import would cost two to three times as much.
@@ -42,6 +42,9 @@ format: $(STAMP)
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+docs: $(STAMP)
+	@$(BIN)/python scripts/generate_reference.py
+
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)
 
@@ -49,4 +52,4 @@ lock: $(STAMP)
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
-	rm -rf $(VENV) .ml_connector .dagster_home .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .ml_connector .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,8 +12,9 @@ import asyncio
 import json
 import sys
 import time
-from datetime import date
+from datetime import datetime
 from urllib.parse import parse_qsl, unquote
+from zoneinfo import ZoneInfo
 
 from wide_rows import (
     CHANGED_SINCE,
@@ -22,6 +23,7 @@ from wide_rows import (
     KEY,
     PROGRAM,
     TRANSACTION,
+    ZONE,
     is_changed,
     rows,
     templates,
@@ -37,7 +39,7 @@ class Erp:
     def __init__(self, count: int) -> None:
         self.count = count
         self.changed = False
-        self.before, self.after = templates(f"{date.today():%Y%m%d}")
+        self.before, self.after = templates(f"{datetime.now(ZoneInfo(ZONE)):%Y%m%d}")
         self.changed_numbers = [number for number in range(count) if is_changed(number)]
 
     def list(self, start: str, since: str, limit: int) -> bytes:

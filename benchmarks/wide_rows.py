@@ -15,6 +15,7 @@ ENTITY = "wide_rows"
 PROGRAM, TRANSACTION = "ZBN100MI", "LstRows"
 KEY, CHANGED_SINCE = "RWNO", "LMTS"
 FIRST_KEY = 1_000_000_000
+ZONE = "Europe/Stockholm"
 
 #: Rows that differ in more than their key and text: then they repeat.
 TEMPLATES = 40_000

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.config.project import (
     CloudSuiteConnection,
     DuckDBConnection,
@@ -32,6 +33,13 @@ Row = Mapping[str, Any]
 
 class Crash(BaseException):
     """A process that dies: not an Exception, so nobody may catch it and tidy up."""
+
+
+class NoPause(Pause):
+    """Waits for nothing: retries follow each other at once."""
+
+    def __call__(self, seconds: float) -> None:
+        super().__call__(0)
 
 
 @dataclass(slots=True)
@@ -141,6 +149,7 @@ class World:
             Ledger.open(settings.ledger_url, now=self.sandbox.clock.now),
             Staging(settings.staging_url, step=self.points),
             self.sandbox.clock.now,
+            make_pause=NoPause,
         )
         workspace.points = self.points
         return workspace

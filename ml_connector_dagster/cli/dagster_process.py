@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi
+from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.model.errors import ConnectorError
 
@@ -42,15 +43,23 @@ def port_is_free(port: int) -> bool:
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The environment of Dagster's processes: absolute paths, and an instance folder that holds our dagster.yaml."""
     environment = dict(os.environ)
-    home = Path(environment.setdefault("DAGSTER_HOME", str(Path(".dagster_home").resolve())))
+    home = Path(environment.setdefault("DAGSTER_HOME", str(settings.home.resolve() / "dagster")))
     home.mkdir(parents=True, exist_ok=True)
     here = Path("dagster.yaml")
     if here.exists() and here.resolve() != (home / "dagster.yaml").resolve():
         # Dagster reads dagster.yaml from DAGSTER_HOME only.
         shutil.copyfile(here, home / "dagster.yaml")
+    _prepare(home, settings)
     environment["ML_CONNECTOR_HOME"] = str(settings.home.resolve())
     environment["ML_CONNECTOR_FLOWS"] = str(settings.flows.resolve())
     return environment
+
+
+def _prepare(home: Path, settings: Settings) -> None:
+    # Imported here: it brings Dagster along, which the other commands do not need.
+    from ml_connector_dagster.defs.instance_setup import prepare_instance
+
+    prepare_instance(home, load_project(settings.flows, settings))
 
 
 @contextmanager

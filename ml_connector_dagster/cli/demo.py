@@ -4,37 +4,30 @@ It starts the sandbox, launches every flow of the sandbox configuration as real 
 and serves the Dagster UI over the result.
 """
 
-import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from filelock import FileLock, Timeout
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
+from ml_connector_dagster.cli.demo_home import fresh_home
 from ml_connector_dagster.cli.output import print_table, stdout
-from ml_connector_dagster.cli.sandbox import TENANT, sandbox_options
+from ml_connector_dagster.cli.sandbox import TENANT, sandbox_options, store_ionapi
 from ml_connector_dagster.config.project import Flow
-from ml_connector_dagster.config.settings import Settings, read_settings
-from ml_connector_dagster.credentials import open_store
-from ml_connector_dagster.model.errors import ConfigError, ConnectorError
+from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import OutcomeCounts
-from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.workspace import Workspace
 
 
 #: Days that the demo materialises, today included: enough for the UI's plots to show something.
 DAYS_SHOWN = 7
-
-#: Present in a home that the demo made, and may therefore empty.
-MARKER = "made-by-demo"
 
 
 def demo(
@@ -51,10 +44,10 @@ def demo(
     """Run everything in the sandbox and show it in the Dagster UI. Safe to run again: it starts afresh."""
     settings = read_settings()
     with ExitStack() as stack:
-        stack.enter_context(_fresh_home(settings))
+        stack.enter_context(fresh_home(settings))
         with stdout.status("Making up an ERP ..."):
             sandbox = stack.enter_context(Sandbox.start(sandbox_options(size), port=0))
-        _store_credentials(settings, sandbox.ionapi_text(TENANT))
+        store_ionapi(settings, "acme", sandbox.ionapi_text(TENANT))
         workspace = stack.enter_context(Workspace.open(settings))
         log = settings.home / "dagster.log"
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
@@ -74,40 +67,6 @@ def demo(
             )
         if not leave:
             _serve(api, sandbox)
-
-
-@contextmanager
-def _fresh_home(settings: Settings) -> Iterator[None]:
-    """An empty home. What a demo left is removed; anything else is left alone and the demo refuses."""
-    home = settings.home
-    home.mkdir(parents=True, exist_ok=True)
-    marker = home / MARKER
-    if not marker.exists() and any(home.iterdir()):
-        raise ConfigError(
-            f"{home} is in use by something else than the demo. "
-            "Run the demo elsewhere: ML_CONNECTOR_HOME=/tmp/demo make demo"
-        )
-    marker.touch()
-    try:
-        with FileLock(home / "demo.lock", timeout=0):
-            for path in home.iterdir():
-                if path.name not in (MARKER, "demo.lock"):
-                    _remove(path)
-            _remove(Path(".dagster_home"))
-            yield
-    except Timeout as error:
-        raise ConfigError(f"another demo is running in {home}; end it first (Ctrl-C)") from error
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _store_credentials(settings: Settings, ionapi: str) -> None:
-    open_store(settings).add("acme", "ionapi", {"ionapi": Secret(ionapi)})
 
 
 def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunState]:
@@ -164,9 +123,9 @@ def _print_summary(workspace: Workspace, api: DagsterApi) -> None:
             rows = [_summary_row(workspace, flow, target.name, entity) for entity in flow.entities]
             print_table(
                 f"{flow.name} → {target.name}",
-                ["entity", "rows read", "written", "unchanged", "rejected", "requests"],
+                ["entity", "read", "written", "unchanged", "rejected", "repeated", "requests"],
                 rows,
-                footer=["total", *(f"{_total(rows, index):,}" for index in range(1, 6))],
+                footer=["total", *(f"{_total(rows, index):,}" for index in range(1, 7))],
             )
     checks = api.checks()
     failed = sorted(name for name, status in checks.items() if status == "FAILED")
@@ -178,24 +137,27 @@ def _print_summary(workspace: Workspace, api: DagsterApi) -> None:
 
 def _summary_row(
     workspace: Workspace, flow: Flow, destination: str, entity: str
-) -> tuple[str, int, int, int, int, int]:
+) -> tuple[str, int, int, int, int, int, int]:
     batches = workspace.ledger.batches(tenant=flow.source, entity=entity)
     counts = OutcomeCounts()
     for company in flow.companies:
         counts += workspace.ledger.delivered_counts(
             destination=destination, tenant=flow.source, entity=entity, company=company
         )
+    staged = sum(batch.rows for batch in batches)
+    dead = sum(batch.dead_letters for batch in batches)
     return (
         entity,
-        sum(batch.rows for batch in batches),
+        staged + dead,
         counts.written,
         counts.unchanged,
-        counts.rejected + sum(batch.dead_letters for batch in batches),
+        counts.rejected + dead,
+        staged - counts.total,
         sum(batch.requests for batch in batches),
     )
 
 
-def _total(rows: Sequence[tuple[str, int, int, int, int, int]], index: int) -> int:
+def _total(rows: Sequence[tuple[str, int, int, int, int, int, int]], index: int) -> int:
     return sum(int(row[index]) for row in rows)
 
 
@@ -203,7 +165,7 @@ def _serve(api: DagsterApi, sandbox: Sandbox) -> None:
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
         f"Sandbox:    [bold]{sandbox.url}[/]\n"
-        "Try in another terminal:  .venv/bin/ml-connector trace acme/100/S00001 --entity suppliers\n"
+        "Try in another terminal:  .venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
         "Ctrl-C ends everything."
     )
     while api.is_up():

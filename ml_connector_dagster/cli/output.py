@@ -39,6 +39,8 @@ def print_table(
             justify="right" if numeric else "left",
             footer=_cell(footer[index]) if footer is not None else "",
             overflow="fold",
+            # Numbers and names are never broken; only the widest text gives way.
+            no_wrap=index == 0 or numeric,
         )
     for row in materialised:
         table.add_row(*(_cell(value) for value in row))

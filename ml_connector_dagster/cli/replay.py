@@ -25,10 +25,17 @@ def replay(
     record: Annotated[
         list[str] | None, typer.Option(help="Only this record id. Repeat it.")
     ] = None,
+    number: Annotated[
+        list[int] | None,
+        typer.Option("--id", help="Only this dead letter (see --list). Repeat it."),
+    ] = None,
     show: Annotated[bool, typer.Option("--list", help="Only show what is open.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Replay dead letters and deliveries that did not end; exit code 1 when something is still open."""
+    """Replay what failed; exit code 1 when something is still open.
+
+    With no choice made, deliveries that did not end are made up for as well.
+    """
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
         letters = choose_letters(
@@ -39,14 +46,25 @@ def replay(
             destination=destination,
             reason=reason,
             record_ids=record or (),
+            ids=number or (),
         )
         if show:
             _print_letters(letters, as_json=as_json)
             return
+        everything = not any((entity, company, destination, reason, record, number))
         summary = replay_letters(
-            workspace, chosen, letters, run_id=f"cli-{new_id(workspace.now())}"
+            workspace,
+            chosen,
+            letters,
+            run_id=f"cli-{new_id(workspace.now())}",
+            unfinished=everything,
+        )
+        still_open = workspace.ledger.dead_letters(
+            tenant=chosen.source, ids=[letter.id for letter in letters]
         )
     _print_summary(summary, as_json=as_json)
+    if still_open and not as_json:
+        _print_letters(still_open, as_json=False)
     if summary.still_open or summary.errors:
         raise typer.Exit(1)
 

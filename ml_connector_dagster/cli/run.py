@@ -87,6 +87,7 @@ def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
                     "updated": one.counts.updated,
                     "unchanged": one.counts.unchanged,
                     "rejected": one.counts.rejected + one.dead_letters,
+                    "repeated": one.repeated,
                     "requests": one.requests,
                     "error": one.error or None,
                 }
@@ -104,6 +105,7 @@ def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
             "updated",
             "unchanged",
             "rejected",
+            "repeated",
             "requests",
             "error",
         ],
@@ -116,6 +118,7 @@ def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
                 one.counts.updated,
                 one.counts.unchanged,
                 one.counts.rejected + one.dead_letters,
+                one.repeated,
                 one.requests,
                 one.error,
             ]
@@ -129,6 +132,7 @@ def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
             f"{sum(one.counts.updated for one in results):,}",
             f"{sum(one.counts.unchanged for one in results):,}",
             f"{sum(one.counts.rejected + one.dead_letters for one in results):,}",
+            f"{sum(one.repeated for one in results):,}",
             f"{sum(one.requests for one in results):,}",
             "",
         ],

@@ -67,13 +67,18 @@ def _print(story: Story) -> None:
                 event.where,
                 event.outcome,
                 event.batch_id,
-                event.run_id[:12],
+                _short(event.run_id),
                 _detail(event),
             ]
             for event in story.events
         ],
     )
     print_table("Newest version", ["column", "value"], list(plain_row(story.current).items()))
+
+
+def _short(run_id: str) -> str:
+    """As the Dagster UI shows it; of a command's own id, the part that tells it from others."""
+    return f"cli {run_id[-10:]}" if run_id.startswith("cli-") else run_id[:8]
 
 
 def _detail(event: TraceEvent) -> str:

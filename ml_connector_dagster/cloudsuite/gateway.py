@@ -310,10 +310,10 @@ def open_gateway(
     tokens: TokenStore,
     calls: BudgetStore,
     breaker: BreakerStore,
+    pause: Pause,
     transport: httpx.BaseTransport | None = None,
 ) -> Gateway:
     """The gateway of a configured connection, on the stores that its processes share. Sends nothing yet."""
-    pause = Pause()
     tenant = connection.name
     return Gateway(
         ionapi,

@@ -7,7 +7,8 @@ That is how a program writes a list, and it makes parsing a matter of cutting:
    there must be those bytes, in every record: compared, not assumed.
 3. What stands between the quotes are the values; Arrow takes every n-th piece as a column. Values with a backslash are
    decoded afterwards, by the JSON decoder.
-4. The answer without the list is read as JSON, with a placeholder: if that is valid, the list stood where a value may stand.
+4. The answer without the list, with a placeholder in its place, must be JSON: so the list is all of a value, and its end
+   was guessed right.
 
 Whatever does not fit gives None, and ``json_pages`` reads the answer the exact way. So nothing here decides what is an
 error, and both ways give the same table.
@@ -15,6 +16,7 @@ error, and both ways give the same table.
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,6 +33,7 @@ PLACEHOLDER: Final = "-Infinity"
 
 _QUOTE, _BACKSLASH, _SPACE = 34, 92, 32
 _WORD = 8
+_TRIES = 16
 _BLOCK = 512  # records that are compared at a time: small enough for the processor's cache
 _BLANKS = b" \t\r\n"
 _BETWEEN_RECORDS = re.compile(rb"[ \t\r\n]*\}[ \t\r\n]*,[ \t\r\n]*")
@@ -55,31 +58,40 @@ def read_uniform(body: bytes, name: str) -> UniformList | None:
     )
     if opening is None or len(body) > _BODY_LIMIT:
         return None
-    closing = _end_of_list(body, opening.end())
-    if closing is None:
-        return None
     names = _names(body, opening.end())
     if names is None:
         return None
-    columns = _cut(body, opening.end(), closing, len(names))
-    if columns is None:
-        return None
-    before = body[: body.index(b"[", opening.start() + len(name) + 2)]
-    return UniformList(
-        records=pa.Table.from_arrays(columns, names=names),
-        rest=before + PLACEHOLDER.encode() + body[closing + 1 :],
-    )
+    before = body[: body.index(b"[", opening.start() + len(name.encode()) + 2)]
+    for end in _ends_of_list(body, opening.end()):
+        rest = before + PLACEHOLDER.encode() + body[end + 1 :]
+        if _is_json(rest):
+            columns = _cut(body, opening.end(), end, len(names))
+            return (
+                None
+                if columns is None
+                else UniformList(records=pa.Table.from_arrays(columns, names=names), rest=rest)
+            )
+    return None
 
 
-def _end_of_list(body: bytes, start: int) -> int | None:
-    """The first "]" that follows a value's end and "}"; a guess that the later steps prove."""
-    end = body.find(b"]", start)
-    while end != -1:
+def _ends_of_list(body: bytes, start: int) -> Iterator[int]:
+    """Each "]" that follows a value's end and "}", a few of them, last one first: there is less behind a list than in it."""
+    end = body.rfind(b"]", start)
+    for _ in range(_TRIES):
+        if end == -1:
+            return
         before = body[max(start, end - 64) : end].rstrip(_BLANKS)
         if before.endswith(b"}") and before[:-1].rstrip(_BLANKS).endswith(b'"'):
-            return end
-        end = body.find(b"]", end + 1)
-    return None
+            yield end
+        end = body.rfind(b"]", start, end)
+
+
+def _is_json(rest: bytes) -> bool:
+    try:
+        json.loads(rest.decode("utf-8"), parse_constant=str, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _names(body: bytes, start: int) -> list[str] | None:
@@ -120,7 +132,7 @@ def _cut(body: bytes, start: int, end: int, fields: int) -> list[pa.Array] | Non
         pieces.take(pa.array(np.arange(2 * place, bounds.size - 1, 2 * fields, dtype=np.int32)))
         for place in range(fields)
     ]
-    if _BACKSLASH in body[start:end]:
+    if body.find(b"\\", start, end) != -1:
         try:
             columns = [_decoded(column) for column in columns]
         except ValueError:
@@ -207,9 +219,10 @@ def _controls(*texts: bytes) -> int:
 
 
 def _is_utf8(body: bytes) -> bool:
+    whole = [None, pa.py_buffer(np.array([0, len(body)], dtype=np.int32)), pa.py_buffer(body)]
     try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
+        pa.Array.from_buffers(pa.binary(), 1, whole).cast(pa.string())
+    except pa.ArrowInvalid:
         return False
     return True
 

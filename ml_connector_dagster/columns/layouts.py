@@ -7,7 +7,10 @@ from ml_connector_dagster.model.entities import Entity
 
 
 class ValueFormat(StrEnum):
-    """How an ERP writes a value as text. A blank is null in every format (a blank number is 0 only where ``BLANK_IS_ZERO``)."""
+    """How an ERP writes a value as text. A blank is null in every format.
+
+    What each takes exactly, and what is a problem: ``cells`` (texts), ``numbers``, ``moments``, ``flags``.
+    """
 
     TEXT = "text"  # both ends trimmed
     TEXT_RIGHT_TRIMMED = "text_right_trimmed"  # leading blanks belong to the value (LN items)

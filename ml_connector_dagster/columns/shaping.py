@@ -103,11 +103,12 @@ def shape(
     company: str,
     batch_id: str,
     run_id: str,
-    extracted_at: datetime,
+    extracted_at: datetime | pa.Array,
 ) -> Shaped:
     """Turn text columns into rows of ``layout.entity``; order is kept.
 
-    Mapped fields that ``records`` lacks are blank. Raises ConfigError for a layout that cannot work.
+    ``extracted_at`` is one moment, or a column with one for each record. Mapped fields that ``records`` lacks are blank.
+    Raises ConfigError for a layout that cannot work.
     """
     plan = _plan(layout)
     entity = layout.entity
@@ -129,7 +130,8 @@ def shape(
         {name: source.cells(name).cells for name in source.names - plan.taken}, source.rows
     )
     deleted_at = pa.nulls(source.rows, TIMESTAMP)
-    modified = _modified(source, layout, plan.zone, extracted_at)
+    extracted = _moments(extracted_at, source.rows)
+    modified = _modified(source, layout, plan.zone, extracted)
     notes = _Notes()
     for one in plan.fields:
         notes.add(one.column.name, source.cells_of_field(one), typed[one.column.name])
@@ -145,7 +147,7 @@ def shape(
         "_problems": notes.json(source.rows),
         "_row_hash": row_hashes([ids, *business.values(), extra, deleted_at]),
         "_modified_at": modified.values,
-        "_extracted_at": pa.repeat(pa.scalar(extracted_at, TIMESTAMP), source.rows),
+        "_extracted_at": extracted,
         "_deleted_at": deleted_at,
         "_batch_id": _constant(batch_id, source.rows),
         "_run_id": _constant(run_id, source.rows),
@@ -276,14 +278,18 @@ def _typed(source: _Source, one: _PlannedField, zone: ZoneInfo) -> Parsed:
             return dates(cells) if one.field.format is ValueFormat.DATE else local_days(cells)
 
 
-def _modified(source: _Source, layout: Layout, zone: ZoneInfo, extracted_at: datetime) -> Parsed:
+def _modified(source: _Source, layout: Layout, zone: ZoneInfo, extracted: pa.Array) -> Parsed:
     stamp = layout.modified
     if stamp is None or stamp.source not in source.names:
         return Parsed(values=pa.nulls(source.rows, TIMESTAMP), problems={})
     clock = None if stamp.time_source is None else source.cells(stamp.time_source).cells
-    return modified_stamps(
-        source.cells(stamp.source).cells, clock, stamp.format, zone, extracted_at
-    )
+    return modified_stamps(source.cells(stamp.source).cells, clock, stamp.format, zone, extracted)
+
+
+def _moments(extracted_at: datetime | pa.Array, rows: int) -> pa.Array:
+    if isinstance(extracted_at, datetime):
+        return pa.repeat(pa.scalar(extracted_at, TIMESTAMP), rows)
+    return extracted_at
 
 
 def _keyless(entity: Entity, typed: dict[str, Parsed], rows: int) -> Mask:

@@ -42,16 +42,19 @@ _Integers = npt.NDArray[np.int64]
 
 
 def modified_stamps(
-    cells: Cells, clock: Cells | None, form: StampFormat, zone: ZoneInfo, extracted_at: datetime
+    cells: Cells, clock: Cells | None, form: StampFormat, zone: ZoneInfo, extracted: pa.Array
 ) -> Parsed:
-    """The stamp of each row; ``clock`` is the HHmmss beside a date (blank, or no time of day: midnight)."""
+    """The stamp of each row; ``clock`` is the HHmmss beside a date (blank, or no time of day: midnight).
+
+    ``extracted``: when each row was read.
+    """
     if form is StampFormat.TIMESTAMP:
         parsed = timestamps(cells, zone)
     elif form is StampFormat.EPOCH_MILLISECONDS:
         parsed = _from_epoch(cells)
     else:
         parsed = _from_dates(cells, clock, zone)
-    return _plausible(parsed, extracted_at)
+    return _plausible(parsed, extracted)
 
 
 def _from_epoch(cells: Cells) -> Parsed:
@@ -115,8 +118,8 @@ def _seconds_of(text: str) -> int:
     return clock.hour * 3600 + clock.minute * 60 + clock.second
 
 
-def _plausible(parsed: Parsed, extracted_at: datetime) -> Parsed:
-    latest = (extracted_at + TOLERANCE - _UNIX) // timedelta(microseconds=1)
+def _plausible(parsed: Parsed, extracted: pa.Array) -> Parsed:
+    latest = extracted.cast(pa.int64()).to_numpy() + TOLERANCE // timedelta(microseconds=1)
     micros = parsed.values.cast(pa.int64())
     given = micros.is_valid().to_numpy(zero_copy_only=False)
     numbers = micros.fill_null(0).to_numpy()

@@ -56,7 +56,7 @@ def erp_table(
 
 
 def entity_asset(
-    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin
+    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin, staging_url: str
 ) -> dg.AssetsDefinition:
     """One entity of one tenant, read into staging."""
     definition = ENTITIES[entity]
@@ -66,7 +66,7 @@ def entity_asset(
         key=entity_key(flow.source, entity),
         deps=[erp_key(flow.source, table) for table in origin.tables],
         description=f"{definition.description} Read from {connection.name} into staged batches, company by "
-        "company, by the day of the ERP's modified stamp.",
+        f"company, by the day of the ERP's modified stamp.{_purpose(flow)}",
         group_name=flow.source,
         kinds={"infor", connection.product_line, "parquet"},
         owners=list(flow.owners),
@@ -74,6 +74,7 @@ def entity_asset(
         metadata={
             "dagster/column_schema": column_schema(definition),
             "dagster/column_lineage": column_lineage(flow.source, origin),
+            "dagster/uri": f"{staging_url}/{flow.source}/{entity}",
             "key": ", ".join(("company", *definition.key)),
             "routes": ", ".join(origin.routes),
         },
@@ -110,7 +111,7 @@ def delivery_asset(
         key=key,
         ins={"staged": dg.AssetIn(upstream)},
         description=f"{definition.description} The current state of every record at {target.name}; replaced "
-        f"versions are in {entity}_history.",
+        f"versions are in {entity}_history.{_purpose(flow)}",
         group_name=flow.source,
         kinds={target_type, "table"},
         owners=list(flow.owners),
@@ -121,12 +122,15 @@ def delivery_asset(
         retry_policy=RETRIES,
         freshness_policy=freshness,
         io_manager_key=destination_name(target_type, target.connection),
-        pool=destination_name(target_type, target.connection),
     )
     def deliver(staged: Staged) -> Shipment:
         return Shipment(flow=flow, target=target, staged=staged)
 
     return deliver
+
+
+def _purpose(flow: Flow) -> str:
+    return f"\n\nFlow {flow.name}: {flow.description}" if flow.description else ""
 
 
 def _delivery_metadata(

@@ -4,7 +4,6 @@ Pure: it reads no file but the product lines' catalogs, no variable, no clock bu
 nothing. ``definitions.py``, the tests and the demo all call it.
 """
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -67,11 +66,8 @@ def build_definitions(
     }
     parts = _Parts()
     erp = {name: origins(connection) for name, connection in tenants.items()}
-    with warnings.catch_warnings():
-        # Stable enough for us, and pinned; said once here instead of once per asset.
-        warnings.simplefilter("ignore", category=dg.BetaWarning)
-        for flow in project.flows.values():
-            _add_flow(parts, project, flow, tenants[flow.source], erp[flow.source], now())
+    for flow in project.flows.values():
+        _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()
@@ -91,6 +87,7 @@ def build_definitions(
 def _add_flow(
     parts: _Parts,
     project: Project,
+    settings: Settings,
     flow: Flow,
     tenant: CloudSuiteConnection,
     erp: Mapping[str, Origin],
@@ -109,7 +106,7 @@ def _add_flow(
         for table in origin.tables:
             parts.tables.setdefault((flow.source, table), {})[entity] = origin
         if key not in parts.assets:
-            parts.assets[key] = entity_asset(flow, tenant, entity, origin)
+            parts.assets[key] = entity_asset(flow, tenant, entity, origin, settings.staging_url)
         for target in flow.destinations:
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
@@ -142,7 +139,7 @@ def _add_delivery(
     key = delivery_key(project, flow.source, target, entity)
     kind = project.connections[target.connection].type
     parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
-    parts.checks.append(delivery_checks(key, flow, target, kind, entity))
+    parts.checks.append(delivery_checks(key, flow, target, entity))
     return key
 
 

@@ -9,7 +9,7 @@ import dagster as dg
 
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.metadata import moment, table
-from ml_connector_dagster.defs.partitions import partition_key
+from ml_connector_dagster.defs.partitions import partition_key, where_details_are
 from ml_connector_dagster.defs.references import Shipment
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
@@ -70,7 +70,14 @@ class Shipping:
                 self.problems,
                 unharmed=", ".join(f"company {one.company}: delivered" for one in self.done),
             )
-        step.add_asset_metadata(NOTHING_DELIVERED)
+        # On all of them: the overview shows whichever partition Dagster happened to write last.
+        step.add_asset_metadata(
+            {
+                **NOTHING_DELIVERED,
+                "dagster/row_count": self._rows_held(),
+                **where_details_are(staged.days),
+            }
+        )
         for one, by_day, summary in events:
             for day, values in by_day.items():
                 step.add_asset_metadata(values, partition_key=partition_key(one.company, day))
@@ -105,8 +112,6 @@ class Shipping:
         )
 
     def _summary(self, one: CompanyDelivery) -> dict[str, Any]:
-        workspace, flow, target = self.workspace, self.shipment.flow, self.shipment.target
-        entity = self.shipment.staged.entity
         counts, batches = one.summary.counts, one.summary.batches
         return {
             "company": one.company,
@@ -123,14 +128,20 @@ class Shipping:
                 ["batch", "window", "rows", "bytes"],
                 [[batch.batch_id, batch.window, batch.rows, batch.bytes] for batch in batches],
             ),
-            # Nothing is erased at a destination: what it has ever inserted is what it holds.
-            "dagster/row_count": sum(
-                workspace.ledger.delivered_counts(
-                    destination=target.name, tenant=flow.source, entity=entity, company=company
-                ).inserted
-                for company in flow.companies
-            ),
         }
+
+    def _rows_held(self) -> int:
+        """Nothing is erased at a destination: what it has ever inserted is what it holds."""
+        flow, target = self.shipment.flow, self.shipment.target
+        return sum(
+            self.workspace.ledger.delivered_counts(
+                destination=target.name,
+                tenant=flow.source,
+                entity=self.shipment.staged.entity,
+                company=company,
+            ).inserted
+            for company in flow.companies
+        )
 
     def _materializations(
         self,

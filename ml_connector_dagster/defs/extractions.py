@@ -17,7 +17,12 @@ from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.metadata import PREVIEW_ROWS, moment, preview, table
 from ml_connector_dagster.defs.names import MODE_TAG
-from ml_connector_dagster.defs.partitions import day_ranges, days_by_company, partition_key
+from ml_connector_dagster.defs.partitions import (
+    day_ranges,
+    days_by_company,
+    partition_key,
+    where_details_are,
+)
 from ml_connector_dagster.defs.references import Staged
 from ml_connector_dagster.defs.resources import CloudSuiteResource
 from ml_connector_dagster.model.entities import ENTITIES
@@ -81,7 +86,7 @@ def read_companies(
         for one, by_day, summary in numbers:
             yield from _materializations(context.asset_key, one, by_day, summary)
         raise failure(what, problems, unharmed=_unharmed(done)) from None
-    context.add_asset_metadata(NOTHING_READ)
+    context.add_asset_metadata({**NOTHING_READ, **where_details_are(days)})
     for one, by_day, summary in numbers:
         for day, values in by_day.items():
             context.add_asset_metadata(values, partition_key=partition_key(one.company, day))
@@ -217,7 +222,7 @@ def _summary(
             ],
         ),
         "preview": preview(ENTITIES[entity], rows),
-        "dagster/uri": dg.MetadataValue.path(workspace.staging.locate(last)),
+        "staged_at": dg.MetadataValue.path(workspace.staging.locate(last)),
     }
 
 

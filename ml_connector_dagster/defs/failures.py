@@ -97,7 +97,8 @@ def failure(what: str, problems: Sequence[Problem], *, unharmed: str = "") -> dg
         text = "".join(traceback.format_exception(own[0]))
         metadata["traceback"] = dg.MetadataValue.md(f"```\n{redact(text)}\n```")
     return dg.Failure(
-        description=f"{what}. {' '.join(happened)} What to do: {' '.join(steps)}",
+        description=f"{what}. {'; '.join(line.rstrip('.') for line in happened)}. "
+        f"What to do: {' '.join(steps)}",
         metadata=metadata,
         allow_retries=all(
             isinstance(one.error, TransientError | OutcomeUnknownError) for one in problems

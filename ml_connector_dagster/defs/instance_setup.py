@@ -2,37 +2,36 @@
 
 A pool without slots of its own gets the default limit only after it was seen once (Dagster 1.13): two runs overlap
 the first time. So the slots are made beforehand, by ``ml-connector dev`` and ``demo`` or at deployment.
+
+A single-writer destination has no pool. A step that finds a pool taken looks again only every 1 to 15 seconds, which
+doubled the time of two runs side by side; DuckDB's file lock lets them take turns within milliseconds.
 """
 
+from pathlib import Path
 from typing import Final
 
 import dagster as dg
 
 from ml_connector_dagster.config.project import CloudSuiteConnection, Project
-from ml_connector_dagster.defs.names import cloudsuite_name, destination_name
+from ml_connector_dagster.defs.names import cloudsuite_name
 
 
-#: Reads of one tenant that may go on side by side. The request budget bounds the load on the ERP, not this: it keeps
-#: one slow company from holding the others, and the memory of a machine from being taken by all at once.
+#: Reads of one tenant that may go on side by side. The request budget bounds the load on the ERP, not this: it bounds
+#: memory, and leaves room so that one slow company does not hold the others.
 READS_PER_TENANT: Final = 4
-
-#: An embedded database has a single writer.
-WRITERS: Final = 1
 
 
 def pool_limits(project: Project) -> dict[str, int]:
     """Pool → slots."""
-    limits = {}
-    for name, connection in project.connections.items():
-        if isinstance(connection, CloudSuiteConnection):
-            limits[cloudsuite_name(name)] = READS_PER_TENANT
-        else:
-            limits[destination_name(connection.type, name)] = WRITERS
-    return limits
+    return {
+        cloudsuite_name(name): READS_PER_TENANT
+        for name, connection in project.connections.items()
+        if isinstance(connection, CloudSuiteConnection)
+    }
 
 
 def create_pools(instance: dg.DagsterInstance, project: Project) -> None:
-    """Give every pool its slots. Nothing happens to a pool whose limit was set already, by this or by a person."""
+    """Give every pool its slots. A pool whose limit was set already, by this or by a person, stays as it is."""
     storage = instance.event_log_storage
     if not storage.supports_global_concurrency_limits:
         return
@@ -40,3 +39,9 @@ def create_pools(instance: dg.DagsterInstance, project: Project) -> None:
     for pool, limit in pool_limits(project).items():
         if pool not in known:
             storage.set_concurrency_slots(pool, limit)
+
+
+def prepare_instance(home: Path, project: Project) -> None:
+    """Make the storage of the instance in ``home`` and its pools, before any process of Dagster runs on it."""
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        create_pools(instance, project)

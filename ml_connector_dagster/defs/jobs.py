@@ -27,11 +27,9 @@ class ReplayConfig(dg.Config):
         description="Only what this destination refused: connection.schema, e.g. warehouse.erp.",
     )
     reason_contains: str = Field(default="", description="Only reasons that contain this text.")
-    record_ids: list[str] = Field(
-        default_factory=list, description="Only these records: tenant/company/key."
-    )
+    record_ids: list[str] = Field(default=[], description="Only these records: tenant/company/key.")
     dead_letter_ids: list[int] = Field(
-        default_factory=list,
+        default=[],
         description="Only these dead letters, by the number shown in the check.",
     )
     limit: int = Field(

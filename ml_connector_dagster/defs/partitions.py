@@ -71,6 +71,14 @@ def day_ranges(days: Mapping[str, tuple[date, ...]]) -> tuple[DayRange, ...]:
     return tuple(ranges)
 
 
+def where_details_are(days: Mapping[str, tuple[date, ...]]) -> dict[str, str]:
+    """Metadata for all partitions of a run that says which of them carry its tables; none when there is only one."""
+    if sum(len(found) for found in days.values()) == 1:
+        return {}
+    newest = [partition_key(company, found[-1]) for company, found in days.items()]
+    return {"details_on_partition": ", ".join(newest)}
+
+
 def companies_of_run(tags: Mapping[str, str], companies: Iterable[str]) -> tuple[str, ...]:
     """The companies that a run with ``tags`` covers; all of ``companies`` when it has no partitions.
 

@@ -16,18 +16,31 @@ from ml_connector_dagster.credentials.redaction import RedactingFilter
 from ml_connector_dagster.sync.workspace import Source, Workspace
 
 
-#: One object, so that putting it on a handler again changes nothing.
-_MASK: Final = RedactingFilter()
+class _MaskingHandler(logging.Handler):
+    """Writes nothing: it masks the record for the handlers that come after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._mask = RedactingFilter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._mask.filter(record)
+
+
+_MASKING: Final = _MaskingHandler()
 
 
 def mask_logs() -> None:
-    """Mask secrets in what our loggers write.
+    """Mask secrets in what our loggers write, before anybody else sees it.
 
     Dagster puts a handler of its own on them for every step (``managed_python_loggers``) and stores what comes
-    through; a filter on the logger would not see what its children log.
+    through. That handler knows no filters, and a logger's own filter does not see what its children log.
     """
-    for handler in logging.getLogger("ml_connector_dagster").handlers:
-        handler.addFilter(_MASK)
+    handlers = logging.getLogger("ml_connector_dagster").handlers
+    if _MASKING not in handlers[:1]:
+        if _MASKING in handlers:
+            handlers.remove(_MASKING)
+        handlers.insert(0, _MASKING)
 
 
 class LazyWorkspace:

@@ -4,9 +4,9 @@ The rules that all destinations share, spelled out once and obviously in ``memor
 
 - A batch is applied whole or not at all, and once: a batch that is already there answers its old report.
 - Several rows of one record in a batch: the newest version counts, and of equal ones the last in file order.
-  Versions are ordered by ``_modified_at`` (null lowest), then ``_extracted_at``.
+  Inside a batch, versions are ordered by ``_modified_at`` (null lowest), then ``_extracted_at``.
 - A record is written when it is new, or when its ``_row_hash`` differs and it is not older than the stored
-  version. Everything else is ``unchanged``, and leaves no trace.
+  version (``model.versions.is_older``). Everything else is ``unchanged``, and leaves no trace.
 - Columns of a stored row that a batch does not bring keep their values.
 - A row with ``_deleted_at`` is written like any other, its outcome is ``deleted``: nothing is ever erased.
 - The version that an accepted row replaces moves to the history; a rejected row changes nothing.
@@ -81,7 +81,10 @@ class Destination(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def prepare(self, entity: Entity) -> None:
-        """Make what the first delivery needs; nothing happens when it is there. Raises ConfigError."""
+        """Make what the first delivery needs; nothing happens when it is there. Raises ConfigError.
+
+        For whoever wants the tables before there are rows: ``deliver`` makes what it misses by itself.
+        """
         ...
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:

@@ -26,6 +26,7 @@ from ml_connector_dagster.model.receipts import (
     OutcomeCounts,
     RejectedRecord,
 )
+from ml_connector_dagster.model.versions import is_older
 
 
 Row = dict[str, Any]
@@ -82,7 +83,8 @@ class MemoryDestination:
             return self._reports[batch.batch_id]
         self.prepare(entity)
         incoming = staged.reader().read_all()
-        self._learn_columns(entity, incoming.schema)
+        if incoming.num_rows:  # a batch of no rows has no files, and so no columns
+            self._learn_columns(entity, incoming.schema)
         delivered_at = self._now()
         outcomes: Counter[Outcome] = Counter()
         receipts: list[Row] = []
@@ -110,7 +112,7 @@ class MemoryDestination:
         table = self._tables[entity.name]
         stored = table.get(row["record_id"])
         if stored is not None and (
-            stored["_row_hash"] == row["_row_hash"] or version(row) < version(stored)
+            stored["_row_hash"] == row["_row_hash"] or is_older(row, stored)
         ):
             return Outcome.UNCHANGED, None
         reason = self._refusal(row)
@@ -198,7 +200,7 @@ class MemoryDestination:
 
 
 def version(row: Row) -> tuple[bool, datetime, datetime]:
-    """The order of versions of one record: ``_modified_at`` with null lowest, then ``_extracted_at``."""
+    """The order of versions inside one batch: ``_modified_at`` with null lowest, then ``_extracted_at``."""
     modified = row["_modified_at"]
     return modified is not None, modified or row["_extracted_at"], row["_extracted_at"]
 

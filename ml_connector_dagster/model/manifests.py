@@ -42,7 +42,9 @@ def manifest_text(batch: Batch, *, indent: int | None = None) -> str:
         "rejected_cells": batch.rejected_cells,
         "dead_letters": batch.dead_letters,
         "rows_by_day": dict(sorted(batch.rows_by_day.items())),
-        "control_totals": {name: format(total, "f") for name, total in batch.control_totals.items()},
+        "control_totals": {
+            name: format(total, "f") for name, total in batch.control_totals.items()
+        },
         "schema": dict(batch.schema),
         "for_destination": batch.for_destination,
     }
@@ -65,7 +67,9 @@ def batch_of_manifest(text: str) -> Batch:
             tenant=fields["tenant"],
             entity=fields["entity"],
             company=fields["company"],
-            window=Window(start=_moment(window["start"]), end=datetime.fromisoformat(window["end"])),
+            window=Window(
+                start=_moment(window["start"]), end=datetime.fromisoformat(window["end"])
+            ),
             route=fields["route"],
             path=fields["path"],
             parts=tuple(fields["parts"]),
@@ -82,7 +86,9 @@ def batch_of_manifest(text: str) -> Batch:
             for_destination=fields["for_destination"],
         )
     except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise ValueError(f"this is not the manifest of a batch ({error!r}): {text[:80]!r}") from error
+        raise ValueError(
+            f"this is not the manifest of a batch ({error!r}): {text[:80]!r}"
+        ) from error
 
 
 def _moment(text: str | None) -> datetime | None:

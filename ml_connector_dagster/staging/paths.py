@@ -1,23 +1,32 @@
 """Where a batch lives: names from outside become safe path parts."""
 
 import hashlib
+from typing import Final
 from urllib.parse import quote
 
 from ml_connector_dagster.model.windows import Window
 
 
-#: Longer names are cut and told apart by a hash: file systems allow 255 bytes.
-LONGEST_PART = 120
+#: Longer parts are cut and told apart by a hash: file systems allow 255 bytes, and some APIs 1,024 for a whole path.
+LONGEST_PART: Final = 120
+
+_HASH_DIGITS: Final = 32
 
 
 def safe_part(name: str) -> str:
-    """``name`` as one path part that no file system misreads: no separator, no dots alone, not empty, not long."""
-    encoded = quote(name, safe="-_ ().").replace(" ", "%20")
-    if not encoded.strip("."):
-        encoded = encoded.replace(".", "%2E") or "%00"
+    """``name`` as one path part that no file system misreads, different for different names.
+
+    No separator, no leading dot (which also keeps it apart from what is still being written), never empty, never long.
+    A bare "%" and "%~" cannot come out of percent-encoding, so nothing else is written like the empty or a cut name.
+    """
+    encoded = quote(name, safe="", errors="surrogatepass").replace("~", "%7E")
+    if not encoded:
+        return "%"
+    if encoded.startswith("."):
+        encoded = f"%2E{encoded[1:]}"
     if len(encoded) > LONGEST_PART:
-        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
-        encoded = f"{encoded[: LONGEST_PART - 17]}~{digest}"
+        digest = hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:_HASH_DIGITS]
+        return f"{encoded[: LONGEST_PART - _HASH_DIGITS - 2]}%~{digest}"
     return encoded
 
 

@@ -32,6 +32,11 @@ class DeliverySummary:
     requests: int = 0
     resolved: int = 0
 
+    @property
+    def repeated(self) -> int:
+        """Staged rows that were further versions of a record of the same batch."""
+        return sum(batch.rows for batch in self.batches) - self.counts.total
+
 
 def deliver(
     destination: Destination,
@@ -53,8 +58,6 @@ def deliver(
         destination=destination.name, tenant=tenant, entity=entity, companies=companies
     )
     counts, requests, resolved = OutcomeCounts(), 0, 0
-    if pending:
-        destination.prepare(ENTITIES[entity])
     for batch in pending:
         report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode)
         counts += report.counts

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
 from ml_connector_dagster.columns.shaping import RejectedSource, rejected_text, shape
 from ml_connector_dagster.ledger import Ledger, WindowRead
@@ -20,12 +22,14 @@ from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import NewDeadLetter, Stage
 from ml_connector_dagster.model.windows import Watermark, Window
 from ml_connector_dagster.staging import BatchWriter, Staging
+from ml_connector_dagster.sync.gathering import Gathering
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.streams import pages_side_by_side
 
 
-#: Rows of one batch: bounds memory and the size of a destination's transaction.
-BATCH_ROWS = 250_000
+#: Rows of one batch: bounds memory and the size of a destination's transaction. Two row groups of DuckDB, so that
+#: little more than whole ones is written at a time.
+BATCH_ROWS = 245_760
 
 #: A read that stopped less than this ago is taken up where it stopped; an older one begins anew.
 RESUME_WITHIN = timedelta(hours=20)
@@ -179,31 +183,44 @@ class _Session:
     requests: int = 0
     rejected_cells: int = 0
     routes: set[str] = field(default_factory=set)
+    gathering: Gathering = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gathering = Gathering(use=self._write)
 
     @property
     def rows(self) -> int:
-        return 0 if self.writer is None else self.writer.rows
+        return self.gathering.rows + (0 if self.writer is None else self.writer.rows)
 
     def take(self, chain: Slice, page: Page) -> None:
+        self.gathering.add(page.records, page.requested_at)
+        self._reject([rejected_text(raw, why) for raw, why in page.unreadable])
+        self.requests += page.requests
+        self.routes.add(chain.route)
+        self.progress[chain.id] = page.position
+
+    def _write(self, records: pa.Table, extracted_at: datetime | pa.Array) -> None:
         writer = self._open_writer()
         shaped = shape(
-            page.records,
+            records,
             self.line.layout(self.entity),
             tenant=self.tenant,
             company=self.company,
             batch_id=writer.batch_id,
             run_id=self.run_id,
-            extracted_at=page.requested_at,
+            extracted_at=extracted_at,
         )
         writer.append(shaped.table)
-        rejected = [*shaped.rejected, *(rejected_text(raw, why) for raw, why in page.unreadable)]
-        self.dead_letters += [self._dead_letter(one, writer.batch_id) for one in rejected]
+        self._reject(shaped.rejected)
         self.rejected_cells += shaped.rejected_cells
-        self.requests += page.requests
-        self.routes.add(chain.route)
-        self.progress[chain.id] = page.position
+
+    def _reject(self, rejected: Sequence[RejectedSource]) -> None:
+        if rejected:
+            batch_id = self._open_writer().batch_id
+            self.dead_letters += [self._dead_letter(one, batch_id) for one in rejected]
 
     def commit(self, *, finished: bool) -> None:
+        self.gathering.flush()
         writer = self._open_writer()
         batch = writer.commit(
             route=", ".join(sorted(self.routes)),

@@ -119,11 +119,16 @@ def deliver_entity(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityResult:
-    """One line of a run's summary. ``error`` is "" when all went well."""
+    """One line of a run's summary. ``error`` is "" when all went well.
+
+    ``rows`` were staged. Outcomes are added up over all destinations, and so is ``repeated``: rows that were further
+    versions of a record that the same batch had brought already (pages that overlap, a head that brings its lines).
+    """
 
     entity: str
     company: str
     rows: int = 0
+    repeated: int = 0
     requests: int = 0
     dead_letters: int = 0
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
@@ -147,14 +152,12 @@ def run_flow(
     """
     chosen_companies = _chosen("company", companies, flow.companies, flow.name)
     chosen_entities = _chosen("entity", entities, flow.entities, flow.name)
-    results = []
     with workspace.source(flow.source) as source:
-        for entity in chosen_entities:
-            for company in chosen_companies:
-                results.append(
-                    _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
-                )
-    return tuple(results)
+        return tuple(
+            _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
+            for entity in chosen_entities
+            for company in chosen_companies
+        )
 
 
 def _run_one(
@@ -168,7 +171,7 @@ def _run_one(
     days: tuple[date, date] | None,
     on_page: Callable[[str, str, int], None],
 ) -> EntityResult:
-    counts = OutcomeCounts()
+    counts, repeated = OutcomeCounts(), 0
     read = None
     try:
         read = extract_company(
@@ -183,9 +186,11 @@ def _run_one(
             on_page=lambda rows: on_page(entity, company, rows),
         )
         for target in flow.destinations:
-            counts += deliver_entity(
+            delivered = deliver_entity(
                 workspace, flow, target, entity=entity, companies=[company], run_id=run_id
-            ).counts
+            )
+            counts += delivered.counts
+            repeated += delivered.repeated
     except ConnectorError as error:
         return EntityResult(
             entity=entity,
@@ -201,6 +206,7 @@ def _run_one(
         rows=read.rows,
         requests=read.requests,
         dead_letters=read.dead_letters,
+        repeated=repeated,
         counts=counts,
     )
 

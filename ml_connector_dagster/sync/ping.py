@@ -89,7 +89,7 @@ def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:
                     )
                     yield Finding(
                         connection=name,
-                        check=destination.table_name(ENTITIES[entity], None),
+                        check=f"{target.schema_name}.{entity}",
                         ok=True,
                         detail=f"{facts.rows:,} rows",
                     )

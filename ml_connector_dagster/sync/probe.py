@@ -1,4 +1,7 @@
-"""Has anything changed in the ERP? A look at the first page of what a run would read; nothing is staged."""
+"""Has anything changed in the ERP? A look at the first pages of what a run would read; nothing is staged."""
+
+from itertools import islice
+from typing import Final
 
 from ml_connector_dagster.cloudsuite.pages import Page
 from ml_connector_dagster.columns.shaping import shape
@@ -8,13 +11,17 @@ from ml_connector_dagster.sync.flows import ReadMode, window_to_read
 from ml_connector_dagster.sync.workspace import Source, Workspace
 
 
+#: Pages of a chain that are looked at; where there are more, a change is assumed.
+PAGES: Final = 10
+
+
 def changed_entities(
     workspace: Workspace, source: Source, flow: Flow, company: str
 ) -> tuple[str, ...]:
     """The entities of ``flow`` of which ``company`` has something that is not staged yet.
 
     A date-only stamp brings back everything of the day each time, so what comes is compared by content with what
-    is staged. One page of each chain is asked for at most; where there is more than a page, a change is assumed.
+    is staged. Asking stops at the first change.
     """
     return tuple(
         entity
@@ -32,11 +39,12 @@ def _changed(
         workspace, source, flow, entity=entity, company=company, mode=ReadMode.INCREMENTAL
     )
     for chain in source.line.slices(entity, company, window):
-        page = next(source.line.pages(chain, None), None)
-        if page is not None and (
-            page.position is not None
-            or _news(workspace, source, page, window, entity=entity, company=company)
-        ):
+        last = None
+        for page in islice(source.line.pages(chain, None), PAGES):
+            if _news(workspace, source, page, window, entity=entity, company=company):
+                return True
+            last = page.position
+        if last is not None:
             return True
     return False
 

@@ -5,18 +5,19 @@ again as it stands in staging now (its newest version), to that destination only
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeadLetter, OutcomeCounts, Stage
+from ml_connector_dagster.model.versions import is_older
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.extract import extract
 from ml_connector_dagster.sync.flows import deliver_entity
@@ -212,13 +213,15 @@ def newest_rows(
     if not found:
         return pa.table({}), None
     everything = pa.concat_tables(found, promote_options="default")
-    order = pc.sort_indices(
-        everything,
-        sort_keys=[("_modified_at", "ascending"), ("_extracted_at", "ascending")],
-        null_placement="at_start",
-    )
-    newest = {everything["record_id"][index.as_py()].as_py(): index.as_py() for index in order}
-    return everything.take(pa.array(sorted(newest.values()), pa.int64())), carrier
+    newest: dict[str, tuple[int, Mapping[str, Any]]] = {}
+    stamps = everything.select(["record_id", "_modified_at", "_extracted_at"]).to_pylist()
+    for index, row in enumerate(stamps):
+        held = newest.get(row["record_id"])
+        if held is None or not is_older(row, held[1]):
+            newest[row["record_id"]] = (index, row)
+    return everything.take(
+        pa.array(sorted(index for index, _ in newest.values()), pa.int64())
+    ), carrier
 
 
 def _deliver_pending(

@@ -5,7 +5,7 @@ The generators wait for the network; the consumer works. Nothing here knows what
 
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -35,7 +35,7 @@ class _Ended:
 def pages_side_by_side(
     sources: Sequence[tuple[S, Callable[[S, str | None], Iterator[P]], str | None]],
     concurrency: int,
-) -> Iterator[tuple[S, P]]:
+) -> Generator[tuple[S, P], None, None]:
     """Yield ``(source, page)`` of all ``sources`` as they come; pages of one source keep their order.
 
     Each source is ``(source, read, position)`` and is read by ``read(source, position)``. At most ``concurrency``

@@ -26,11 +26,12 @@ class CompanyVerification:
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in words; empty when nothing is."""
         found = self.found
+        held = found.rows + found.deleted
         problems = []
-        if found.rows != self.expected_rows:
+        if held != self.expected_rows:
             problems.append(
-                f"company {self.company}: the table holds {found.rows:,} rows, "
-                f"{self.expected_rows:,} were accepted ({found.rows - self.expected_rows:+,})"
+                f"company {self.company}: the table holds {held:,} rows, "
+                f"{self.expected_rows:,} were accepted ({held - self.expected_rows:+,})"
             )
         if found.duplicates:
             problems.append(

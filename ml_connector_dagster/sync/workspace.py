@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
+from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import CloudSuiteConnection, FlowDestination, Project
@@ -58,6 +59,7 @@ class Workspace:
         ledger: what happened and how far we are.
         staging: the batches.
         now: the clock (UTC), replaceable in tests.
+        make_pause: what waits for the budget and between retries, replaceable in tests.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Workspace:
         ledger: Ledger,
         staging: Staging,
         now: Callable[[], datetime] = utc_now,
+        make_pause: Callable[[], Pause] = Pause,
     ) -> None:
         self.settings = settings
         self.project = project
         self.ledger = ledger
         self.staging = staging
         self.now = now
+        self.make_pause = make_pause
 
     @classmethod
     def open(
@@ -129,6 +133,7 @@ class Workspace:
             tokens=self.ledger.token_store(name, KeyRing.from_settings(self.settings)),
             calls=self.ledger.budget_store(name),
             breaker=self.ledger.breaker_store(name),
+            pause=self.make_pause(),
         ) as gateway:
             line = open_product_line(connection, gateway, self.ledger.route_store(name))
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)

@@ -203,8 +203,11 @@ class DestinationContract:
             ((DAYS[2], DAYS[2]), (DAYS[3], DAYS[1]), True),
             ((DAYS[2], DAYS[2]), (DAYS[2], DAYS[1]), False),
             ((DAYS[2], DAYS[2]), (DAYS[2], DAYS[2]), True),
-            ((DAYS[2], DAYS[2]), (None, DAYS[3]), False),
-            ((None, DAYS[2]), (DAYS[1], DAYS[1]), True),
+            # Where a route gives no stamp, what was read later is newer.
+            ((DAYS[2], DAYS[2]), (None, DAYS[3]), True),
+            ((DAYS[2], DAYS[2]), (None, DAYS[1]), False),
+            ((None, DAYS[2]), (DAYS[1], DAYS[1]), False),
+            ((None, DAYS[2]), (DAYS[1], DAYS[3]), True),
             ((None, DAYS[2]), (None, DAYS[1]), False),
             ((None, DAYS[2]), (None, DAYS[3]), True),
         ],

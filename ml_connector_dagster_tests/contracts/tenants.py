@@ -84,10 +84,10 @@ class LineTenant:
         self._tokens = MemoryTokens(self.time.time)
         self._calls = MemoryCalls()
         self.knowledge = MemoryKnowledge()
-        self.gateways: list[Gateway] = []
+        self._gateway: Gateway | None = None
 
     def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
-        """A product line in a process of its own: it has asked nothing yet."""
+        """A product line as a new process has it: it has asked nothing yet."""
         connection = CloudSuiteConnection.model_validate(
             {
                 "name": TENANT,
@@ -98,11 +98,18 @@ class LineTenant:
                 "catalog": None if catalog is None else str(catalog),
             }
         )
-        return open_product_line(connection, self.gateway(), self.knowledge)
+        return open_product_line(connection, self.gateway, self.knowledge)
 
+    @property
     def gateway(self) -> Gateway:
+        """The tenant's gateway; opening one costs more than most tests."""
+        if self._gateway is None:
+            self._gateway = self._open_gateway()
+        return self._gateway
+
+    def _open_gateway(self) -> Gateway:
         ionapi = IonApi.parse(self.sandbox.ionapi_text("ACME_TST"))
-        gateway = Gateway(
+        return Gateway(
             ionapi,
             tenant=TENANT,
             suite=suite_of(self._product_line),
@@ -118,12 +125,10 @@ class LineTenant:
             elapsed=self.time.time,
             draw=lambda: 1.0,
         )
-        self.gateways.append(gateway)
-        return gateway
 
     def close(self) -> None:
-        for gateway in self.gateways:
-            gateway.close()
+        if self._gateway is not None:
+            self._gateway.close()
 
     def everything(self) -> Window:
         """From the beginning to the end of today."""

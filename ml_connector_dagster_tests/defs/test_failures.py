@@ -1,13 +1,21 @@
 """What a person sees when something is wrong: what happened, what to do, and no secret."""
 
 import json
+import logging
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
 
 import dagster as dg
 
 from ml_connector_dagster.credentials.keys import KeyRing
 from ml_connector_dagster.credentials.store import CredentialStore
+from ml_connector_dagster.defs.build import build_definitions
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.partitions import partition_key
+from ml_connector_dagster.defs.sensors import failed_runs
+from ml_connector_dagster.destinations.contract import Scope
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import Fault
@@ -81,6 +89,76 @@ def test_one_failing_company_does_not_hold_the_other(installation: Installation)
 
     installation.sandbox.faults.clear()
     assert installation.materialize("purchase_orders", companies=("200", "200")).success
+
+
+def test_an_outage_of_the_warehouse_is_said_and_made_up_by_replay(
+    installation: Installation,
+) -> None:
+    warehouse = installation.settings.home / "warehouse.duckdb"
+    warehouse.write_bytes(b"this is not a database" * 1000)
+
+    result = installation.materialize("purchase_orders", full=True)
+
+    assert not result.success
+    shown = step_failure(
+        result, "acme__warehouse__purchase_orders"
+    ).step_failure_data.user_failure_data
+    assert shown is not None
+    assert "did not reach warehouse.erp" in str(shown.description)
+    assert installation.events("acme", "purchase_orders")
+    assert not installation.events("acme", "warehouse", "purchase_orders")
+
+    warehouse.unlink()
+    again = installation.defs.resolve_job_def("replay_purchasing").execute_in_process(
+        instance=installation.instance
+    )
+    assert again.success
+    with (
+        installation.open() as workspace,
+        workspace.destination(installation.flow.destinations[0]) as destination,
+    ):
+        found = destination.inspect(
+            ENTITIES["purchase_orders"], Scope(tenant="acme", company="100")
+        )
+    assert found.rows == len(installation.sandbox.erp.truth("purchase_orders", "100"))
+
+
+def test_secrets_in_log_lines_are_masked_before_dagster_stores_them(
+    installation: Installation, tmp_path: Path
+) -> None:
+    secret = "Bearer abcdefghijklmnopqrstuvwxyz0123456789"
+
+    def now() -> datetime:
+        logging.getLogger("ml_connector_dagster.test").warning("sent Authorization: %s", secret)
+        return installation.sandbox.clock.now()
+
+    defs = build_definitions(installation.project, installation.settings, now=now)
+    overrides = {"python_logs": {"managed_python_loggers": ["ml_connector_dagster"]}}
+    with dg.DagsterInstance.local_temp(str(tmp_path), overrides=overrides) as instance:
+        watched = replace(installation, defs=defs, instance=instance)
+        result = watched.materialize("suppliers")
+        text = everything_stored(watched, result.run_id)
+    assert "sent Authorization" in text
+    assert secret not in text
+
+
+def test_a_failed_run_is_one_line_for_log_collectors(installation: Installation) -> None:
+    installation.sandbox.faults.add(Fault(kind="html", times=None))
+    result = installation.materialize("purchase_orders")
+    context = dg.build_run_status_sensor_context(
+        sensor_name="failed_runs",
+        dagster_event=result.get_run_failure_event(),
+        dagster_instance=installation.instance,
+        dagster_run=result.dagster_run,
+    ).for_run_failure()
+    lines: list[str] = []
+    context.log.error = lines.append  # type: ignore[method-assign]
+
+    failed_runs(context)
+
+    assert len(lines) == 1
+    assert "acme__purchase_orders" in lines[0]
+    assert "were not read" in lines[0]
 
 
 def test_only_what_may_pass_is_tried_again() -> None:

@@ -48,7 +48,7 @@ def test_pools_get_their_slots_once(instance_home: Path, project: Project) -> No
     with dg.DagsterInstance.get() as instance:
         create_pools(instance, project)
         limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
-        assert limits == {"cloudsuite_acme": READS_PER_TENANT, "duckdb_warehouse": 1}
+        assert limits == {"cloudsuite_acme": READS_PER_TENANT}
 
         instance.event_log_storage.set_concurrency_slots("cloudsuite_acme", 2)
         create_pools(instance, project)

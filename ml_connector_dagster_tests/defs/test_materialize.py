@@ -2,7 +2,11 @@
 
 from collections import Counter
 
+import duckdb
+
 from ml_connector_dagster.defs.partitions import partition_key
+from ml_connector_dagster.destinations.contract import Scope
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster_tests.defs.conftest import Installation
 
 
@@ -12,9 +16,6 @@ IN_WAREHOUSE = ("acme", "warehouse", "purchase_orders")
 
 def warehouse_rows(installation: Installation, entity: str) -> Counter[str]:
     """Company → rows in DuckDB."""
-    from ml_connector_dagster.destinations.contract import Scope
-    from ml_connector_dagster.model.entities import ENTITIES
-
     with (
         installation.open() as workspace,
         workspace.destination(installation.flow.destinations[0]) as destination,
@@ -133,6 +134,26 @@ def test_an_empty_day_is_a_materialisation_too(installation: Installation) -> No
     key = partition_key("100", installation.day(empty))
     assert installation.events(*ORDERS)[key]["rows_read"] == 0
     assert installation.events(*IN_WAREHOUSE)[key]["rows_loaded"] == 0
+
+
+def test_a_row_that_vanished_from_the_warehouse_turns_the_run_red(
+    installation: Installation,
+) -> None:
+    assert installation.materialize("purchase_orders", full=True).success
+    with duckdb.connect(str(installation.settings.home / "warehouse.duckdb")) as database:
+        database.execute(
+            "DELETE FROM erp.purchase_orders WHERE record_id = "
+            "(SELECT min(record_id) FROM erp.purchase_orders)"
+        )
+
+    result = installation.materialize("purchase_orders", incremental=True)
+
+    assert not result.success
+    (count,) = [
+        one for one in result.get_asset_check_evaluations() if one.check_name == "row_count"
+    ]
+    assert not count.passed
+    assert count.metadata["rows_found"].value == count.metadata["rows_expected"].value - 1
 
 
 def test_checks_run_with_the_delivery_and_pass(installation: Installation) -> None:

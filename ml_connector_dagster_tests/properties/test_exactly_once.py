@@ -1,9 +1,12 @@
 """Whatever changes, breaks or dies in whatever order: the warehouse ends equal to the ERP and to the oracle.
 
+A few examples always, the same ones; as many other ones as ``ML_CONNECTOR_EXAMPLES`` says, for a long night.
+
 Nothing lost, nothing doubled. A crash is an exception that nobody may catch, raised at one of the points between
 two writes; what runs next is a new workspace on the same folder, as after a restart.
 """
 
+import os
 import tempfile
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -105,10 +108,10 @@ steps = st.one_of(
 
 
 @settings(
-    max_examples=25,
+    max_examples=int(os.environ.get("ML_CONNECTOR_EXAMPLES", "12")),
     deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    derandomize="ML_CONNECTOR_EXAMPLES" not in os.environ,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(sequence=st.lists(steps, min_size=2, max_size=8))
@@ -117,7 +120,7 @@ def test_any_sequence_of_changes_faults_and_crashes_ends_equal_to_the_erp_and_th
 ) -> None:
     sandbox.reset()
     with tempfile.TemporaryDirectory() as folder:
-        world = World(sandbox, Path(folder), ENTITIES_MOVED, page_rows=9)
+        world = World(sandbox, Path(folder), ENTITIES_MOVED, companies=("100",), page_rows=9)
         for _, act in sequence:
             act(world)
         sandbox.faults.clear()
@@ -128,7 +131,7 @@ def test_any_sequence_of_changes_faults_and_crashes_ends_equal_to_the_erp_and_th
         assert sum(result.counts.written for result in world.run_well()) == 0
 
 
-@pytest.mark.parametrize("at", range(1, 15))
+@pytest.mark.parametrize("at", range(1, 14))
 def test_a_first_load_that_dies_at_any_write_point_is_made_good_by_the_next_run(
     sandbox: Sandbox, tmp_path: Path, at: int
 ) -> None:

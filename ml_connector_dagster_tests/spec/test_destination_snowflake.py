@@ -6,6 +6,7 @@ database), and ML_CONNECTOR_TEST_SNOWFLAKE_KEY to the path of its private key. E
 
 import json
 import os
+import re
 import time
 import uuid
 import warnings
@@ -22,7 +23,10 @@ from ml_connector_dagster.config.project import SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Destination, Scope
 from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
+from ml_connector_dagster.destinations.snowflake.access import Access
+from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.deliveries import CHECKPOINTS
+from ml_connector_dagster.destinations.snowflake.refusals import Refused, explained
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, TransientError
 from ml_connector_dagster.model.receipts import OutcomeCounts
@@ -102,6 +106,11 @@ def connection(sandbox: SnowflakeSandbox, **changes: Any) -> SnowflakeConnection
 
 def no_pause(seconds: float) -> None:
     time.sleep(min(seconds, 0.01))
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +222,12 @@ class SnowflakeFaults(SnowflakeContract):
         pair.deliver(SUPPLIERS, staged)
         pair.assert_equal(SUPPLIERS)
 
+    def test_json_arrives_as_objects(self, pair: Pair) -> None:
+        extra = '{"CUNO":"O\'Brien \\\\ \\"x\\"","ZZ":"🏗️ \\n"}'
+        one = row(SUPPLIERS, "1") | {"_extra": extra, "_problems": '{"phone":"too long: 1"}'}
+        pair.send(SUPPLIERS, one, row(SUPPLIERS, "2"))
+        pair.assert_equal(SUPPLIERS)
+
     def test_statements_carry_a_query_tag(self, pair: Pair) -> None:
         if REAL:
             pytest.skip("read back from the sandbox")
@@ -245,6 +260,37 @@ class TestInline(SnowflakeFaults):
 @pytest.mark.usefixtures("vendor_packages")
 class TestStaged(SnowflakeFaults):
     inline_rows = 0
+
+
+@pytest.mark.usefixtures("vendor_packages")
+def test_files_go_in_with_a_token_too(
+    running: SnowflakeSandbox, tmp_path: Path, clock: Clock
+) -> None:
+    to = connection(running, inline_rows=0)
+    proof = credential(token="pat-of-etl")
+    destination = SnowflakeDestination("snow.erp", to, proof, "tokens", now=clock, pause=no_pause)
+    pair = Pair(tmp_path, clock, destination)
+    pair.send(SUPPLIERS, row(SUPPLIERS, "1"))
+    pair.tested.close()
+    assert running.connector.sessions == {}
+
+
+@pytest.mark.usefixtures("vendor_packages")
+@pytest.mark.parametrize(
+    ("key", "role", "words"),
+    [(OTHER_KEY, "LOADER", "390144.*RSA_PUBLIC_KEY"), (KEY, "SECRET", 'GRANT ROLE "SECRET"')],
+)
+def test_the_connector_is_refused_in_the_same_words(
+    running: SnowflakeSandbox, key: rsa.RSAPrivateKey, role: str, words: str
+) -> None:
+    to = connection(running, role=role)
+    proof = credential(private_key=pem(key))
+    bulk = Bulk(to, Access(to, proof), pause=no_pause)
+    with pytest.raises(Refused) as caught:
+        bulk.load(
+            [], schema="s", table="t", stage="s", rows=0, script=[], tag="", loaded=lambda: None
+        )
+    assert re.search(words, str(explained(caught.value, to, "key", "It failed")))
 
 
 def opened(sandbox: SnowflakeSandbox, proof: Credential, **changes: Any) -> SnowflakeDestination:

@@ -470,5 +470,6 @@ def test_a_configured_connection_opens(acme: Tenant) -> None:
         tokens=acme.tokens,
         calls=acme.calls,
         breaker=acme.breaker,
+        pause=Pause(),
     ) as gateway:
         assert rows(gateway.get(SUPPLIERS).body) == 5

@@ -34,10 +34,10 @@ class TestM3(_M3Contract):
 
     read_whole = frozenset({"gl_accounts", "gl_dimensions", "gl_balances"})
 
-    def pages_of(self, entity: str) -> Mapping[str, str]:
+    def pages_of(self, entity: str) -> tuple[str, str]:
         if entity == "suppliers":
-            return {"program": "CRS620MI", "transaction": "LstSuppliers"}
-        return {"program": "EXPORTMI", "transaction": "Select"}
+            return "CRS620MI", "LstSuppliers"
+        return "EXPORTMI", "Select"
 
 
 class TestM3ByExport(_M3Contract):
@@ -60,8 +60,8 @@ class TestM3ByExport(_M3Contract):
     )
     read_whole = frozenset({"gl_balances"})
 
-    def pages_of(self, entity: str) -> Mapping[str, str]:
-        return {"program": "EXPORTMI", "transaction": "Select"}
+    def pages_of(self, entity: str) -> tuple[str, str]:
+        return "EXPORTMI", "Select"
 
 
 class TestM3ByList(_M3Contract):
@@ -75,7 +75,7 @@ class TestM3ByList(_M3Contract):
     def prepare(self, sandbox: Sandbox) -> None:
         sandbox.switches.brief_programs = True
 
-    def pages_of(self, entity: str) -> Mapping[str, str]:
+    def pages_of(self, entity: str) -> tuple[str, str]:
         if entity == "suppliers":
-            return {"program": "CRS620MI", "transaction": "LstSuppliers"}
-        return {"program": "APS100MI", "transaction": "LstInvoices"}
+            return "CRS620MI", "LstSuppliers"
+        return "APS100MI", "LstInvoices"

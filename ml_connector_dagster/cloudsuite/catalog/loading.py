@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -115,7 +116,7 @@ def _unknown_names(entities: Mapping[str, EntityCatalog]) -> Iterable[str]:
 def load_m3_catalog(override: Path | None = None) -> M3Catalog:
     """The built-in catalog with ``override`` laid over it: mappings merge by key, all else is replaced, null takes a key out."""
     base_path = _FOLDER / "m3.yaml"
-    base = _read(base_path)
+    base = _built_in(base_path)
     mine: Mapping[str, Any] = {} if override is None else _read(override)
     try:
         return M3Catalog.model_validate(_merged(base, mine))
@@ -127,6 +128,11 @@ def load_m3_catalog(override: Path | None = None) -> M3Catalog:
         raise ConfigError(
             f"{len(problems)} problem(s) in the M3 catalog:\n" + "\n".join(problems)
         ) from None
+
+
+@cache
+def _built_in(path: Path) -> Mapping[str, Any]:
+    return _read(path)
 
 
 def _read(path: Path) -> Mapping[str, Any]:

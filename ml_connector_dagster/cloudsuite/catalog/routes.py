@@ -52,16 +52,25 @@ class ChangedBetween(CatalogModel):
     transaction: Transaction | None = None
 
 
+class InBulk(CatalogModel):
+    """Another list of the same program, in the same order, that has the fields too. ``position``: its from-key inputs."""
+
+    transaction: Transaction
+    position: dict[Name, Name]
+
+
 class Complete(CatalogModel):
     """A Get transaction that brings the fields a list lacks, by bulk POST.
 
     ``key``: input → field of the list's row. ``fields``: what to take; a field the list has too is taken from the Get, which is later.
+    ``many``: what to ask in place of very many Gets, when the list is read whole.
     """
 
     program: Program
     transaction: Transaction
     key: dict[Name, Name]
     fields: tuple[Name, ...] = Field(min_length=1)
+    many: InBulk | None = None
 
 
 class Children(CatalogModel):

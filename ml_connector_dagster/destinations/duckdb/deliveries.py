@@ -316,9 +316,8 @@ _DECIDE = """
         CASE
             WHEN stored_row IS NOT NULL AND (
                 hash = stored_hash
-                OR (modified IS NULL AND stored_modified IS NOT NULL)
-                OR modified < stored_modified
-                OR (modified IS NOT DISTINCT FROM stored_modified AND extracted < stored_extracted)
+                OR coalesce(modified < stored_modified, FALSE)
+                OR (coalesce(modified = stored_modified, TRUE) AND extracted < stored_extracted)
             ) THEN 'unchanged'
             WHEN is_deleted THEN 'deleted'
             WHEN stored_row IS NULL THEN 'inserted'

@@ -92,32 +92,62 @@ class TableColumn:
     generated: bool
 
 
-def columns_of(
-    connection: duckdb.DuckDBPyConnection, schema: str, table: str
-) -> dict[str, TableColumn]:
-    """Lower-case name → column, in table order; empty when there is no such table (or view)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Present:
+    """What a schema has, asked once: DuckDB takes milliseconds for every question about its catalog.
+
+    ``columns``: lower-case name of a table or view → its columns by lower-case name, in order.
+    """
+
+    columns: Mapping[str, dict[str, TableColumn]]
+    views: frozenset[str]
+
+    def kind(self, name: str) -> str | None:
+        """Whether ``name`` is a "table" or a "view"; None when it is not there."""
+        if name.lower() in self.views:
+            return "view"
+        return "table" if name.lower() in self.columns else None
+
+
+def present(connection: duckdb.DuckDBPyConnection, schema: str, names: Iterable[str]) -> Present:
+    """What there is of the tables and views called ``names``."""
+    wanted = {"schema": schema, "names": [name.lower() for name in names]}
     found = connection.execute(
-        "SELECT column_name, data_type, is_nullable, column_default, is_generated FROM duckdb_columns()"
-        " WHERE database_name = current_database() AND lower(schema_name) = lower(?)"
-        " AND lower(table_name) = lower(?) ORDER BY column_index",
-        [schema, table],
+        "SELECT lower(table_name), column_name, data_type, is_nullable, column_default, is_generated"
+        " FROM duckdb_columns() WHERE database_name = current_database()"
+        " AND lower(schema_name) = lower($schema) AND list_contains($names, lower(table_name))"
+        " ORDER BY column_index",
+        wanted,
     ).fetchall()
-    return {
-        name.lower(): TableColumn(
+    views = connection.execute(
+        "SELECT lower(view_name) FROM duckdb_views() WHERE database_name = current_database()"
+        " AND lower(schema_name) = lower($schema) AND list_contains($names, lower(view_name))",
+        wanted,
+    ).fetchall()
+    columns: dict[str, dict[str, TableColumn]] = {}
+    for table, name, type_name, nullable, default, generated in found:
+        columns.setdefault(table, {})[name.lower()] = TableColumn(
             name=name,
             type=type_name,
             nullable=nullable,
             default=default,
             generated=generated in (True, "YES"),
         )
-        for name, type_name, nullable, default, generated in found
-    }
+    return Present(columns=columns, views=frozenset(view for (view,) in views))
+
+
+def columns_of(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+) -> dict[str, TableColumn]:
+    """Lower-case name → column, in table order; empty when there is no such table (or view)."""
+    return present(connection, schema, [table]).columns.get(table.lower(), {})
 
 
 def make_schema(connection: duckdb.DuckDBPyConnection, schema: str) -> None:
     """The schema and its ``_batches``."""
     connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)}")
-    _create(connection, schema, BATCHES, _BATCHES_TYPES, _BATCHES_COMMENT, {})
+    there = present(connection, schema, [BATCHES])
+    _create(connection, there, schema, BATCHES, _BATCHES_TYPES, _BATCHES_COMMENT, {})
 
 
 def make_tables(
@@ -130,14 +160,19 @@ def make_tables(
 
     Answers the table's columns. Raises ConfigError for a table whose columns cannot hold what the ERP sends.
     """
-    _create(connection, names.schema, names.audit, _AUDIT_TYPES, _AUDIT_COMMENT, {})
+    there = present(connection, names.schema, [names.audit, names.table, names.history])
+    _create(connection, there, names.schema, names.audit, _AUDIT_TYPES, _AUDIT_COMMENT, {})
     descriptions = {column.name: column.description for column in entity.all_columns}
-    _create(connection, names.schema, names.table, staged, entity.description, descriptions)
-    table = columns_of(connection, names.schema, names.table)
+    if _create(
+        connection, there, names.schema, names.table, staged, entity.description, descriptions
+    ):
+        table = columns_of(connection, names.schema, names.table)
+    else:
+        table = there.columns[names.table.lower()]
     _refuse_unfit(names, table, staged)
     _refuse_unique(connection, names)
-    _add_missing(connection, names.schema, names.table, table, staged, descriptions)
-    table = columns_of(connection, names.schema, names.table)
+    if _add_missing(connection, names.schema, names.table, table, staged, descriptions):
+        table = columns_of(connection, names.schema, names.table)
 
     kept = {column.name: column.type for column in table.values()}
     kept |= dict(zip(HISTORY_COLUMNS, ("TIMESTAMP WITH TIME ZONE", "VARCHAR"), strict=True))
@@ -145,43 +180,52 @@ def make_tables(
         f"Replaced versions of {names.table}: with the rows there, every version ever accepted."
     )
     descriptions |= _HISTORY_DESCRIPTIONS
-    _create(connection, names.schema, names.history, kept, comment, descriptions)
-    history = columns_of(connection, names.schema, names.history)
-    _add_missing(connection, names.schema, names.history, history, kept, descriptions)
+    if not _create(connection, there, names.schema, names.history, kept, comment, descriptions):
+        history = there.columns[names.history.lower()]
+        _add_missing(connection, names.schema, names.history, history, kept, descriptions)
     return table
 
 
 def _create(
     connection: duckdb.DuckDBPyConnection,
+    there: Present,
     schema: str,
     table: str,
     types: Mapping[str, str],
     comment: str,
     descriptions: Mapping[str, str],
-) -> None:
-    if _kind(connection, schema, table) == "table":
-        return
-    _refuse_view(connection, schema, table)
+) -> bool:
+    """Whether the table had to be made."""
+    if there.kind(table) == "table":
+        return False
+    if there.kind(table) == "view":
+        raise ConfigError(
+            f"{schema}.{table} is a view, so rows cannot be written to it. If the flow had 'tables: per_company' "
+            "before, go back to that, or choose another schema"
+        )
     target = quoted(schema, table)
     columns = ", ".join(f"{quoted(name)} {type_name}" for name, type_name in types.items())
     connection.execute(f"CREATE TABLE {target} ({columns})")
     connection.execute(f"COMMENT ON TABLE {target} IS {literal(comment)}")
     _describe(connection, target, types, descriptions)
+    return True
 
 
 def _add_missing(
     connection: duckdb.DuckDBPyConnection,
     schema: str,
     table: str,
-    present: Mapping[str, TableColumn],
+    there: Mapping[str, TableColumn],
     wanted: Mapping[str, str],
     descriptions: Mapping[str, str],
-) -> None:
+) -> bool:
+    """Whether columns had to be added."""
     target = quoted(schema, table)
-    new = {name: type_name for name, type_name in wanted.items() if name.lower() not in present}
+    new = {name: type_name for name, type_name in wanted.items() if name.lower() not in there}
     for name, type_name in new.items():
         connection.execute(f"ALTER TABLE {target} ADD COLUMN {quoted(name)} {type_name}")
     _describe(connection, target, new, descriptions)
+    return bool(new)
 
 
 def _describe(
@@ -257,30 +301,15 @@ def _view(
     companies: Iterable[str],
     comment: str,
 ) -> None:
-    if _kind(connection, names.schema, view) == "table":
+    tables = [f"{view}_{company_suffix(company)}" for company in companies]
+    there = present(connection, names.schema, [view, *tables])
+    if there.kind(view) == "table":
         raise ConfigError(
             f"{names.schema}.{view} is a table, so it cannot become the view over tables per company. "
             "Choose another schema for this flow, or go back to 'tables: shared'"
         )
-    tables = [f"{view}_{company_suffix(company)}" for company in companies]
-    present = [table for table in tables if _kind(connection, names.schema, table) == "table"]
-    selects = " UNION ALL BY NAME ".join(f"SELECT * FROM {names.sql(table)}" for table in present)
+    selects = " UNION ALL BY NAME ".join(
+        f"SELECT * FROM {names.sql(table)}" for table in tables if there.kind(table) == "table"
+    )
     connection.execute(f"CREATE OR REPLACE VIEW {names.sql(view)} AS {selects}")
     connection.execute(f"COMMENT ON VIEW {names.sql(view)} IS {literal(comment)}")
-
-
-def _refuse_view(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> None:
-    if _kind(connection, schema, table) == "view":
-        raise ConfigError(
-            f"{schema}.{table} is a view, so rows cannot be written to it. If the flow had 'tables: per_company' "
-            "before, go back to that, or choose another schema"
-        )
-
-
-def _kind(connection: duckdb.DuckDBPyConnection, schema: str, name: str) -> str | None:
-    found = connection.execute(
-        "SELECT CASE table_type WHEN 'VIEW' THEN 'view' ELSE 'table' END FROM information_schema.tables"
-        " WHERE table_catalog = current_database() AND lower(table_schema) = lower(?) AND lower(table_name) = lower(?)",
-        [schema, name],
-    ).fetchone()
-    return None if found is None else str(found[0])

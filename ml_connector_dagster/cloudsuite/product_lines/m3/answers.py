@@ -22,7 +22,7 @@ _NOT_THERE = re.compile(r"^(XRE0103|W[A-Z]{2}0[1-3]03)$")
 _SETTING = re.compile(r"^(WDI0103|WCO0103|WCN0103)$")
 _SETTING_TEXT = re.compile(r"\b(company|division)\b.*\b(does not exist|not found)", re.IGNORECASE)
 _AUTHORITY_TEXT = re.compile(
-    r"\b(not|no|lacks?|missing|without|insufficient)\b[^.]*\bauthori[sztyed]+|\bunauthori[sz]ed|\bnot allowed\b|\baccess denied",
+    r"\b(not|no|lacks?|missing|without|insufficient)\b[^.]*\bauthori[sztyed]+|\bunauthori[sz]ed|\bnot allowed to (run|use|call|execute)\b|\baccess denied",
     re.IGNORECASE,
 )
 _UNKNOWN_TYPES = ("transactionnotfound", "programnotfound")

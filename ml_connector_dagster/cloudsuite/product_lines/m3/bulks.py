@@ -6,6 +6,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.routes import Children, Complete
+from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
+    AuthorityError,
+    RefusedError,
+    UnknownTransactionError,
+)
 from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api, Meter
 from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
     column,
@@ -35,12 +40,17 @@ class Completion:
         self._chunk = chunk
         self._known: dict[tuple[str, ...], tuple[str | None, ...] | None] = {}
 
-    def apply(self, rows: pa.Table, meter: Meter) -> pa.Table:
-        """``rows`` with the fields; null where the record was gone when it was asked for."""
+    def apply(self, rows: pa.Table, meter: Meter, *, whole: bool) -> pa.Table:
+        """``rows`` with the fields; null where the record was gone when it was asked for.
+
+        ``whole``: the rows are all there are between the first and the last of them.
+        """
         by = tuple(self._spec.key.values())
         keys = distinct_keys(rows, by)
         if len(self._known) > _REMEMBERED:
             self._known.clear()
+        if whole and len(keys) > self._chunk:
+            self._ask_many(keys[0], len(keys), meter)
         missing = [key for key in keys if key not in self._known and any(key)]
         for start in range(0, len(missing), self._chunk):
             self._ask(missing[start : start + self._chunk], meter)
@@ -58,6 +68,35 @@ class Completion:
             }
         )
         return with_fields_from(rows, other, by, self._spec.fields)
+
+    def _ask_many(self, start: tuple[str, ...], count: int, meter: Meter) -> None:
+        """The fields of the next ``count`` records by one list; what it does not bring is left to Gets."""
+        many = self._spec.many
+        if many is None:
+            return
+        call = ListCall(
+            program=self._spec.program,
+            transaction=many.transaction,
+            company=self._company,
+            division=self._division,
+            inputs=dict(zip(many.position, start, strict=True)),
+            maxrecs=count,
+        )
+        try:
+            found = self._api.rows(call, meter)
+        except (AuthorityError, RefusedError, UnknownTransactionError):
+            return
+        if not {*self._spec.fields, *many.position.values()} <= set(found.column_names):
+            return
+        values = zip(*(found.column(name).to_pylist() for name in self._spec.fields), strict=True)
+        keys = zip(
+            *(
+                pc.utf8_rtrim(found.column(name), characters=" ").to_pylist()
+                for name in many.position.values()
+            ),
+            strict=True,
+        )
+        self._known.update(zip(keys, values, strict=True))
 
     def _ask(self, keys: Sequence[tuple[str, ...]], meter: Meter) -> None:
         inputs = tuple(self._spec.key)

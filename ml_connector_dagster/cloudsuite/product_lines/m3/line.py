@@ -95,7 +95,7 @@ class M3:
         choice = self._choice(self._known(entity), company)
         local = self._local(window)
         variants = (
-            self._list_chains(choice.route, company, local)
+            self._list_chains(entity, choice, choice.route, company, local)
             if isinstance(choice.route, ListRoute)
             else self._export_chains(choice.route, company, local)
         )
@@ -269,15 +269,17 @@ class M3:
         return tuple(field for field in dict.fromkeys(wanted) if field in known)
 
     def _list_chains(
-        self, route: ListRoute, company: str, window: Window
+        self, entity: str, choice: _Choice, route: ListRoute, company: str, window: Window
     ) -> Iterator[dict[str, str]]:
         loops = {
             name: values
             for name, values in {**route.inputs, **route.constants}.items()
             if len(values) > 1
         }
-        cuts = [None, *route.split_at, None]
-        ranges = list(pairwise(cuts))
+        cuts = route.split_at
+        if not (cuts or loops or route.per_division):
+            cuts = self._cuts(entity, choice, route, company, window)
+        ranges = list(pairwise([None, *cuts, None]))
         for division in self._division_arguments(route, company):
             for values in product(*loops.values()):
                 for first, until in ranges:
@@ -287,6 +289,22 @@ class M3:
                         **({} if first is None else {"first": first}),
                         **({} if until is None else {"until": until}),
                     }
+
+    def _cuts(
+        self, entity: str, choice: _Choice, route: ListRoute, company: str, window: Window
+    ) -> tuple[str, ...]:
+        """Where to cut a list that is read whole. Kept, so that a read that is taken up again has the same chains."""
+        changes_only = window.start is not None and choice.filters_changes
+        if changes_only or len(route.position) != 1 or not isinstance(choice.reader, ListReader):
+            return ()
+        key = f"{self._key(entity, company, choice.name)}/cuts"
+        with self._lock:
+            kept = self._knowledge.load(key, younger_than=KNOWN_FOR)
+            if kept is None:
+                inputs = self._inputs(route, company, {}, window, span_of(window))
+                kept = json.dumps(choice.reader.cuts(inputs))
+                self._knowledge.save(key, kept)
+            return tuple(json.loads(kept))
 
     def _division_arguments(
         self, route: ListRoute | ExportRoute, company: str

@@ -28,6 +28,7 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     position_text,
     spans_text,
 )
+from ml_connector_dagster.cloudsuite.product_lines.m3.cuts import find_cuts
 from ml_connector_dagster.cloudsuite.product_lines.m3.paging import page_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
     key_at,
@@ -83,6 +84,24 @@ class ListReader:
         self._fields = fields
         self._filters_changes = filters_changes
         self._positions_identify = positions_identify
+        self._kept: dict[str, tuple[pa.Table, Meter]] = {}
+
+    def cuts(self, inputs: ChainInputs) -> tuple[str, ...]:
+        """Keys at which to cut a list that is read whole, when it is long.
+
+        The first page tells; it is kept for the chain that begins with it.
+        """
+        (field,) = self._route.position.values()
+        call, meter = self._page_call(inputs, self._start(None, inputs)), Meter()
+        rows = self._api.rows(call, meter)
+        self._kept[call.path] = rows, meter
+        if not self._api.is_cut(rows.num_rows, self._page_rows):
+            return ()
+        return find_cuts(
+            key_at(rows, (field,), 0)[0],
+            key_at(rows, (field,), -1)[0],
+            lambda key: self._first_key_from(key, inputs, Meter()),
+        )
 
     def pages(self, inputs: ChainInputs, position: str | None) -> Iterator[Page]:
         """The pages of one chain after ``position``."""
@@ -108,13 +127,15 @@ class ListReader:
     def _records(
         self, rows: pa.Table, inputs: ChainInputs, completions: Sequence[Completion], meter: Meter
     ) -> pa.Table:
+        filtered = self._filters_changes and inputs.window.start is not None
+        whole = not filtered and not self._route.children
         rows = with_constants(rows, inputs.constants)
         for spec in self._route.children:
             rows = children_of(
                 self._api, spec, rows, company=self._company, division=inputs.division, meter=meter
             )
         for completion in completions:
-            rows = completion.apply(rows, meter)
+            rows = completion.apply(rows, meter, whole=whole)
         rows = renamed(rows, self._route.names)
         if inputs.division is not None and not self._route.children and "DIVI" in rows.column_names:
             # Some lists fall back to the common rows where a division has none: those have a chain of their own.
@@ -188,10 +209,18 @@ class ListReader:
     def _page(
         self, inputs: ChainInputs, start: Mapping[str, str], meter: Meter
     ) -> tuple[pa.Table, bool]:
-        since = self._since(inputs.window)
-        call = self._call(self._route.transaction, {**inputs.fixed, **start, **since}, inputs)
-        rows = self._api.rows(call, meter)
+        call = self._page_call(inputs, start)
+        kept = self._kept.pop(call.path, None)
+        if kept is None:
+            rows = self._api.rows(call, meter)
+        else:
+            rows, earlier = kept
+            meter.add_all(earlier)
         return rows, self._api.is_cut(rows.num_rows, self._page_rows)
+
+    def _page_call(self, inputs: ChainInputs, start: Mapping[str, str]) -> ListCall:
+        since = self._since(inputs.window)
+        return self._call(self._route.transaction, {**inputs.fixed, **start, **since}, inputs)
 
     def _call(
         self,

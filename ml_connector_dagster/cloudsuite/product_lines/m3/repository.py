@@ -137,6 +137,8 @@ class Repository:
             found = self._api.rows(call, self._meter)
         except _REFUSALS:
             return None
+        if self._api.may_be_capped(found.num_rows, bulk=False):
+            return None  # there may be more: nothing is known for sure
         return sorted({(name or "").strip() for name in column(found, field).to_pylist()})
 
     def _kept(self, question: str, ask: Callable[[], T]) -> T:

@@ -151,7 +151,10 @@ def describe(api: M3Api, company: str, table: str, prefix: str, meter: Meter) ->
     )
     types: dict[str, ErpType] = {}
     widths: dict[str, int] = {}
-    for row in api.rows(call, meter).to_pylist():
+    found = api.rows(call, meter)
+    if api.may_be_capped(found.num_rows, bulk=False):
+        return TableColumns(types={}, widths={})  # there may be more: nothing is known for sure
+    for row in found.to_pylist():
         name = str(row.get("FLDN") or "").strip()
         length = str(row.get("FLLE") or "").strip()
         if not name.startswith(prefix):
