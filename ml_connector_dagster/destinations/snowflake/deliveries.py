@@ -291,10 +291,9 @@ _DECIDE: Final = """INSERT INTO {decided} (record_id, "_FILE", "_POSITION", stor
         CASE
             WHEN stored.record_id IS NOT NULL AND (
                 incoming._row_hash = stored._row_hash
-                OR (incoming._modified_at IS NULL AND stored._modified_at IS NOT NULL)
                 OR incoming._modified_at < stored._modified_at
                 OR ((incoming._modified_at = stored._modified_at
-                    OR (incoming._modified_at IS NULL AND stored._modified_at IS NULL))
+                    OR incoming._modified_at IS NULL OR stored._modified_at IS NULL)
                     AND incoming._extracted_at < stored._extracted_at)
             ) THEN 'unchanged'
             WHEN incoming._deleted_at IS NOT NULL THEN 'deleted'
