@@ -91,6 +91,8 @@ def dagster_dev(
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            # Started in the background of a shell, we would hand down an ignored SIGINT, and nothing would end it.
+            preexec_fn=_listen_to_sigint,
         )
     api = DagsterApi(f"http://127.0.0.1:{port}")
     try:
@@ -99,6 +101,10 @@ def dagster_dev(
     finally:
         api.close()
         stop(process)
+
+
+def _listen_to_sigint() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:

@@ -138,6 +138,8 @@ def extract(
         session.commit(finished=True)
     finally:
         session.close()
+        # The allocator keeps what pages needed; a destination has its own memory, and needs room for it next.
+        pa.default_memory_pool().release_unused()
     return Extraction(
         entity=entity,
         company=company,

@@ -107,8 +107,9 @@ steps = st.one_of(
 )
 
 
+@pytest.mark.timeout(1800)
 @settings(
-    max_examples=int(os.environ.get("ML_CONNECTOR_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("ML_CONNECTOR_EXAMPLES", "8")),
     deadline=None,
     derandomize="ML_CONNECTOR_EXAMPLES" not in os.environ,
     phases=[Phase.explicit, Phase.generate],

@@ -158,6 +158,8 @@ def test_two_sandboxes_stand_side_by_side() -> None:
 def test_it_serves_in_the_foreground_until_it_is_interrupted() -> None:
     code = (
         "import signal, threading, httpx, os, socket\n"
+        # A test run in the background of a shell hands down an ignored SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from ml_connector_dagster.sandbox import ErpSize, SandboxOptions, serve\n"
         "with socket.create_server(('127.0.0.1', 0)) as free: port = free.getsockname()[1]\n"
         "def check():\n"
