@@ -4,10 +4,10 @@ A new kind of connection is one class here and one line in ``Connection``; every
 The descriptions become the JSON schema that editors show.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
@@ -168,8 +168,65 @@ class DatabricksConnection(BaseModel):
     )
 
 
+class SnowflakeConnection(BaseModel):
+    """A Snowflake account, as one user and role."""
+
+    model_config = _MODEL
+
+    type: Literal["snowflake"] = Field(default="snowflake", description="Which kind of system.")
+    name: Name = Field(description="The warehouse's name in assets and commands.")
+    account: str = Field(
+        min_length=1,
+        description="Account identifier, like MYORG-MYACCOUNT (SELECT CURRENT_ORGANIZATION_NAME(), CURRENT_ACCOUNT_NAME()).",
+    )
+    user: str = Field(min_length=1, description="The user that loads; best of TYPE = SERVICE.")
+    credential: CredentialName = Field(
+        description="Name of the stored credential: private_key (PEM) and passphrase, or token."
+    )
+    role: str = Field(min_length=1, description="The role that owns the tables.")
+    warehouse: str = Field(
+        min_length=1, description="The virtual warehouse that computes; X-Small is enough."
+    )
+    database: str = Field(
+        min_length=1, description="The database, which must be there. Exactly as SHOW DATABASES says."
+    )
+    inline_rows: WholeNumber = Field(
+        default=5_000,
+        ge=0,
+        le=1_000_000,
+        description="Batches of at most so many rows go straight through the SQL API; larger ones as files.",
+    )
+    login_timeout_seconds: WholeNumber = Field(
+        default=60, ge=1, le=3600, description="How long a login may take, tries included."
+    )
+    network_timeout_seconds: WholeNumber = Field(
+        default=300, ge=1, le=3600, description="How long any other request may take, tries included."
+    )
+    host: str = Field(
+        default="", description="Instead of <account>.snowflakecomputing.com: private link, or a sandbox."
+    )
+    port: WholeNumber = Field(default=443, ge=1, le=65_535, description="Port of the host.")
+    protocol: Literal["https", "http"] = Field(
+        default="https", description="http is for a sandbox on this machine only."
+    )
+
+    @property
+    def base_url(self) -> str:
+        """Where requests go."""
+        # Underscores are not allowed in host names; Snowflake serves each account under hyphens too.
+        host = self.host or f"{self.account.replace('_', '-').lower()}.snowflakecomputing.com"
+        return f"{self.protocol}://{host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _plain_http_stays_here(self) -> Self:
+        if self.protocol == "http" and self.host not in ("127.0.0.1", "localhost"):
+            raise ValueError("protocol: http is for a sandbox on 127.0.0.1 only; use https")
+        return self
+
+
 Connection = Annotated[
-    CloudSuiteConnection | DatabricksConnection | DuckDBConnection, Field(discriminator="type")
+    CloudSuiteConnection | DatabricksConnection | DuckDBConnection | SnowflakeConnection,
+    Field(discriminator="type"),
 ]
 
 #: The word after ``type:`` → its model, as listed in ``Connection``.

@@ -10,6 +10,7 @@ from ml_connector_dagster.config.project import (
     DatabricksConnection,
     DuckDBConnection,
     FlowDestination,
+    SnowflakeConnection,
 )
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Destination
@@ -67,10 +68,26 @@ def _duckdb(
     )
 
 
+def _snowflake(
+    connection: SnowflakeConnection, target: FlowDestination, home: Path, credentials: Credentials
+) -> Destination:
+    from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
+
+    if target.tables == "per_company":
+        raise ConfigError(
+            f"destination {target.name}: Snowflake takes tables: shared only. The column company tells the "
+            "companies apart"
+        )
+    return SnowflakeDestination(
+        target.name, connection, credentials(connection.credential), target.schema_name
+    )
+
+
 #: The model of a connection → what opens it as a destination.
 DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Destination]]] = {
     DatabricksConnection: _databricks,
     DuckDBConnection: _duckdb,
+    SnowflakeConnection: _snowflake,
 }
 
 

@@ -1,0 +1,163 @@
+"""The staged way in: Parquet files through Snowflake's connector. Facts: reference/warehouses.md §A2 to §A4.
+
+dagster-snowflake's resource opens the connection. Both are imported here and nowhere else, when the first large batch
+comes: that takes some seconds. Two timeouts are always given: without ``network_timeout`` the connector repeats a
+request that fails with HTTP 500 for ever.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.destinations.snowflake.access import Access
+from ml_connector_dagster.destinations.snowflake.refusals import Refused
+from ml_connector_dagster.model.errors import ContractError, TransientError
+
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 5.0
+
+
+class Bulk:
+    """Files into a table, and a script run asynchronously."""
+
+    def __init__(
+        self,
+        connection: SnowflakeConnection,
+        access: Access,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = connection
+        self._access = access
+        self._pause = pause
+
+    def load(
+        self,
+        files: Sequence[str],
+        *,
+        schema: str,
+        table: str,
+        stage: str,
+        rows: int,
+        script: Sequence[str],
+        tag: str,
+        loaded: Callable[[], None],
+    ) -> None:
+        """Copy ``files`` to ``table`` (all names quoted), then run ``script``, in one session."""
+        with self._session(tag) as session:
+            cursor = session.cursor()
+            cursor.execute(f"CREATE TEMPORARY STAGE {stage}")
+            with tempfile.TemporaryDirectory(prefix="snowflake-") as folder:
+                for number, file in enumerate(files):
+                    # PUT takes patterns, so a file is offered under a name that has none in it.
+                    link = Path(folder) / f"part-{number:06}.parquet"
+                    os.symlink(file, link)
+                    source = str(link).replace("\\", "\\\\").replace("'", "\\'")
+                    cursor.execute(
+                        f"PUT 'file://{source}' @{stage}/{number:06} AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
+                    )
+            cursor.execute(
+                f"COPY INTO {table} FROM @{stage}/"
+                " FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
+                " MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+                ' INCLUDE_METADATA = ("_FILE" = METADATA$FILENAME, "_POSITION" = METADATA$FILE_ROW_NUMBER)'
+            )
+            labels = [column[0].lower() for column in cursor.description]
+            found = [dict(zip(labels, row, strict=True)) for row in cursor.fetchall()]
+            copied = sum(int(one.get("rows_loaded", 0)) for one in found)
+            if copied != rows:
+                raise ContractError(
+                    f"COPY INTO {table} took {copied} of {rows} rows from {len(files)} files; nothing was delivered"
+                )
+            loaded()
+            self._run_all(session, cursor, script)
+
+    def _run_all(self, session: Any, cursor: Any, script: Sequence[str]) -> None:
+        from snowflake.connector.errors import ProgrammingError
+
+        cursor.execute_async(";\n".join(script), num_statements=len(script))
+        handle, wait = cursor.sfqid, FIRST_PAUSE
+        try:
+            while session.is_still_running(session.get_query_status_throw_if_error(handle)):
+                self._pause(wait)
+                wait = min(wait * 1.6, LONGEST_PAUSE)
+        except (KeyboardInterrupt, SystemExit):
+            cursor.abort_query(handle)
+            raise
+        except ProgrammingError as error:
+            raise _refused(error) from error
+
+    @contextmanager
+    def _session(self, tag: str) -> Iterator[Any]:
+        """A session that is closed on every path: the resource leaves it open when something is raised."""
+        from dagster_snowflake import SnowflakeResource
+        from snowflake.connector import errors
+
+        try:
+            with self._resource(SnowflakeResource, tag).get_connection() as session:
+                try:
+                    yield session
+                except BaseException:
+                    session.close(retry=False)
+                    raise
+        except errors.ProgrammingError as error:
+            raise _refused(error) from error
+        except errors.DatabaseError as error:
+            if _number(error) in ("390144", "390100", "390186", "390189", "394400"):
+                raise _refused(error) from error
+            raise TransientError(self._failed(error)) from error
+        except errors.Error as error:
+            raise TransientError(self._failed(error)) from error
+
+    def _failed(self, error: Exception) -> str:
+        return (
+            f"Snowflake at {self._connection.base_url} (connection {self._connection.name}) did not do its part: "
+            f"{' '.join(str(error).split())}. What was not delivered is delivered again later"
+        )
+
+    def _resource(self, resource: Any, tag: str) -> Any:
+        connection = self._connection
+        more: dict[str, Any] = {
+            "session_parameters": {
+                "QUERY_TAG": tag,
+                "TIMEZONE": "UTC",
+                "CLIENT_OUT_OF_BAND_TELEMETRY_ENABLED": False,
+            },
+            "application": "ml_connector_dagster",
+        }
+        if connection.host:
+            more |= {
+                "host": connection.host,
+                "port": connection.port,
+                "protocol": connection.protocol,
+            }
+        proof: dict[str, Any] = {"private_key": self._access.pem}
+        if self._access.token is not None:
+            proof = {"authenticator": "PROGRAMMATIC_ACCESS_TOKEN"}
+            more["token"] = self._access.token.reveal()
+        return resource(
+            account=connection.account,
+            user=connection.user,
+            role=connection.role,
+            warehouse=connection.warehouse,
+            database=f'"{connection.database}"',
+            autocommit=True,
+            login_timeout=connection.login_timeout_seconds,
+            network_timeout=connection.network_timeout_seconds,
+            additional_snowflake_connection_args=more,
+            **proof,
+        )
+
+
+def _number(error: Any) -> str:
+    return f"{getattr(error, 'errno', 0) or 0:06}"
+
+
+def _refused(error: Any) -> Refused:
+    return Refused(_number(error), str(getattr(error, "raw_msg", "") or error))

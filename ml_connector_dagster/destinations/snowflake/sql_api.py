@@ -1,0 +1,180 @@
+"""The SQL API over httpx: submit, wait, fetch. docs.snowflake.com, developer-guide/sql-api.
+
+Every statement carries a ``requestId``. When an answer is lost, the same request is sent again with ``retry=true``,
+and Snowflake answers for the statement that it already has instead of running another one.
+"""
+
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.destinations.snowflake.access import Access
+from ml_connector_dagster.destinations.snowflake.refusals import Refused
+from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError
+
+
+PATH: Final = "/api/v2/statements"
+TRIES: Final = 6
+FIRST_PAUSE: Final = 0.2
+LONGEST_PAUSE: Final = 5.0
+_HEADERS: Final = {
+    "Accept": "application/json",
+    "Content-Type": "application/json",
+    "User-Agent": "ml-connector-dagster/0.1",
+}
+_TRY_AGAIN: Final = (408, 429, 500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Rows as Snowflake writes them: texts and nulls. ``columns`` as in ``rowType``."""
+
+    columns: tuple[Mapping[str, Any], ...]
+    rows: list[list[str | None]]
+
+
+class SqlApi:
+    """Statements over HTTP. Raises ``Refused``, CredentialError, TransientError."""
+
+    def __init__(
+        self,
+        connection: SnowflakeConnection,
+        access: Access,
+        *,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = connection
+        self._access = access
+        self._pause = pause
+        self._http = httpx.Client(
+            base_url=connection.base_url,
+            headers=_HEADERS,
+            timeout=httpx.Timeout(connection.network_timeout_seconds, connect=10.0),
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def run(self, sql: str, *binds: str | int | None, tag: str = "") -> Answer:
+        """One statement with bound values; answers all its rows."""
+        bindings = {
+            str(number): {
+                "type": "FIXED" if isinstance(value, int) else "TEXT",
+                "value": None if value is None else str(value),
+            }
+            for number, value in enumerate(binds, 1)
+        }
+        return self._finish(self._submit({"statement": sql, "bindings": bindings}, tag, {}))
+
+    def run_all(self, statements: Sequence[str], *, tag: str = "") -> None:
+        """Several statements in one session, in order, up to the first that fails. They take no bound values."""
+        parameters = {"MULTI_STATEMENT_COUNT": str(len(statements))}
+        body = {"statement": ";\n".join(statements)}
+        self._finish(self._submit(body, tag, parameters, {"async": "true"}))
+
+    def _submit(
+        self,
+        body: dict[str, Any],
+        tag: str,
+        parameters: dict[str, str],
+        query: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        connection = self._connection
+        whole = body | {
+            "database": connection.database,
+            "warehouse": connection.warehouse,
+            "role": connection.role,
+            "parameters": {"TIMEZONE": "UTC", "QUERY_TAG": tag} | parameters,
+        }
+        sent = json.dumps(whole, ensure_ascii=False).encode()
+        return self._call("POST", PATH, {"requestId": str(uuid.uuid4()), **(query or {})}, sent)
+
+    def _finish(self, response: httpx.Response) -> Answer:
+        """Wait for the statement behind ``response``; it is cancelled when the wait is interrupted."""
+        wait = FIRST_PAUSE
+        try:
+            while response.status_code == 202:
+                self._pause(wait * random.uniform(0.75, 1.25))
+                wait = min(wait * 1.6, LONGEST_PAUSE)
+                response = self._call("GET", f"{PATH}/{response.json()['statementHandle']}", {})
+        except (KeyboardInterrupt, SystemExit):
+            self._cancel(response)
+            raise
+        return self._rows(response)
+
+    def _cancel(self, response: httpx.Response) -> None:
+        handle = response.json()["statementHandle"]
+        self._http.post(f"{PATH}/{handle}/cancel", headers=self._access.headers())
+
+    def _rows(self, response: httpx.Response) -> Answer:
+        body = response.json()
+        meta = body.get("resultSetMetaData")
+        if meta is None:
+            raise ContractError("Snowflake answered a statement without resultSetMetaData")
+        rows = list(body["data"])
+        for number in range(1, len(meta.get("partitionInfo", ()))):
+            path = f"{PATH}/{body['statementHandle']}"
+            rows += self._call("GET", path, {"partition": str(number)}).json()["data"]
+        if len(rows) != meta["numRows"]:
+            raise ContractError(
+                f"Snowflake announced {meta['numRows']} rows and sent {len(rows)}; run this again"
+            )
+        return Answer(columns=tuple(meta["rowType"]), rows=rows)
+
+    def _call(
+        self, method: str, path: str, query: Mapping[str, str], content: bytes | None = None
+    ) -> httpx.Response:
+        """One request, tried again while that makes sense."""
+        problem = ""
+        renewed = False
+        params = dict(query)
+        for attempt in range(TRIES):
+            if attempt:
+                self._pause(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5))
+                if method == "POST":
+                    params["retry"] = "true"
+            try:
+                response = self._http.request(
+                    method, path, params=params, content=content, headers=self._access.headers()
+                )
+            except httpx.TransportError as error:
+                problem = f"{type(error).__name__}: {error}"
+                continue
+            if response.status_code in (200, 202):
+                return response
+            if response.status_code == 401 and not renewed:
+                renewed, problem = True, "HTTP 401"
+                self._access.forget()
+                continue
+            if response.status_code in _TRY_AGAIN:
+                problem = f"HTTP {response.status_code}"
+                continue
+            raise self._refused(response)
+        raise TransientError(
+            f"Snowflake at {self._connection.base_url} (connection {self._connection.name}) did not answer in "
+            f"{TRIES} tries, last: {problem}. What was not delivered is delivered again later"
+        )
+
+    def _refused(self, response: httpx.Response) -> Exception:
+        try:
+            body = response.json()
+        except ValueError:
+            body = {}
+        if response.status_code in (401, 422) and body.get("code"):
+            return Refused(str(body["code"]), str(body.get("message", "")))
+        if response.status_code in (401, 403):
+            return CredentialError(
+                f"Snowflake refuses user {self._connection.user} at {self._connection.base_url} (HTTP "
+                f"{response.status_code}): check account and user, and whether a network policy keeps this machine out"
+            )
+        return ContractError(
+            f"Snowflake answered HTTP {response.status_code} to {response.request.method} "
+            f"{response.request.url.path}: {str(body.get('message', ''))[:300]}. Check account and host"
+        )
