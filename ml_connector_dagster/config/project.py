@@ -188,7 +188,8 @@ class SnowflakeConnection(BaseModel):
         min_length=1, description="The virtual warehouse that computes; X-Small is enough."
     )
     database: str = Field(
-        min_length=1, description="The database, which must be there. Exactly as SHOW DATABASES says."
+        min_length=1,
+        description="The database, which must be there. Exactly as SHOW DATABASES says.",
     )
     inline_rows: WholeNumber = Field(
         default=5_000,
@@ -200,10 +201,14 @@ class SnowflakeConnection(BaseModel):
         default=60, ge=1, le=3600, description="How long a login may take, tries included."
     )
     network_timeout_seconds: WholeNumber = Field(
-        default=300, ge=1, le=3600, description="How long any other request may take, tries included."
+        default=300,
+        ge=1,
+        le=3600,
+        description="How long any other request may take, tries included.",
     )
     host: str = Field(
-        default="", description="Instead of <account>.snowflakecomputing.com: private link, or a sandbox."
+        default="",
+        description="Instead of <account>.snowflakecomputing.com: private link, or a sandbox.",
     )
     port: WholeNumber = Field(default=443, ge=1, le=65_535, description="Port of the host.")
     protocol: Literal["https", "http"] = Field(
