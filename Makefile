@@ -29,7 +29,8 @@ dev: $(STAMP)
 
 test: $(STAMP)
 	@scripts/install-chromium
-	@$(BIN)/python -m pytest $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	@$(BIN)/python -m pytest -m browser
 
 check: $(STAMP)
 	@$(BIN)/ruff format --check .
