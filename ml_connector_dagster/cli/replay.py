@@ -1,5 +1,7 @@
 """``ml-connector replay``: try again exactly what failed."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -9,6 +11,11 @@ from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.pending import (
+    OverdueResult,
+    deliver_overdue,
+    overdue_deliveries,
+)
 from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters
 from ml_connector_dagster.sync.replay import replay as replay_letters
 from ml_connector_dagster.sync.workspace import Workspace
@@ -51,21 +58,26 @@ def replay(
         if show:
             _print_letters(letters, as_json=as_json)
             return
-        everything = not any((entity, company, destination, reason, record, number))
+        run_id = f"cli-{new_id(workspace.now())}"
         summary = replay_letters(
             workspace,
             chosen,
             letters,
-            run_id=f"cli-{new_id(workspace.now())}",
-            unfinished=everything,
+            run_id=run_id,
         )
+        unfinished: tuple[OverdueResult, ...] = ()
+        if not any((entity, company, destination, reason, record, number)):
+            overdue = overdue_deliveries(workspace, chosen, older_than=timedelta())
+            unfinished = deliver_overdue(workspace, chosen, overdue, run_id=run_id)
         still_open = workspace.ledger.dead_letters(
             tenant=chosen.source, ids=[letter.id for letter in letters]
         )
-    _print_summary(summary, as_json=as_json)
+    errors = [*summary.errors, *(one.error for one in unfinished if one.error)]
+    written = summary.counts.written + sum(one.counts.written for one in unfinished)
+    _print_summary(summary, written, errors, as_json=as_json)
     if still_open and not as_json:
         _print_letters(still_open, as_json=False)
-    if summary.still_open or summary.errors:
+    if summary.still_open or errors:
         raise typer.Exit(1)
 
 
@@ -111,22 +123,24 @@ def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
     )
 
 
-def _print_summary(summary: ReplaySummary, *, as_json: bool) -> None:
+def _print_summary(
+    summary: ReplaySummary, written: int, errors: Sequence[str], *, as_json: bool
+) -> None:
     if as_json:
         print_json(
             {
                 "attempted": summary.attempted,
                 "resolved": summary.resolved,
                 "still_open": summary.still_open,
-                "written": summary.counts.written,
-                "errors": summary.errors,
+                "written": written,
+                "errors": errors,
             }
         )
         return
     print_table(
         "Replay",
         ["tried", "resolved", "still open", "rows written"],
-        [[summary.attempted, summary.resolved, summary.still_open, summary.counts.written]],
+        [[summary.attempted, summary.resolved, summary.still_open, written]],
     )
-    for error in summary.errors:
+    for error in errors:
         stdout.print(f"- {error}", markup=False)

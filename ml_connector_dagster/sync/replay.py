@@ -78,11 +78,9 @@ def replay(
     letters: Sequence[DeadLetter],
     *,
     run_id: str,
-    unfinished: bool = True,
 ) -> ReplaySummary:
     """Replay ``letters`` (of this flow's source), then deliver whatever is pending because of it.
 
-    With ``unfinished``, deliveries of the whole flow that failed, died or never began are made up for as well.
     A source or destination that is still out of reach fails its own letters only; the reason is in ``errors``.
     """
     errors: list[str] = []
@@ -96,8 +94,6 @@ def replay(
     for (entity, company, destination), group in _by_destination(letters).items():
         batches += _send_again(workspace, entity, company, destination, group, run_id)
     touched = {(letter.entity, letter.company) for letter in letters}
-    if unfinished:
-        touched |= {(entity, company) for entity in flow.entities for company in flow.companies}
     counts, delivery_errors = _deliver_pending(workspace, flow, letters, touched, run_id)
     errors += delivery_errors
     open_after = {letter.id for letter in workspace.ledger.dead_letters(tenant=flow.source)}
