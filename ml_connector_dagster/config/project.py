@@ -109,7 +109,7 @@ class DuckDBConnection(BaseModel):
         description="The database file; a relative path is inside ML_CONNECTOR_HOME."
     )
     memory_limit: MemorySize = Field(
-        default="256MB", description="Memory that DuckDB may use, like 256MB or 4GB."
+        default="192MB", description="Memory that DuckDB may use, like 192MB or 4GB."
     )
     threads: WholeNumber = Field(
         default=2, ge=1, le=256, description="Threads that DuckDB may use."
