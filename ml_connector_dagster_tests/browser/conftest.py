@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port
@@ -24,6 +24,9 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 
 T = TypeVar("T")
+
+#: Milliseconds until the UI must show what is expected: a busy machine draws slowly.
+expect.set_options(timeout=90_000)
 
 #: Chromium looks up hosts of its maker at every start otherwise.
 CHROMIUM_OPTIONS = [
@@ -165,6 +168,6 @@ def page(chromium: str, site: Site) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
         page = browser.new_page(viewport={"width": 1500, "height": 950}, base_url=site.api.url)
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(90_000)
         yield page
         browser.close()
