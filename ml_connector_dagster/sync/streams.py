@@ -14,7 +14,7 @@ S = TypeVar("S")
 P = TypeVar("P")
 
 #: Pages that may wait for the consumer, per stream: enough to keep the network busy, few enough to bound memory.
-LOOK_AHEAD = 2
+LOOK_AHEAD = 1
 
 
 @dataclass(frozen=True, slots=True)
