@@ -50,7 +50,7 @@ bench: $(STAMP)
 	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)
 
 lock: $(STAMP)
-	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra all --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .ml_connector .mypy_cache .ruff_cache .pytest_cache .hypothesis
