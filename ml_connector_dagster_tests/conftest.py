@@ -1,11 +1,23 @@
 """Fixtures that every test may use: a running sandbox, as new for each test."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster_tests.spec.sandbox_calls import Caller
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The team's folder of vendors' contracts, beside the repository; a test that needs it skips without."""
+    beside = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("ML_CONNECTOR_SHARED", beside))
+    if not folder.is_dir():
+        pytest.skip("the shared folder with the vendors' contracts is not here")
+    return folder
 
 
 @pytest.fixture(scope="session")
