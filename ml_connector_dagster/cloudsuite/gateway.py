@@ -252,6 +252,8 @@ class Gateway:
             with self._counting:
                 self._requests += exchange.requests
         content = response.content
+        # httpx's stream points back at its response: the pair, body and all, would stay until a collection.
+        response.stream = httpx.ByteStream(b"")
         with self._counting:
             self._bytes += len(content)
         reply = Reply(

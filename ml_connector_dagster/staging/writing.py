@@ -22,7 +22,7 @@ from ml_connector_dagster.staging.store import LocalStore
 
 
 #: Rows of a Parquet row group: what the writer holds in memory at most, pages included.
-ROW_GROUP = 65_536
+ROW_GROUP = 32_768
 
 PART = "part-0.parquet"
 MANIFEST = "manifest.json"

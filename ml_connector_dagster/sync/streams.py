@@ -13,7 +13,8 @@ from typing import Generic, TypeVar
 S = TypeVar("S")
 P = TypeVar("P")
 
-#: Pages that may wait for the consumer, per stream: enough to keep the network busy, few enough to bound memory.
+#: Pages that may wait for the consumer, besides the one that each stream holds in its hand: enough to keep both
+#: busy, few enough to bound memory.
 LOOK_AHEAD = 1
 
 
@@ -50,7 +51,7 @@ def pages_side_by_side(
     for source in sources:
         waiting.put(source)
     workers = min(concurrency, len(sources))
-    ready: queue.Queue[_Item[S, P] | _Failed | _Ended] = queue.Queue(maxsize=workers * LOOK_AHEAD)
+    ready: queue.Queue[_Item[S, P] | _Failed | _Ended] = queue.Queue(maxsize=LOOK_AHEAD)
     stop = threading.Event()
 
     def put(item: _Item[S, P] | _Failed | _Ended) -> bool:

@@ -21,7 +21,7 @@ from ml_connector_dagster.destinations.registry import open_destination
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
-from ml_connector_dagster.sync.memory import share_arenas
+from ml_connector_dagster.sync.memory import share_memory
 
 
 def utc_now() -> datetime:
@@ -91,7 +91,7 @@ class Workspace:
 
         Raises ConfigError when the YAML is wrong.
         """
-        share_arenas()
+        share_memory()
         loaded = load_project(settings.flows, settings) if project is None else project
         settings.home.mkdir(parents=True, exist_ok=True)
         return cls(
