@@ -28,7 +28,7 @@ dev: $(STAMP)
 	@$(BIN)/ml-connector dev
 
 test: $(STAMP)
-	@scripts/install-chromium
+	@scripts/install-systems
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
 	@$(BIN)/python -m pytest -m browser
 

@@ -125,9 +125,7 @@ class Site:
 def chromium() -> str:
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        pytest.skip(
-            "chromium is not installed (scripts/install-chromium does it on Debian as root)"
-        )
+        pytest.skip("chromium is not installed (scripts/install-systems does it on Debian as root)")
     return path
 
 

