@@ -26,7 +26,11 @@ def _no_credentials(name: str) -> Credential:
 
 
 def _databricks(
-    connection: DatabricksConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: DatabricksConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.databricks import (
         DatabricksDestination,
@@ -54,7 +58,11 @@ def _databricks(
 
 
 def _duckdb(
-    connection: DuckDBConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: DuckDBConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 
@@ -69,7 +77,11 @@ def _duckdb(
 
 
 def _snowflake(
-    connection: SnowflakeConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: SnowflakeConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 
@@ -97,9 +109,12 @@ def open_destination(
     target: FlowDestination,
     home: Path,
     credentials: Credentials = _no_credentials,
+    *,
+    flow: str = "",
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
+    ``flow`` is the flow's name: warehouses write it beside their statements ("" for no flow in particular).
     Raises ConfigError when the connection is not one that takes records, MissingDriverError when its package
     is not installed.
     """
@@ -111,7 +126,7 @@ def open_destination(
             f"a destination is one of: {known}"
         )
     try:
-        destination = opener(connection, target, home, credentials)
+        destination = opener(connection, target, home, credentials, flow)
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
     try:
