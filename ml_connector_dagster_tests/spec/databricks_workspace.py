@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,8 +42,9 @@ class Access:
         return f"test_{digest}"
 
     def workspace(self, **details: Any) -> Workspace:
-        if self.sandbox is not None:  # it answers within milliseconds
-            details = {"patience": 5.0, "pause": lambda seconds: time.sleep(seconds / 5), **details}
+        if self.sandbox is not None:  # one poll is enough when the statement has ended by then
+            pause = self.sandbox.executions.wait_until_idle
+            details = {"patience": 5.0, "pause": lambda seconds: pause(), **details}
         details = {"login": self.login, **details}
         workspace = Workspace(self.host, warehouse_id=self.warehouse_id, **details)
         self.opened.append(workspace)
@@ -100,7 +100,7 @@ def sandbox_workspace() -> Iterator[DatabricksSandbox]:
     """A workspace of the sandbox, where its packages are installed."""
     for package in ("pysail", "deltalake", "adbc_driver_flightsql", "sqlglot"):
         pytest.importorskip(package, reason="the Databricks sandbox is not installed")
-    with DatabricksSandbox.start(WorkspaceOptions()) as sandbox:
+    with DatabricksSandbox.start(WorkspaceOptions(threads=1)) as sandbox:
         yield sandbox
 
 

@@ -55,6 +55,3 @@ class TestTablesPerCompanyFromParameters(Databricks):
 
     per_company = True
     inline_rows = 10_000
-
-    # What decides is the same SQL in both, and takes ten deliveries.
-    test_an_older_version_that_comes_late_changes_nothing = None  # type: ignore[assignment]

@@ -31,9 +31,13 @@ def ticked(*parts: str) -> str:
 
 
 class Engine:
-    """One Sail server and the Delta tables below ``root``. Statements may come from several threads."""
+    """One Sail server and the Delta tables below ``root``. Statements may come from several threads.
 
-    def __init__(self, root: Path, catalogs: Sequence[str]) -> None:
+    Args:
+        threads: how many parts of a statement run at a time; 0 for one per processor.
+    """
+
+    def __init__(self, root: Path, catalogs: Sequence[str], threads: int = 0) -> None:
         self._root = root
         declared = ",".join(
             f'{{type="memory", name="{name}", initial_database=["default"]}}' for name in catalogs
@@ -42,6 +46,7 @@ class Engine:
             {
                 "SAIL_CATALOG__LIST": f"[{declared}]",
                 "SAIL_CATALOG__DEFAULT_CATALOG": catalogs[0],
+                "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(threads),
                 "RUST_LOG": "off",
             }
         )

@@ -58,7 +58,7 @@ class DatabricksSandbox:
         self.calls: list[str] = []
         self.url = ""
         self._root = Path(tempfile.mkdtemp(prefix="databricks-sandbox-"))
-        self.engine = Engine(self._root / "tables", options.catalogs)
+        self.engine = Engine(self._root / "tables", options.catalogs, options.threads)
         self.volumes = Volumes(self._root / "volumes", self.privileges)
         self.catalog = Catalog(options.catalogs, self.engine, self.volumes, self.privileges)
         self.executions = Executions(

@@ -80,7 +80,7 @@ class Warehouse:
         if isinstance(tree, exp.Create) and tree.kind == "VIEW":
             return self._create_view
         if isinstance(tree, exp.Alter):
-            return self._add_columns
+            return self._alter_view if tree.args.get("kind") == "VIEW" else self._add_columns
         if isinstance(tree, exp.Drop) and tree.kind == "TABLE":
             return self._drop_table
         raise SqlError(f"[SANDBOX] this kind of statement is not simulated: {tree.sql()[:100]}")
@@ -184,16 +184,41 @@ class Warehouse:
                     raise SqlError(
                         f"[EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE] `{name[2]}` is a table, not a view."
                     )
+                if tree.args.get("exists"):
+                    return pa.table({})
                 if not tree.args.get("replace"):
                     raise SqlError(f"[TABLE_OR_VIEW_ALREADY_EXISTS] Cannot create `{name[2]}`.")
                 if not self._privileges.owns(*name):
                     raise insufficient("MANAGE", "Table", ".".join(name))
-            query = render(tree.expression)
-            shape = self._engine.run(f"SELECT * FROM ({query}) LIMIT 0").schema
-            relation = _described(tree, Relation(kind="VIEW", query=query))
-            relation.columns = tuple((field.name, type_text(field.type)) for field in shape)
+            relation = _described(tree, Relation(kind="VIEW", query=render(tree.expression)))
+            relation.columns = self._columns_of(relation.query)
             self._catalog.relations[name] = relation
             self._privileges.own(*name)
+        return pa.table({})
+
+    def _columns_of(self, query: str) -> tuple[tuple[str, str], ...]:
+        shape = self._engine.run(f"SELECT * FROM ({query}) LIMIT 0").schema
+        return tuple((field.name, type_text(field.type)) for field in shape)
+
+    def _alter_view(
+        self, tree: exp.Expression, render: Callable[[exp.Expression], str]
+    ) -> pa.Table:
+        actions = tree.args.get("actions") or []
+        if len(actions) != 1 or not isinstance(actions[0], exp.Query):
+            raise SqlError(f"[SANDBOX] only ALTER VIEW … AS query is simulated: {tree.sql()[:100]}")
+        name = self._qualify(tree.this)
+        with self._catalog.lock:
+            relation = self._catalog.relation(name)
+            if relation.kind != "VIEW":
+                raise SqlError(
+                    f"[EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE] `{name[2]}` is a table, not a view."
+                )
+            if not self._privileges.owns(*name):
+                raise insufficient("MANAGE", "Table", ".".join(name))
+            self._read(actions[0])
+            query = render(actions[0])
+            relation.columns = self._columns_of(query)
+            relation.query = query
         return pa.table({})
 
     def _add_columns(
