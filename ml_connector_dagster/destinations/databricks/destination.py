@@ -13,13 +13,15 @@ from ml_connector_dagster.destinations.databricks.tables import (
     entity_columns,
     make_schema,
     make_tables,
-    union_views,
 )
+from ml_connector_dagster.destinations.databricks.views import define_view, union_views
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
 from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
 from ml_connector_dagster.model.receipts import DeliveryReport
+from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES = Capabilities(
@@ -127,6 +129,18 @@ class DatabricksDestination:
 
     def audit(self, entity: Entity, record_id: str) -> pa.Table:
         return self._reader.receipts(entity, record_id)
+
+    def define_view(self, view: View) -> None:
+        define_view(self._workspace, self._path(view.name), view, self._own(view.query))
+
+    def ask(self, query: str) -> pa.Table:
+        return self._workspace.fetch(self._own(query))
+
+    def _own(self, query: str) -> str:
+        return translated(query, "databricks", self._path)
+
+    def _path(self, table: str) -> tuple[str, str, str]:
+        return self._catalog, self._schema, table
 
     def table_name(self, entity: Entity, company: str) -> str:
         names = self._names(entity, company)

@@ -215,8 +215,9 @@ class Warehouse:
                 )
             if not self._privileges.owns(*name):
                 raise insufficient("MANAGE", "Table", ".".join(name))
-            self._read(actions[0])
-            query = render(actions[0])
+            select = cast("exp.Expression", actions[0])
+            self._read(select)
+            query = render(select)
             relation.columns = self._columns_of(query)
             relation.query = query
         return pa.table({})

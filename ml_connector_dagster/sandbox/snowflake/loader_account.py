@@ -11,7 +11,8 @@ ACCOUNT = "ACME"
 USER = "ETL"
 ROLE = "LOADER"
 WAREHOUSE = "LOADING"
-DATABASE = "ERP"
+#: Not "ERP": DuckDB makes no views in a schema that is named like its database.
+DATABASE = "ANALYTICS"
 
 
 def loader_account() -> tuple[SnowflakeSandbox, dict[str, str]]:
