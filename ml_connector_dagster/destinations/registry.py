@@ -54,6 +54,7 @@ def _databricks(
         volume=connection.volume,
         inline_rows=connection.inline_rows,
         per_company=target.tables == "per_company",
+        flow=flow,
     )
 
 
@@ -85,13 +86,13 @@ def _snowflake(
 ) -> Destination:
     from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 
-    if target.tables == "per_company":
-        raise ConfigError(
-            f"destination {target.name}: Snowflake takes tables: shared only. The column company tells the "
-            "companies apart"
-        )
     return SnowflakeDestination(
-        target.name, connection, credentials(connection.credential), target.schema_name
+        target.name,
+        connection,
+        credentials(connection.credential),
+        target.schema_name,
+        per_company=target.tables == "per_company",
+        flow=flow,
     )
 
 

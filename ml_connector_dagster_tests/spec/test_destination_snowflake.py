@@ -287,9 +287,7 @@ def test_the_connector_is_refused_in_the_same_words(
     proof = credential(private_key=pem(key))
     bulk = Bulk(to, Access(to, proof), pause=no_pause)
     with pytest.raises(Refused) as caught:
-        bulk.load(
-            [], schema="s", table="t", stage="s", rows=0, script=[], tag="", loaded=lambda: None
-        )
+        bulk.load([], table="t", stage="s", rows=0, script=[], tag="", loaded=lambda: None)
     assert re.search(words, str(explained(caught.value, to, "key", "It failed")))
 
 
