@@ -21,8 +21,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ml_connector_dagster.sandbox.databricks.faults import Faults
+from ml_connector_dagster.sandbox.databricks.parsing import Parameters, type_text
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError, SqlError
-from ml_connector_dagster.sandbox.databricks.sql import Parameters, Warehouse, type_text
+from ml_connector_dagster.sandbox.databricks.sql import Warehouse
 
 
 MAX_REQUEST: Final = 16 * 1024 * 1024
