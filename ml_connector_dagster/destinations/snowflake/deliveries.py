@@ -98,7 +98,8 @@ class Load:
         known = self._report() if present[BATCHES] else None
         if known is not None:
             return known
-        types = column_types(self.entity, self.staged.reader().schema)
+        # A batch of no rows has no files, and so no columns of its own.
+        types = column_types(self.entity, self.staged.reader().schema if self.staged.files else ())
         changed = self.schema.prepare(names, self.entity, types, present)
         if names.per_company and (changed or names.table not in self.viewed):
             union_views(self.schema, names, self.entity)

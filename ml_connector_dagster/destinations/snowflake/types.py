@@ -1,6 +1,7 @@
 """Types: what a column of ours is in Snowflake, and how its values travel."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -37,10 +38,10 @@ DIGITS: Final = {
 }
 
 
-def column_types(entity: Entity, schema: pa.Schema) -> dict[str, ColumnType]:
-    """Every column of a staged batch, and what kind it is; columns of a tenant's catalog by their Arrow type."""
+def column_types(entity: Entity, schema: Iterable[pa.Field]) -> dict[str, ColumnType]:
+    """The entity's columns, and what else a staged batch has; columns of a tenant's catalog by their Arrow type."""
     known = {column.name: column.type for column in entity.all_columns}
-    return {field.name: known.get(field.name) or _of_arrow(field) for field in schema}
+    return known | {field.name: _of_arrow(field) for field in schema if field.name not in known}
 
 
 def _of_arrow(field: Any) -> ColumnType:

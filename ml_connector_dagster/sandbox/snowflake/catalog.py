@@ -179,7 +179,8 @@ _INFORMATION: Final = {
                 WHEN c.data_type LIKE 'TIMESTAMP W%' THEN 'TIMESTAMP_TZ'
                 WHEN c.data_type = 'DOUBLE' THEN 'FLOAT' ELSE c.data_type END AS "DATA_TYPE",
             CASE WHEN c.data_type = 'VARCHAR' THEN coalesce(l.length, 16777216) END AS "CHARACTER_MAXIMUM_LENGTH",
-            c.numeric_precision AS "NUMERIC_PRECISION", c.numeric_scale AS "NUMERIC_SCALE",
+            CASE WHEN c.data_type IN ('INTEGER', 'BIGINT') THEN 38 ELSE c.numeric_precision END AS "NUMERIC_PRECISION",
+            c.numeric_scale AS "NUMERIC_SCALE",
             CASE WHEN c.data_type LIKE 'TIMESTAMP%' THEN 6 END AS "DATETIME_PRECISION",
             'NO' AS "IS_IDENTITY"
         FROM duckdb_columns() AS c

@@ -18,7 +18,7 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
 
 from ml_connector_dagster.sandbox.snowflake.accounts import Account
-from ml_connector_dagster.sandbox.snowflake.catalog import VISIBLE, Catalog
+from ml_connector_dagster.sandbox.snowflake.catalog import Catalog
 from ml_connector_dagster.sandbox.snowflake.copying import Copying
 from ml_connector_dagster.sandbox.snowflake.definitions import Definitions
 from ml_connector_dagster.sandbox.snowflake.privileges import Privileges
@@ -158,7 +158,7 @@ class Engine:
         try:
             return self._run(session, tree, binds)
         finally:
-            for name in (*lists, VISIBLE):
+            for name in lists:
                 session.cursor.unregister(name)
 
     def _run(self, session: Session, tree: Any, binds: list[Any]) -> Result:

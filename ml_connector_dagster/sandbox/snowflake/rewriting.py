@@ -42,6 +42,8 @@ def at_the_time(tree: Any, now: datetime) -> None:
     for type_ in tree.find_all(exp.DataType):
         if type_.this == exp.DataType.Type.VARIANT:
             type_.set("this", exp.DataType.Type.JSON)
+        elif isinstance(type_.parent, exp.ColumnDef) and type_.is_type(*exp.DataType.INTEGER_TYPES):
+            type_.replace(exp.DataType.build("DECIMAL(38, 0)"))
     for clock in list(tree.find_all(exp.CurrentTimestamp, exp.CurrentDate)):
         kind = "DATE" if isinstance(clock, exp.CurrentDate) else "TIMESTAMPTZ"
         text = now.date().isoformat() if kind == "DATE" else now.isoformat()
