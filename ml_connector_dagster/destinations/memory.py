@@ -4,9 +4,9 @@ Any sequence of batches must leave every other destination equal to it. It keeps
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 import duckdb
@@ -155,7 +155,7 @@ class MemoryDestination:
             deleted=len(rows) - len(live),
             duplicates=0,  # a dictionary has none
             control_totals={
-                name: sum((row[name] or Decimal(0) for row in live), Decimal(0))
+                name: _exact_sum(row[name] or Decimal(0) for row in live)
                 for name in entity.control_totals
             },
             orphans=self._orphans(entity, scope, live),
@@ -272,3 +272,14 @@ def _receipt(
         "run_id": batch.run_id,
         "delivered_at": delivered_at,
     }
+
+
+#: Python's own sums are rounded to 28 digits.
+_EXACT = Context(prec=60)
+
+
+def _exact_sum(values: Iterable[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for value in values:
+        total = _EXACT.add(total, value)
+    return total

@@ -56,6 +56,7 @@ class Access:
         *,
         per_company: bool = False,
         inline_rows: int = 1000,
+        flow: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         checkpoint: Callable[[str], None] = lambda point: None,
         **details: Any,
@@ -68,6 +69,7 @@ class Access:
             volume="landing",
             inline_rows=inline_rows,
             per_company=per_company,
+            flow=flow,
             now=now,
             checkpoint=checkpoint,
         )

@@ -3,7 +3,7 @@
 Runs against the sandbox, or against a real workspace when the environment names one (docs/how-to/databricks.md).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +15,9 @@ pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not ins
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
-from ml_connector_dagster_tests.contracts.destinations import DestinationContract
+from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster_tests.contracts.destinations import DestinationContract, Limit
+from ml_connector_dagster_tests.contracts.staged import COMPANY
 from ml_connector_dagster_tests.spec.databricks_workspace import Access, access_to_workspace
 
 
@@ -43,6 +45,21 @@ class Databricks(DestinationContract):
             inline_rows=self.inline_rows,
             now=now,
             checkpoint=checkpoint,
+        )
+
+    def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
+        columns = ", ".join(
+            f"{name} {f'DECIMAL{one.digits}' if one.digits else 'STRING'}"
+            f"{'' if one.nullable else ' NOT NULL'}"
+            for name, one in limits.items()
+        )
+        schema = f"`{self.access.catalog}`.`{self.access.schema_of(home)}`"
+        table = f"{entity.name}_{COMPANY}" if self.per_company else entity.name
+        workspace = self.access.workspace()
+        workspace.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        workspace.run(
+            f"CREATE TABLE {schema}.{table} (record_id STRING, {columns})"
+            " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
         )
 
 

@@ -44,7 +44,11 @@ class Constraints:
 
     def hold(self, name: Name, relation: Relation, version: int) -> None:
         """Raise SqlError, with the table as of ``version`` again, when a row breaks a constraint."""
-        broken = self._broken_check(name, relation) or self._too_long(name, relation)
+        try:
+            broken = self._broken_check(name, relation) or self._too_long(name, relation)
+        except SqlError:
+            self._engine.restore(name, version)
+            raise
         if broken:
             self._engine.restore(name, version)
             raise SqlError(broken)
