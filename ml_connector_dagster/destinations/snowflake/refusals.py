@@ -22,6 +22,8 @@ _KEY_REFUSED: Final = ("390144", "394300", "394302", "394304")
 _TOKEN_REFUSED: Final = ("390100", "390303", "390318", "394400", "394401")
 _ROLE_REFUSED: Final = ("390186", "390189")
 _NO_WAREHOUSE: Final = ("000606", "000607")
+#: A view is to replace a table.
+_OF_OTHER_KIND: Final = "001998"
 _BAD_VALUE: Final = ("100035", "100038", "100039", "100040", "100046", "100072", "100078", "100132")
 #: Internal errors, cancellation, lock timeouts, resumed or full warehouses, ended sessions.
 _PASSING: Final = ("000603", "000604", "000625", "000630", "390112", "390114", "390104", "000610")
@@ -70,6 +72,8 @@ def explained(
             f"{said} The table holds records more than once. The connector never writes a record twice: something "
             "else did. Delete the surplus rows (GROUP BY record_id HAVING COUNT(*) > 1), then deliver again"
         )
+    if refused.code == _OF_OTHER_KIND:
+        return ConfigError(f"{said}. Rename it, or leave this mart out (marts:) of the flow")
     if refused.code in _BAD_VALUE:
         return ConfigError(
             f"{said} Compare the table's own types and constraints with the value in question"
