@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,6 +21,9 @@ HOST = "ML_CONNECTOR_TEST_DATABRICKS_HOST"
 WAREHOUSE = "ML_CONNECTOR_TEST_DATABRICKS_WAREHOUSE"
 CATALOG = "ML_CONNECTOR_TEST_DATABRICKS_CATALOG"
 TOKEN = "ML_CONNECTOR_TEST_DATABRICKS_TOKEN"
+#: Or, in place of the token, a service principal.
+CLIENT_ID = "ML_CONNECTOR_TEST_DATABRICKS_CLIENT_ID"
+CLIENT_SECRET = "ML_CONNECTOR_TEST_DATABRICKS_CLIENT_SECRET"
 
 
 @dataclass(kw_only=True)
@@ -117,9 +120,19 @@ def access_to_workspace() -> Iterator[Access]:
         return
     real = Access(
         host=os.environ[HOST],
-        login=Login(credential="environment", token=Secret(os.environ[TOKEN])),
+        login=_login(os.environ),
         warehouse_id=os.environ[WAREHOUSE],
         catalog=os.environ[CATALOG],
     )
     yield real
     real.clear()
+
+
+def _login(environ: Mapping[str, str]) -> Login:
+    if TOKEN in environ:
+        return Login(credential="environment", token=Secret(environ[TOKEN]))
+    return Login(
+        credential="environment",
+        client_id=Secret(environ[CLIENT_ID]),
+        client_secret=Secret(environ[CLIENT_SECRET]),
+    )

@@ -16,9 +16,25 @@ pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not ins
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
 from ml_connector_dagster.model.entities import Entity
-from ml_connector_dagster_tests.contracts.destinations import DestinationContract, Limit
-from ml_connector_dagster_tests.contracts.staged import COMPANY
-from ml_connector_dagster_tests.spec.databricks_workspace import Access, access_to_workspace
+from ml_connector_dagster_tests.contracts.destinations import (
+    SUPPLIERS,
+    Clock,
+    DestinationContract,
+    Limit,
+    Pair,
+)
+from ml_connector_dagster_tests.contracts.staged import COMPANY, row
+from ml_connector_dagster_tests.spec.databricks_workspace import (
+    CATALOG,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    HOST,
+    TOKEN,
+    WAREHOUSE,
+    Access,
+    access_to_workspace,
+    sandbox_workspace,
+)
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +88,30 @@ class TestTablesPerCompanyFromParameters(Databricks):
 
     per_company = True
     inline_rows = 10_000
+
+
+@pytest.mark.parametrize("by_token", [True, False])
+def test_the_suite_runs_where_the_environment_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_token: bool
+) -> None:
+    """Against the sandbox over its address alone, as it would against a real workspace; nothing is left there."""
+    with sandbox_workspace() as sandbox:
+        options = sandbox.options
+        login = {TOKEN: options.token}
+        if not by_token:
+            login = {CLIENT_ID: options.client_id, CLIENT_SECRET: options.client_secret}
+        place = {HOST: sandbox.url, WAREHOUSE: options.warehouse_id, CATALOG: "main"}
+        for name in (TOKEN, CLIENT_ID, CLIENT_SECRET):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in (place | login).items():
+            monkeypatch.setenv(name, value)
+        with access_to_workspace() as access:
+            assert access.sandbox is None
+            clock = Clock()
+            destination = access.destination(access.schema_of(tmp_path), inline_rows=0, now=clock)
+            pair = Pair(tmp_path, clock, destination)
+            pair.send(SUPPLIERS, row(SUPPLIERS, "1"), row(SUPPLIERS, "2"))
+            pair.assert_equal(SUPPLIERS)
+            assert len(sandbox.catalog.relations) == 4
+        assert len(sandbox.catalog.relations) == 0
+        assert sandbox.catalog.schemas == {("main", "default")}
