@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from ml_connector_dagster.sandbox.snowflake.accounts import Account
 from ml_connector_dagster.sandbox.snowflake.refusals import not_simulated
+from ml_connector_dagster.sandbox.snowflake.rewriting import attached
 from ml_connector_dagster.sandbox.snowflake.sessions import Session
 
 
@@ -120,7 +121,11 @@ class Catalog:
         ]
 
     def _ask(self, sql: str, path: Sequence[str], only: str = "*") -> list[tuple[Any, ...]]:
-        return self._duck.cursor().execute(f"SELECT {only} FROM ({sql})", list(path)).fetchall()
+        return (
+            self._duck.cursor()
+            .execute(f"SELECT {only} FROM ({sql})", [attached(path[0]), *path[1:]])
+            .fetchall()
+        )
 
     # INFORMATION_SCHEMA
 
@@ -130,7 +135,7 @@ class Catalog:
         if query is None:
             raise not_simulated(f"INFORMATION_SCHEMA.{table.name}")
         session.cursor.register(VISIBLE, self._visible(session.role))
-        database = (table.catalog or session.database).replace("'", "''")
+        database = attached(table.catalog or session.database).replace("'", "''")
         tree = sqlglot.parse_one(query.format(database=database), read="duckdb")
         alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name, quoted=True))
         table.replace(exp.Subquery(this=tree, alias=alias))
@@ -139,7 +144,7 @@ class Catalog:
         """Whoever has no privilege on a table does not see it."""
         granted = {one[1:] for one in self._account.roles[role].grants}
         found = [
-            (*path, entry.kind, entry.owner, entry.created, entry.transient)
+            (attached(path[0]), *path[1:], entry.kind, entry.owner, entry.created, entry.transient)
             for path, entry in self.entries.items()
             if (entry.kind, ".".join(path)) in granted
             and len(path) == 3
@@ -169,7 +174,7 @@ _LENGTHS: Final = r"""
 
 _INFORMATION: Final = {
     "COLUMNS": rf"""
-        SELECT c.database_name AS "TABLE_CATALOG", c.schema_name AS "TABLE_SCHEMA", c.table_name AS "TABLE_NAME",
+        SELECT substr(c.database_name, 2) AS "TABLE_CATALOG", c.schema_name AS "TABLE_SCHEMA", c.table_name AS "TABLE_NAME",
             c.column_name AS "COLUMN_NAME", c.column_index AS "ORDINAL_POSITION",
             c.column_default AS "COLUMN_DEFAULT",
             CASE WHEN c.is_nullable THEN 'YES' ELSE 'NO' END AS "IS_NULLABLE",
@@ -189,7 +194,7 @@ _INFORMATION: Final = {
         WHERE c.database_name = '{{database}}'
     """,
     "TABLES": f"""
-        SELECT database_name AS "TABLE_CATALOG", schema_name AS "TABLE_SCHEMA", table_name AS "TABLE_NAME",
+        SELECT substr(database_name, 2) AS "TABLE_CATALOG", schema_name AS "TABLE_SCHEMA", table_name AS "TABLE_NAME",
             owner AS "TABLE_OWNER", CASE kind WHEN 'VIEW' THEN 'VIEW' ELSE 'BASE TABLE' END AS "TABLE_TYPE",
             CASE WHEN transient THEN 'YES' ELSE 'NO' END AS "IS_TRANSIENT",
             created AS "CREATED", created AS "LAST_ALTERED"

@@ -9,6 +9,7 @@ from sqlglot import exp
 from ml_connector_dagster.sandbox.snowflake.catalog import TEMPORARY, Catalog, Path, length_of
 from ml_connector_dagster.sandbox.snowflake.privileges import target_of
 from ml_connector_dagster.sandbox.snowflake.refusals import Refusal, not_simulated
+from ml_connector_dagster.sandbox.snowflake.rewriting import in_duckdb
 from ml_connector_dagster.sandbox.snowflake.sessions import Session
 from ml_connector_dagster.sandbox.snowflake.stages import Stages
 
@@ -25,13 +26,13 @@ class Definitions:
         if isinstance(tree, exp.Create):
             self._create(session, tree)
         elif isinstance(tree, exp.Drop):
-            session.cursor.execute(tree.sql("duckdb"))
+            session.cursor.execute(in_duckdb(tree))
             self._dropped(tree)
         elif isinstance(tree, exp.Alter):
             for statement in _one_action_each(tree):
                 session.cursor.execute(statement)
         else:
-            session.cursor.execute(tree.sql("duckdb"))
+            session.cursor.execute(in_duckdb(tree))
 
     def _create(self, session: Session, tree: Any) -> None:
         if tree.kind not in ("TABLE", "SCHEMA", "VIEW"):
@@ -48,17 +49,27 @@ class Definitions:
                     f"SQL compilation error:\nObject '{path[-1]}' already exists.",
                 )
             return
+        self._refuse_other_kind(tree.kind, path)
         tree.set("properties", None)
         keys = _constraints(tree)
         if temporary:
             path = self._temporary(session, tree, path)
-        session.cursor.execute(tree.sql("duckdb"))
+        session.cursor.execute(in_duckdb(tree))
         if tree.kind == "TABLE":
             self._stages.forget_loads(path)
             self._catalog.forget(path)
         self._catalog.add(
             path, kind=tree.kind, owner=session.role, transient=transient, keys=tuple(keys)
         )
+
+    def _refuse_other_kind(self, kind: str, path: Path) -> None:
+        there = self._catalog.entries.get(path)
+        if there is not None and there.kind != kind:
+            raise Refusal(
+                "001998",
+                "42710",
+                f"SQL compilation error:\nObject '{'.'.join(path)}' already exists as {there.kind}",
+            )
 
     def _temporary(self, session: Session, tree: Any, path: Path) -> Path:
         """A name of its own in the same schema: DuckDB's temp schema could not be written in one transaction with it."""
@@ -134,4 +145,4 @@ def _one_action_each(tree: Any) -> Iterator[str]:
             )
         one = tree.copy()
         one.set("actions", [action.copy()])
-        yield one.sql("duckdb")
+        yield in_duckdb(one)

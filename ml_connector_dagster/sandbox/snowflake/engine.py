@@ -29,7 +29,13 @@ from ml_connector_dagster.sandbox.snowflake.refusals import (
     not_simulated,
     translated,
 )
-from ml_connector_dagster.sandbox.snowflake.rewriting import at_the_time, for_duckdb, rows_of_binds
+from ml_connector_dagster.sandbox.snowflake.rewriting import (
+    at_the_time,
+    attached,
+    for_duckdb,
+    in_duckdb,
+    rows_of_binds,
+)
 from ml_connector_dagster.sandbox.snowflake.sessions import (
     SELECT,
     Result,
@@ -61,7 +67,7 @@ class Engine:
         self._duck = duckdb.connect()
         self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
         for name in databases:
-            self._duck.execute(f"ATTACH ':memory:' AS \"{name}\"")
+            self._duck.execute(f"ATTACH ':memory:' AS {_quoted(attached(name))}")
         self.catalog = Catalog(self._duck, account, databases)
         self._privileges = Privileges(account, self.catalog)
         self._definitions = Definitions(self.catalog, self.stages)
@@ -95,7 +101,7 @@ class Engine:
             for stage in session.stages:
                 self.stages.drop(stage)
             for path, name in session.temporary.items():
-                table = ".".join(_quoted(part) for part in (*path[:2], name))
+                table = _path((*path[:2], name))
                 session.cursor.execute(f"DROP TABLE IF EXISTS {table}")
                 self.catalog.forget((*path[:2], name))
             session.cursor.close()
@@ -173,7 +179,7 @@ class Engine:
                     return self._change(session, tree, binds, type_id)
         if not isinstance(tree, exp.Query):
             raise not_simulated(tree.key)
-        found = session.cursor.sql(tree.sql("duckdb"), params=binds).to_arrow_table()
+        found = session.cursor.sql(in_duckdb(tree), params=binds).to_arrow_table()
         return Result(table=found, kind=SELECT)
 
     def _change(self, session: Session, tree: Any, binds: list[Any], kind: int) -> Result:
@@ -196,7 +202,9 @@ class Engine:
         names = {one.alias for one in tree.find_all(exp.CTE)} | lists
         schema = isinstance(tree, exp.Create | exp.Drop) and tree.kind == "SCHEMA"
         for table in list(tree.find_all(exp.Table)):
-            if not isinstance(table.this, exp.Identifier):
+            if schema and not table.catalog:
+                table.set("catalog", exp.to_identifier(session.database, quoted=True))
+            if schema or not isinstance(table.this, exp.Identifier):
                 continue
             path = [part.name for part in table.parts]
             if len(path) == 1 and path[0] in names:
@@ -205,11 +213,10 @@ class Engine:
                 self._privileges.check_database(session, table.catalog or session.database)
                 self.catalog.information(session, table)
                 continue
-            whole = [session.database, *path][-2:] if schema else [*session.home, *path][-3:]
-            if not schema and not isinstance(tree, exp.Create):
+            whole = [*session.home, *path][-3:]
+            if not isinstance(tree, exp.Create):
                 whole[-1] = session.temporary.get(tuple(whole), whole[-1])
-            keys = ("db", "this") if schema else ("catalog", "db", "this")
-            for key, part in zip(keys, whole, strict=True):
+            for key, part in zip(("catalog", "db", "this"), whole, strict=True):
                 table.set(key, exp.to_identifier(part, quoted=True))
 
     # transactions
@@ -280,7 +287,7 @@ class Engine:
             stages=self.stages,
             copy=copy,
             path=path,
-            target=".".join(_quoted(part) for part in path),
+            target=_path(path),
             columns=self.catalog.columns(path),
         )
         with self._writing(session):
@@ -296,6 +303,10 @@ class Engine:
             if alone:
                 session.cursor.execute("COMMIT")
         return done
+
+
+def _path(path: Sequence[str]) -> str:
+    return ".".join(_quoted(part) for part in (attached(path[0]), *path[1:]))
 
 
 def _quoted(name: str) -> str:

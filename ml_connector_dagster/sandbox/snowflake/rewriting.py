@@ -15,6 +15,20 @@ _LONGEST_BIND: Final = 16_777_216
 _FLATTEN = re.compile(r"(?i)TABLE\(FLATTEN\(INPUT => PARSE_JSON\(\?\)\)\)")
 
 
+def attached(database: str) -> str:
+    """How a database is attached in DuckDB, where a schema of the same name would make names ambiguous."""
+    return f"#{database}"
+
+
+def in_duckdb(tree: Any) -> str:
+    """The statement in DuckDB's SQL; its names are whole."""
+    copied = tree.copy()
+    for table in copied.find_all(exp.Table):
+        if table.catalog:
+            table.set("catalog", exp.to_identifier(attached(table.catalog), quoted=True))
+    return str(copied.sql("duckdb"))
+
+
 def rows_of_binds(sql: str, binds: list[Any]) -> tuple[str, dict[str, pa.Table]]:
     """Bound JSON arrays of arrays of texts that FLATTEN unpacks, as tables of (index, value).
 
@@ -53,10 +67,10 @@ def at_the_time(tree: Any, now: datetime) -> None:
 def for_duckdb(tree: Any) -> str:
     """INSERT, UPDATE, DELETE or MERGE."""
     if not isinstance(tree, exp.Merge):
-        return str(tree.sql("duckdb"))
+        return in_duckdb(tree)
     for when in tree.find_all(exp.When):
         then = when.args["then"]
         if isinstance(then, exp.Update):
             for one in then.expressions:  # DuckDB refuses SET target.column
                 one.set("this", exp.column(one.this.name, quoted=True))
-    return f"{tree.sql('duckdb')} RETURNING merge_action"
+    return f"{in_duckdb(tree)} RETURNING merge_action"
