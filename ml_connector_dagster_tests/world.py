@@ -60,7 +60,9 @@ class CrashingWorkspace(Workspace):
 
     points: CrashPoints
 
-    def destination(self, target: FlowDestination) -> AbstractContextManager[Destination]:
+    def destination(
+        self, target: FlowDestination, flow: str = ""
+    ) -> AbstractContextManager[Destination]:
         connection = self.project.connections[target.connection]
         assert isinstance(connection, DuckDBConnection)
         return _opened(

@@ -11,7 +11,7 @@ from ml_connector_dagster.model.errors import ContractError
 
 ASSETS = """
 query { assetNodes {
-  assetKey { path } isMaterializable isPartitioned
+  assetKey { path } isMaterializable
   repository { name location { name } } jobNames
 } }
 """
@@ -92,9 +92,9 @@ class DagsterApi:
         data: dict[str, Any] = document["data"]
         return data
 
-    def partitioned_assets(self) -> tuple[AssetNode, ...]:
-        """Every partitioned asset that can be materialised."""
-        return tuple(
+    def materializable_assets(self) -> tuple[AssetNode, ...]:
+        """Every asset that a run can make; raises ContractError when there is none."""
+        found = tuple(
             AssetNode(
                 path=tuple(node["assetKey"]["path"]),
                 repository=node["repository"]["name"],
@@ -102,8 +102,13 @@ class DagsterApi:
                 job=node["jobNames"][0],
             )
             for node in self.query(ASSETS)["assetNodes"]
-            if node["isMaterializable"] and node["isPartitioned"]
+            if node["isMaterializable"]
         )
+        if not found:
+            raise ContractError(
+                "Dagster shows no assets: the code location did not load, its log says why"
+            )
+        return found
 
     def launch(self, assets: Sequence[AssetNode], tags: Mapping[str, str]) -> str:
         """Launch one run of ``assets``; answers the run id."""

@@ -5,23 +5,24 @@ and serves the Dagster UI over the result.
 """
 
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
+from ml_connector_dagster.cli.demo_flows import runnable_flows, unusable_types
 from ml_connector_dagster.cli.demo_home import fresh_home
-from ml_connector_dagster.cli.output import print_table, stdout
-from ml_connector_dagster.cli.sandbox import TENANT, sandbox_options, store_ionapi
+from ml_connector_dagster.cli.demo_summary import print_summary
+from ml_connector_dagster.cli.output import stdout
+from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
 from ml_connector_dagster.config.project import Flow
-from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.model.errors import ConnectorError
-from ml_connector_dagster.model.receipts import OutcomeCounts
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.workspace import Workspace
 
@@ -46,8 +47,10 @@ def demo(
     with ExitStack() as stack:
         stack.enter_context(fresh_home(settings))
         with stdout.status("Making up an ERP ..."):
-            sandbox = stack.enter_context(Sandbox.start(sandbox_options(size), port=0))
-        store_ionapi(settings, "acme", sandbox.ionapi_text(TENANT))
+            at = PORT if port_is_free(PORT) else 0
+            sandbox = stack.enter_context(Sandbox.start(sandbox_options(size), port=at))
+        store_logins(settings, sandbox, "acme")
+        settings = _with_flows(settings, sandbox)
         workspace = stack.enter_context(Workspace.open(settings))
         log = settings.home / "dagster.log"
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
@@ -59,14 +62,23 @@ def demo(
             for flow in workspace.project.flows.values()
             for state in _run_flow(workspace, api, flow)
         ]
-        _print_summary(workspace, api)
+        equal = print_summary(workspace, api)
         if any(state.status != "SUCCESS" for state in states):
             raise ConnectorError(
                 f"a run did not succeed ({', '.join(state.status for state in states)}); "
                 f"look at {api.url}/runs or at {log}"
             )
+        if not equal:
+            raise ConnectorError("the destinations do not hold the same; see the summary above")
         if not leave:
-            _serve(api, sandbox)
+            _serve(api, sandbox, settings)
+
+
+def _with_flows(settings: Settings, sandbox: Sandbox) -> Settings:
+    absent = unusable_types(sandbox)
+    for kind, command in absent.items():
+        stdout.print(f"[yellow]Without {kind}[/], which is not installed: {escape(command)}")
+    return runnable_flows(settings, sandbox, tuple(absent))
 
 
 def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunState]:
@@ -74,7 +86,7 @@ def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunStat
     zone = workspace.cloudsuite(flow.source).zone
     today = workspace.now().astimezone(zone).date()
     first = max(flow.start_date, today - timedelta(days=DAYS_SHOWN - 1))
-    assets = [asset for asset in api.partitioned_assets() if asset.path[0] == flow.source]
+    assets = [asset for asset in api.materializable_assets() if asset.path[0] == flow.source]
     runs = {
         company: api.launch(
             assets,
@@ -93,7 +105,10 @@ def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunStat
 
 
 def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
-    steps = 2 * len(flow.entities)
+    # An entity is read once; each destination takes it, checks it, and keeps the marts.
+    steps = len(flow.entities) + len(flow.destinations) * (
+        2 * len(flow.entities) + len(flow.own_marts)
+    )
     states: dict[str, RunState] = {}
     with Progress(
         TextColumn("{task.description}"),
@@ -117,55 +132,12 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     return list(states.values())
 
 
-def _print_summary(workspace: Workspace, api: DagsterApi) -> None:
-    for flow in workspace.project.flows.values():
-        for target in flow.destinations:
-            rows = [_summary_row(workspace, flow, target.name, entity) for entity in flow.entities]
-            print_table(
-                f"{flow.name} → {target.name}",
-                ["entity", "read", "written", "unchanged", "rejected", "repeated", "requests"],
-                rows,
-                footer=["total", *(f"{_total(rows, index):,}" for index in range(1, 7))],
-            )
-    checks = api.checks()
-    failed = sorted(name for name, status in checks.items() if status == "FAILED")
-    passed = sum(status == "SUCCEEDED" for status in checks.values())
-    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed, {len(checks)} in all.")
-    for name in failed:
-        stdout.print(f"  [red]failed[/] {name}")
-
-
-def _summary_row(
-    workspace: Workspace, flow: Flow, destination: str, entity: str
-) -> tuple[str, int, int, int, int, int, int]:
-    batches = workspace.ledger.batches(tenant=flow.source, entity=entity)
-    counts = OutcomeCounts()
-    for company in flow.companies:
-        counts += workspace.ledger.delivered_counts(
-            destination=destination, tenant=flow.source, entity=entity, company=company
-        )
-    staged = sum(batch.rows for batch in batches)
-    dead = sum(batch.dead_letters for batch in batches)
-    return (
-        entity,
-        staged + dead,
-        counts.written,
-        counts.unchanged,
-        counts.rejected + dead,
-        staged - counts.total,
-        sum(batch.requests for batch in batches),
-    )
-
-
-def _total(rows: Sequence[tuple[str, int, int, int, int, int, int]], index: int) -> int:
-    return sum(int(row[index]) for row in rows)
-
-
-def _serve(api: DagsterApi, sandbox: Sandbox) -> None:
+def _serve(api: DagsterApi, sandbox: Sandbox, settings: Settings) -> None:
+    where = "" if settings == read_settings() else f"ML_CONNECTOR_FLOWS={settings.flows} "
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
         f"Sandbox:    [bold]{sandbox.url}[/]\n"
-        "Try in another terminal:  .venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
+        f"Try in another terminal:  {where}.venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
         "Ctrl-C ends everything."
     )
     while api.is_up():

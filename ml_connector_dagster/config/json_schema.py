@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow
 from ml_connector_dagster.config.values import NAME_PATTERN
+from ml_connector_dagster.marts import MARTS
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -24,6 +25,13 @@ def project_json_schema() -> JsonObject:
         definitions[model.__name__]["required"].insert(0, "type")
     flow = definitions[Flow.__name__]
     flow["properties"]["entities"] = _entities(flow["properties"]["entities"])
+    flow["properties"]["marts"] = {
+        "description": flow["properties"]["marts"]["description"],
+        "anyOf": [
+            {"enum": ["all", "none"]},
+            {"type": "array", "items": {"enum": [*MARTS]}, "uniqueItems": True},
+        ],
+    }
     definitions["FlowDefaults"] = {
         key: value for key, value in flow.items() if key not in ("required", "title")
     } | {

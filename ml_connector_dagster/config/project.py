@@ -7,7 +7,15 @@ The descriptions become the JSON schema that editors show.
 from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
@@ -16,6 +24,7 @@ from ml_connector_dagster.config.values import (
     CredentialName,
     Day,
     EntityName,
+    MartName,
     MemorySize,
     Name,
     Number,
@@ -29,6 +38,7 @@ from ml_connector_dagster.config.values import (
     WholeNumber,
     WrittenFile,
 )
+from ml_connector_dagster.marts import MARTS, Mart, missing_entities
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 
@@ -273,6 +283,11 @@ def _all_entities(value: object) -> object:
     return list(ENTITIES) if value in ("all", ["all"], ("all",)) else value
 
 
+def _all_or_no_marts(value: object) -> object:
+    """``all`` is what a flow has when it says nothing."""
+    return None if value == "all" else () if value == "none" else value
+
+
 class Flow(BaseModel):
     """Entities of one tenant, and where they go."""
 
@@ -290,6 +305,11 @@ class Flow(BaseModel):
     destinations: tuple[FlowDestination, ...] = Field(
         min_length=1, description="Where each entity goes; every destination gets every batch."
     )
+    marts: Annotated[tuple[MartName, ...] | None, BeforeValidator(_all_or_no_marts)] = Field(
+        default=None,
+        description="Views that are kept beside the tables: all (of those whose entities the flow has), none, or a "
+        "list of marts.",
+    )
     start_date: Day = Field(
         description="First daily partition, like 2025-11-01. Older records belong to it. A recent day is "
         "best: each day and company is a partition."
@@ -302,11 +322,36 @@ class Flow(BaseModel):
     )
     description: str = Field(default="", description="What the flow is for, shown on the assets.")
 
-    @field_validator("companies", "entities", "owners", mode="after")
+    @property
+    def own_marts(self) -> tuple[Mart, ...]:
+        """The marts that this flow keeps."""
+        names = MARTS if self.marts is None else self.marts
+        return tuple(MARTS[name] for name in names if name not in self.marts_left_out)
+
+    @property
+    def marts_left_out(self) -> dict[str, tuple[str, ...]]:
+        """Marts that this flow cannot have, and the entities that it lacks for each."""
+        lacking = {name: missing_entities(mart, self.entities) for name, mart in MARTS.items()}
+        return {name: missing for name, missing in lacking.items() if missing}
+
+    @field_validator("marts", mode="after")
     @classmethod
-    def _no_repetition(cls, values: tuple[str, ...]) -> tuple[str, ...]:
-        for position, value in enumerate(values):
-            if value in values[:position]:
+    def _entities_of_marts(
+        cls, values: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        for name in values or ():
+            missing = missing_entities(MARTS[name], info.data.get("entities", ENTITIES))
+            if missing:
+                raise ValueError(
+                    f"mart {shown(name)} needs {', '.join(missing)}; add to entities, or leave the mart out"
+                )
+        return values
+
+    @field_validator("companies", "entities", "marts", "owners", mode="after")
+    @classmethod
+    def _no_repetition(cls, values: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for position, value in enumerate(values or ()):
+            if value in (values or ())[:position]:
                 raise ValueError(f"{shown(value)} is listed twice")
         return values
 

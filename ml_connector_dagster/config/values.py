@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
+from ml_connector_dagster.marts import MARTS
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -66,6 +67,12 @@ def _timezone(value: str) -> str:
 def _entity(value: str) -> str:
     if value not in ENTITIES:
         raise ValueError(f"unknown entity {shown(value)}{did_you_mean(value, ENTITIES)}")
+    return value
+
+
+def _mart(value: str) -> str:
+    if value not in MARTS:
+        raise ValueError(f"unknown mart {shown(value)}{did_you_mean(value, MARTS)}")
     return value
 
 
@@ -219,6 +226,7 @@ WarehouseId = Annotated[
 MemorySize = Annotated[str, AfterValidator(_size)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 EntityName = Annotated[str, AfterValidator(_entity)]
+MartName = Annotated[str, AfterValidator(_mart)]
 Company = Annotated[str, BeforeValidator(_text_not_number("company")), AfterValidator(_company)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Day = Annotated[date, BeforeValidator(_day)]

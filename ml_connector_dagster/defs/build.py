@@ -25,12 +25,14 @@ from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
 from ml_connector_dagster.defs.lineage import Origin, origins
+from ml_connector_dagster.defs.marts import mart_asset
 from ml_connector_dagster.defs.names import (
     WORKSPACE,
     cloudsuite_name,
     delivery_key,
     destination_name,
     entity_key,
+    mart_key,
     staging_name,
 )
 from ml_connector_dagster.defs.resources import cloudsuite_resource, workspace_resource
@@ -111,6 +113,8 @@ def _add_flow(
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
             )
+    for target in flow.destinations:
+        _add_marts(parts, project, flow, target, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
     if clock is not None:
         parts.schedules.append(
@@ -141,6 +145,23 @@ def _add_delivery(
     parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
     parts.checks.append(delivery_checks(key, flow, target, entity))
     return key
+
+
+def _add_marts(
+    parts: _Parts,
+    project: Project,
+    flow: Flow,
+    target: FlowDestination,
+    keys: Mapping[str, list[dg.AssetKey]],
+) -> None:
+    """A mart belongs to each of its entities: when one of them is run, so is the mart."""
+    kind = project.connections[target.connection].type
+    for mart in flow.own_marts:
+        key = mart_key(project, flow.source, target, mart.name)
+        tables = {name: delivery_key(project, flow.source, target, name) for name in mart.entities}
+        parts.assets[key] = mart_asset(key, mart, tables, flow, target, kind)
+        for name in mart.entities:
+            keys[name].append(key)
 
 
 def _resources(project: Project, settings: Settings, now: Callable[[], datetime]) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from ml_connector_dagster.model.entities import Column, ColumnType, Entity
 PREVIEW_ROWS: Final = 10
 PREVIEW_CELL: Final = 40
 
-_TYPES: Final[Mapping[ColumnType, str]] = {ColumnType.DECIMAL: "decimal(27, 6)"}
+#: How column types are shown, where not by their own name.
+TYPES: Final[Mapping[ColumnType, str]] = {ColumnType.DECIMAL: "decimal(27, 6)"}
 
 
 def column_schema(entity: Entity) -> dg.TableSchema:
@@ -24,7 +25,7 @@ def column_schema(entity: Entity) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=_TYPES.get(column.type, column.type.value),
+                type=TYPES.get(column.type, column.type.value),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.name not in required,
@@ -63,9 +64,14 @@ def preview(entity: Entity, rows: Sequence[Mapping[str, Any]]) -> dg.MarkdownMet
         for column in entity.columns
         if any(row.get(column.name) not in (None, "") for row in rows)
     ]
-    # As text: thousands separators would spoil numbers such as years.
-    cells = [[_plain(row.get(name)) for name in ("company", *names)] for row in rows]
-    return table(["company", *names], cells)
+    return plain_table(["company", *names], rows)
+
+
+def plain_table(
+    names: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> dg.MarkdownMetadataValue:
+    """Rows as they are. As text: thousands separators would spoil numbers such as years."""
+    return table(names, [[_plain(row.get(name)) for name in names] for row in rows])
 
 
 def moment(value: datetime | None) -> dg.MetadataValue:

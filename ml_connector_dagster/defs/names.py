@@ -39,7 +39,17 @@ def entity_key(tenant: str, entity: str) -> dg.AssetKey:
 def delivery_key(
     project: Project, tenant: str, target: FlowDestination, entity: str
 ) -> dg.AssetKey:
-    """An entity at a destination. The schema is part of it only where a tenant's rows go to several of one connection."""
+    """An entity at a destination."""
+    return dg.AssetKey([*_place(project, tenant, target), entity])
+
+
+def mart_key(project: Project, tenant: str, target: FlowDestination, mart: str) -> dg.AssetKey:
+    """A mart at a destination."""
+    return dg.AssetKey([*_place(project, tenant, target), "marts", mart])
+
+
+def _place(project: Project, tenant: str, target: FlowDestination) -> list[str]:
+    """The schema is part of it only where a tenant's rows go to several of one connection."""
     schemas = {
         one.schema_name
         for flow in project.flows.values()
@@ -47,8 +57,7 @@ def delivery_key(
         for one in flow.destinations
         if one.connection == target.connection
     }
-    place = [target.schema_name] if len(schemas) > 1 else []
-    return dg.AssetKey([tenant, target.connection, *place, entity])
+    return [tenant, target.connection, *([target.schema_name] if len(schemas) > 1 else [])]
 
 
 def cloudsuite_name(tenant: str) -> str:

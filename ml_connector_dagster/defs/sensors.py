@@ -62,9 +62,9 @@ def change_sensor(
                         notes.append(f"company {company}: nothing has changed")
                         continue
                     days = days_due(workspace, flow, company)
-                    assets = [key for entity in changed for key in entities[entity]]
+                    assets = dict.fromkeys(key for entity in changed for key in entities[entity])
                     requests.append(
-                        incremental_run(flow, company, days, run_key=None, assets=assets)
+                        incremental_run(flow, company, days, run_key=None, assets=list(assets))
                     )
         except ConnectorError as error:
             return dg.SkipReason(f"{redact(str(error))} {next_step(error)}")

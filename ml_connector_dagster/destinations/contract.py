@@ -24,6 +24,7 @@ from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, WriteMode
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS, DeliveryReport
+from ml_connector_dagster.model.views import View
 
 
 #: The Arrow form of ``RECEIPT_COLUMNS``.
@@ -103,6 +104,17 @@ class Destination(Protocol):
 
     def audit(self, entity: Entity, record_id: str) -> pa.Table:
         """What was done to one record (``RECEIPT_SCHEMA``), oldest first."""
+        ...
+
+    def define_view(self, view: View) -> None:
+        """Make the view, or give it its new query; its tables must be there (``prepare``).
+
+        Whoever was allowed to read the view stays so. Raises ConfigError when the name is taken by a table.
+        """
+        ...
+
+    def ask(self, query: str) -> pa.Table:
+        """The rows of a query that is written as a view's is, over tables and views of the schema."""
         ...
 
     def table_name(self, entity: Entity, company: str) -> str:

@@ -4,11 +4,12 @@ Any sequence of batches must leave every other destination equal to it. It keeps
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import (
@@ -19,7 +20,14 @@ from ml_connector_dagster.destinations.contract import (
 )
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
-from ml_connector_dagster.model.entities import DECIMAL_PRECISION, ENTITIES, Entity
+from ml_connector_dagster.model.entities import (
+    DECIMAL_PRECISION,
+    DECIMAL_SCALE,
+    ENTITIES,
+    ColumnType,
+    Entity,
+)
+from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import (
     DeliveryReport,
     Outcome,
@@ -27,6 +35,7 @@ from ml_connector_dagster.model.receipts import (
     RejectedRecord,
 )
 from ml_connector_dagster.model.versions import is_older
+from ml_connector_dagster.model.views import View
 
 
 Row = dict[str, Any]
@@ -72,6 +81,7 @@ class MemoryDestination:
         self._history: dict[str, list[Row]] = {}
         self._audit: list[Row] = []
         self._reports: dict[str, DeliveryReport] = {}  # batch_id → what was answered
+        self._views: dict[str, View] = {}
 
     def prepare(self, entity: Entity) -> None:
         self._tables.setdefault(entity.name, {})
@@ -145,7 +155,7 @@ class MemoryDestination:
             deleted=len(rows) - len(live),
             duplicates=0,  # a dictionary has none
             control_totals={
-                name: sum((row[name] or Decimal(0) for row in live), Decimal(0))
+                name: _exact_sum(row[name] or Decimal(0) for row in live)
                 for name in entity.control_totals
             },
             orphans=self._orphans(entity, scope, live),
@@ -192,11 +202,40 @@ class MemoryDestination:
         ]
         return pa.Table.from_pylist(receipts, schema=RECEIPT_SCHEMA)
 
+    def define_view(self, view: View) -> None:
+        if view.name in self._tables:
+            raise ConfigError(f"{view.name} is a table, so it cannot become a view")
+        self._views[view.name] = view
+
+    def ask(self, query: str) -> pa.Table:
+        """Asked of DuckDB: SQL in plain Python would be anything but obvious."""
+        with duckdb.connect() as connection:
+            for name, rows in self._tables.items():
+                schema = pa.unify_schemas(
+                    [_schema_of(ENTITIES[name]), self._schemas.get(name, pa.schema([]))]
+                )
+                connection.register(name, pa.Table.from_pylist(list(rows.values()), schema=schema))
+            for view in self._views.values():
+                connection.execute(f"CREATE VIEW {view.name} AS {view.query}")
+            found: pa.Table = connection.sql(query).to_arrow_table()
+            return found
+
     def table_name(self, entity: Entity, company: str) -> str:
         return entity.name
 
     def close(self) -> None:
         """Nothing to give back."""
+
+
+def _schema_of(entity: Entity) -> pa.Schema:
+    types = {
+        ColumnType.INTEGER: pa.int64(),
+        ColumnType.DECIMAL: pa.decimal128(DECIMAL_PRECISION, DECIMAL_SCALE),
+        ColumnType.DATE: pa.date32(),
+        ColumnType.TIMESTAMP: pa.timestamp("us", "UTC"),
+        ColumnType.BOOLEAN: pa.bool_(),
+    }
+    return pa.schema([(one.name, types.get(one.type, pa.string())) for one in entity.all_columns])
 
 
 def version(row: Row) -> tuple[bool, datetime, datetime]:
@@ -233,3 +272,14 @@ def _receipt(
         "run_id": batch.run_id,
         "delivered_at": delivered_at,
     }
+
+
+#: Python's own sums are rounded to 28 digits.
+_EXACT = Context(prec=60)
+
+
+def _exact_sum(values: Iterable[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for value in values:
+        total = _EXACT.add(total, value)
+    return total

@@ -26,7 +26,11 @@ def _no_credentials(name: str) -> Credential:
 
 
 def _databricks(
-    connection: DatabricksConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: DatabricksConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.databricks import (
         DatabricksDestination,
@@ -50,11 +54,16 @@ def _databricks(
         volume=connection.volume,
         inline_rows=connection.inline_rows,
         per_company=target.tables == "per_company",
+        flow=flow,
     )
 
 
 def _duckdb(
-    connection: DuckDBConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: DuckDBConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 
@@ -69,17 +78,21 @@ def _duckdb(
 
 
 def _snowflake(
-    connection: SnowflakeConnection, target: FlowDestination, home: Path, credentials: Credentials
+    connection: SnowflakeConnection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials,
+    flow: str,
 ) -> Destination:
     from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 
-    if target.tables == "per_company":
-        raise ConfigError(
-            f"destination {target.name}: Snowflake takes tables: shared only. The column company tells the "
-            "companies apart"
-        )
     return SnowflakeDestination(
-        target.name, connection, credentials(connection.credential), target.schema_name
+        target.name,
+        connection,
+        credentials(connection.credential),
+        target.schema_name,
+        per_company=target.tables == "per_company",
+        flow=flow,
     )
 
 
@@ -97,9 +110,12 @@ def open_destination(
     target: FlowDestination,
     home: Path,
     credentials: Credentials = _no_credentials,
+    *,
+    flow: str = "",
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
+    ``flow`` is the flow's name: warehouses write it beside their statements ("" for no flow in particular).
     Raises ConfigError when the connection is not one that takes records, MissingDriverError when its package
     is not installed.
     """
@@ -111,7 +127,7 @@ def open_destination(
             f"a destination is one of: {known}"
         )
     try:
-        destination = opener(connection, target, home, credentials)
+        destination = opener(connection, target, home, credentials, flow)
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
     try:

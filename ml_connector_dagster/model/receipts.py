@@ -1,6 +1,6 @@
 """What a destination answered: per record, and counted per delivery."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -77,6 +77,7 @@ class RejectedRecord:
 class DeliveryReport:
     """What ``Destination.deliver`` answers for one batch.
 
+    ``requests`` tells what it took, not what was answered: it makes no difference between reports.
     ``receipts`` is the path (relative to the batch's folder) of the per-record receipts, see
     ``RECEIPT_COLUMNS``; None when every record was unchanged. Unchanged records get no receipt of their
     own: a record of a delivered batch without a receipt was unchanged.
@@ -85,7 +86,7 @@ class DeliveryReport:
     counts: OutcomeCounts
     rejected: tuple[RejectedRecord, ...] = ()
     receipts: str | None = None
-    requests: int = 0
+    requests: int = field(default=0, compare=False)
 
 
 #: Columns of a receipts file and of a warehouse's ``_audit`` table.

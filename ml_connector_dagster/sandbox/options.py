@@ -34,6 +34,7 @@ class SandboxOptions:
         requests_per_minute: spike arrest per tenant over any 60 seconds; None for no limit.
         retry_after: whether a 429 of the spike arrest carries Retry-After.
         token_lifetime: seconds, the response's expires_in.
+        services: stand-ins of other systems that are served on the same port (``services.SERVICES``).
     """
 
     seed: int = 20_260_101
@@ -45,6 +46,7 @@ class SandboxOptions:
     requests_per_minute: int | None = 300
     retry_after: bool = True
     token_lifetime: int = 7200
+    services: tuple[str, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKin
 from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import SandboxOptions, Switches
+from ml_connector_dagster.sandbox.services import SERVICES, Service, Surroundings
 
 
 class _Server(uvicorn.Server):
@@ -36,7 +37,13 @@ class _Server(uvicorn.Server):
 
 
 class Sandbox:
-    """A stand-in of the ION API Gateway, with M3 behind it. Use ``Sandbox.start`` as a context manager."""
+    """A stand-in of the ION API Gateway, with M3 behind it, and of the other systems that its options name.
+
+    All are served on one port, told apart by their paths. Use ``Sandbox.start`` as a context manager.
+
+    Attributes:
+        services: the other systems' stand-ins, by name; there from ``listen`` to ``stop``.
+    """
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
@@ -62,6 +69,7 @@ class Sandbox:
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
         self.url = ""
+        self.services: dict[str, Service] = {}
         self._gateway = self._build_gateway()
         self._admin = build_admin(self)
 
@@ -73,7 +81,10 @@ class Sandbox:
         return sandbox
 
     def reset(self) -> None:
-        """As right after the start, on the same port: data, clock, faults, switches, limits, log and tokens."""
+        """As right after the start, on the same port: data, clock, faults, switches, limits, log and tokens.
+
+        The other systems keep what they hold: they are what an ERP is delivered to.
+        """
         options = self.options
         self.erp.reset()
         self.clock.reset()
@@ -111,14 +122,21 @@ class Sandbox:
             return
         if scope["path"] == "/" or scope["path"].startswith("/_admin"):
             await self._admin(scope, receive, send)
-        else:
-            await self._gateway(scope, receive, send)
+            return
+        for name, service in self.services.items():
+            if SERVICES[name].answers(scope["path"]):
+                await service.application(scope, receive, send)
+                return
+        await self._gateway(scope, receive, send)
 
     def listen(self, host: str, port: int) -> None:
         """Serve on a thread until ``stop``."""
         self._socket = socket.create_server((host, port))
         address = self._socket.getsockname()
         self.url = f"http://{address[0]}:{address[1]}"
+        surroundings = Surroundings(url=self.url, clock=self.clock)
+        for name in self.options.services:
+            self.services[name] = SERVICES[name].open(surroundings)
         ready = threading.Event()
         self._server = _Server(self.config(), ready.set)
         self._thread = threading.Thread(
@@ -156,6 +174,8 @@ class Sandbox:
         if self._socket is not None:
             self._socket.close()
         self._server = self._thread = self._socket = None
+        while self.services:
+            self.services.popitem()[1].close()
         self.erp.database.close()
 
     def __enter__(self) -> Self:

@@ -103,7 +103,7 @@ def deliver_entity(
     on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
 ) -> DeliverySummary:
     """Deliver all that ``target`` lacks of one entity."""
-    with workspace.destination(target) as destination:
+    with workspace.destination(target, flow.name) as destination:
         return deliver(
             destination,
             workspace.ledger,

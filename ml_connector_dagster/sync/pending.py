@@ -76,7 +76,7 @@ def answers(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:
     """ "" when ``target`` answers a question, else why not."""
     entity = ENTITIES[flow.entities[0]]
     try:
-        with workspace.destination(target) as destination:
+        with workspace.destination(target, flow.name) as destination:
             destination.inspect(entity, Scope(tenant=flow.source, company=flow.companies[0]))
     except ConnectorError as error:
         return str(error)

@@ -65,7 +65,7 @@ def verify_delivery(
 ) -> Verification:
     """Compare rows accepted with rows found, and look for doubled keys and lines without a header."""
     definition = ENTITIES[entity]
-    with workspace.destination(target) as destination:
+    with workspace.destination(target, flow.name) as destination:
         found = {
             company: destination.inspect(definition, Scope(tenant=flow.source, company=company))
             for company in companies

@@ -140,12 +140,15 @@ class Workspace:
             line = open_product_line(connection, gateway, self.ledger.route_store(name))
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
 
-    def destination(self, target: FlowDestination) -> AbstractContextManager[Destination]:
-        """One destination of a flow, open for writing."""
+    def destination(
+        self, target: FlowDestination, flow: str = ""
+    ) -> AbstractContextManager[Destination]:
+        """One destination of a flow, open for writing. The flow's name is for the warehouse's own log."""
         connection = self.project.connections[target.connection]
         return open_destination(
             connection,
             target,
             self.settings.home,
             lambda name: open_store(self.settings).get(name),
+            flow=flow,
         )

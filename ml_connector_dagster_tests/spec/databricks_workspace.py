@@ -2,8 +2,7 @@
 
 import hashlib
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,9 @@ HOST = "ML_CONNECTOR_TEST_DATABRICKS_HOST"
 WAREHOUSE = "ML_CONNECTOR_TEST_DATABRICKS_WAREHOUSE"
 CATALOG = "ML_CONNECTOR_TEST_DATABRICKS_CATALOG"
 TOKEN = "ML_CONNECTOR_TEST_DATABRICKS_TOKEN"
+#: Or, in place of the token, a service principal.
+CLIENT_ID = "ML_CONNECTOR_TEST_DATABRICKS_CLIENT_ID"
+CLIENT_SECRET = "ML_CONNECTOR_TEST_DATABRICKS_CLIENT_SECRET"
 
 
 @dataclass(kw_only=True)
@@ -43,8 +45,9 @@ class Access:
         return f"test_{digest}"
 
     def workspace(self, **details: Any) -> Workspace:
-        if self.sandbox is not None:  # it answers within milliseconds
-            details = {"patience": 5.0, "pause": lambda seconds: time.sleep(seconds / 5), **details}
+        if self.sandbox is not None:  # one poll is enough when the statement has ended by then
+            pause = self.sandbox.executions.wait_until_idle
+            details = {"patience": 5.0, "pause": lambda seconds: pause(), **details}
         details = {"login": self.login, **details}
         workspace = Workspace(self.host, warehouse_id=self.warehouse_id, **details)
         self.opened.append(workspace)
@@ -56,6 +59,7 @@ class Access:
         *,
         per_company: bool = False,
         inline_rows: int = 1000,
+        flow: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         checkpoint: Callable[[str], None] = lambda point: None,
         **details: Any,
@@ -68,6 +72,7 @@ class Access:
             volume="landing",
             inline_rows=inline_rows,
             per_company=per_company,
+            flow=flow,
             now=now,
             checkpoint=checkpoint,
         )
@@ -100,7 +105,7 @@ def sandbox_workspace() -> Iterator[DatabricksSandbox]:
     """A workspace of the sandbox, where its packages are installed."""
     for package in ("pysail", "deltalake", "adbc_driver_flightsql", "sqlglot"):
         pytest.importorskip(package, reason="the Databricks sandbox is not installed")
-    with DatabricksSandbox.start(WorkspaceOptions()) as sandbox:
+    with DatabricksSandbox.start(WorkspaceOptions(threads=1)) as sandbox:
         yield sandbox
 
 
@@ -115,9 +120,19 @@ def access_to_workspace() -> Iterator[Access]:
         return
     real = Access(
         host=os.environ[HOST],
-        login=Login(credential="environment", token=Secret(os.environ[TOKEN])),
+        login=_login(os.environ),
         warehouse_id=os.environ[WAREHOUSE],
         catalog=os.environ[CATALOG],
     )
     yield real
     real.clear()
+
+
+def _login(environ: Mapping[str, str]) -> Login:
+    if TOKEN in environ:
+        return Login(credential="environment", token=Secret(environ[TOKEN]))
+    return Login(
+        credential="environment",
+        client_id=Secret(environ[CLIENT_ID]),
+        client_secret=Secret(environ[CLIENT_SECRET]),
+    )

@@ -3,7 +3,7 @@
 Runs against the sandbox, or against a real workspace when the environment names one (docs/how-to/databricks.md).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -15,8 +15,26 @@ pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not ins
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
-from ml_connector_dagster_tests.contracts.destinations import DestinationContract
-from ml_connector_dagster_tests.spec.databricks_workspace import Access, access_to_workspace
+from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster_tests.contracts.destinations import (
+    SUPPLIERS,
+    Clock,
+    DestinationContract,
+    Limit,
+    Pair,
+)
+from ml_connector_dagster_tests.contracts.staged import COMPANY, row
+from ml_connector_dagster_tests.spec.databricks_workspace import (
+    CATALOG,
+    CLIENT_ID,
+    CLIENT_SECRET,
+    HOST,
+    TOKEN,
+    WAREHOUSE,
+    Access,
+    access_to_workspace,
+    sandbox_workspace,
+)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +63,21 @@ class Databricks(DestinationContract):
             checkpoint=checkpoint,
         )
 
+    def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
+        columns = ", ".join(
+            f"{name} {f'DECIMAL{one.digits}' if one.digits else 'STRING'}"
+            f"{'' if one.nullable else ' NOT NULL'}"
+            for name, one in limits.items()
+        )
+        schema = f"`{self.access.catalog}`.`{self.access.schema_of(home)}`"
+        table = f"{entity.name}_{COMPANY}" if self.per_company else entity.name
+        workspace = self.access.workspace()
+        workspace.run(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        workspace.run(
+            f"CREATE TABLE {schema}.{table} (record_id STRING, {columns})"
+            " TBLPROPERTIES ('delta.columnMapping.mode' = 'name')"
+        )
+
 
 class TestSharedTablesFromFiles(Databricks):
     """The staged way in, for batches of any size."""
@@ -56,5 +89,29 @@ class TestTablesPerCompanyFromParameters(Databricks):
     per_company = True
     inline_rows = 10_000
 
-    # What decides is the same SQL in both, and takes ten deliveries.
-    test_an_older_version_that_comes_late_changes_nothing = None  # type: ignore[assignment]
+
+@pytest.mark.parametrize("by_token", [True, False])
+def test_the_suite_runs_where_the_environment_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_token: bool
+) -> None:
+    """Against the sandbox over its address alone, as it would against a real workspace; nothing is left there."""
+    with sandbox_workspace() as sandbox:
+        options = sandbox.options
+        login = {TOKEN: options.token}
+        if not by_token:
+            login = {CLIENT_ID: options.client_id, CLIENT_SECRET: options.client_secret}
+        place = {HOST: sandbox.url, WAREHOUSE: options.warehouse_id, CATALOG: "main"}
+        for name in (TOKEN, CLIENT_ID, CLIENT_SECRET):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in (place | login).items():
+            monkeypatch.setenv(name, value)
+        with access_to_workspace() as access:
+            assert access.sandbox is None
+            clock = Clock()
+            destination = access.destination(access.schema_of(tmp_path), inline_rows=0, now=clock)
+            pair = Pair(tmp_path, clock, destination)
+            pair.send(SUPPLIERS, row(SUPPLIERS, "1"), row(SUPPLIERS, "2"))
+            pair.assert_equal(SUPPLIERS)
+            assert len(sandbox.catalog.relations) == 4
+        assert len(sandbox.catalog.relations) == 0
+        assert sandbox.catalog.schemas == {("main", "default")}

@@ -1,13 +1,16 @@
 """DuckDB keeps the contract, with shared tables and with tables per company."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+
+import duckdb
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 from ml_connector_dagster.destinations.duckdb.deliveries import CHECKPOINTS
-from ml_connector_dagster_tests.contracts.destinations import DestinationContract
+from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster_tests.contracts.destinations import DestinationContract, Limit
 
 
 def database(home: Path) -> DatabaseFile:
@@ -23,6 +26,17 @@ class TestDuckDBDestination(DestinationContract):
         return DuckDBDestination(
             "warehouse.erp", database(home), "erp", now=now, checkpoint=checkpoint
         )
+
+    def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
+        columns = ", ".join(
+            f"{name} {f'DECIMAL{one.digits}' if one.digits else 'VARCHAR'}"
+            f"{'' if one.nullable else ' NOT NULL'}"
+            for name, one in limits.items()
+        )
+        home.mkdir(parents=True)
+        with duckdb.connect(str(database(home).path)) as connection:
+            connection.execute("CREATE SCHEMA erp")
+            connection.execute(f"CREATE TABLE erp.{entity.name} (record_id VARCHAR, {columns})")
 
 
 class TestDuckDBDestinationWithTablesPerCompany(DestinationContract):

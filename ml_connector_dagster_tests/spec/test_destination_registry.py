@@ -1,6 +1,5 @@
 """A connection's type decides which destination is opened; what cannot be opened says why."""
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -71,37 +70,6 @@ def test_a_missing_package_says_what_to_install(
         open_destination(WAREHOUSE, FlowDestination(connection="warehouse"), tmp_path),
     ):
         pass
-
-
-_DEFINE = """
-import sys, warnings
-from datetime import date
-from pathlib import Path
-warnings.simplefilter("ignore")
-from ml_connector_dagster.config.project import CloudSuiteConnection, DatabricksConnection, Flow, FlowDestination, Project
-from ml_connector_dagster.config.settings import read_settings
-from ml_connector_dagster.defs.build import build_definitions
-acme = CloudSuiteConnection(name="acme", product_line="m3", credential="acme", timezone="Europe/Stockholm")
-lake = DatabricksConnection(
-    name="lake", host="https://x.example", warehouse_id="0123456789abcdef", catalog="main", credential="lake"
-)
-flow = Flow(
-    name="flow", source="acme", companies=("100",), entities=("suppliers",), start_date=date(2026, 1, 1),
-    destinations=(FlowDestination(connection="lake"),),
-)
-project = Project(connections={"acme": acme, "lake": lake}, flows={"flow": flow})
-built = build_definitions(project, read_settings({"ML_CONNECTOR_HOME": str(Path.cwd())}))
-assert len(list(built.resolve_all_asset_specs())) > 1
-print([name for name in ("dagster_databricks", "databricks", "pyspark", "sqlglot", "pysail") if name in sys.modules])
-"""
-
-
-def test_definitions_with_databricks_import_no_package_of_it(tmp_path: Path) -> None:
-    """Loading definitions must not wait for vendors' packages: they take seconds."""
-    done = subprocess.run(
-        [sys.executable, "-c", _DEFINE], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    assert done.stdout.strip() == "[]"
 
 
 def test_a_databricks_connection_needs_its_credential(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 1. tables made or widened; rows brought there; 2. the *plan*: a table of what will become of each record (not of those
 that stay unchanged), made by one ``CREATE TABLE IF NOT EXISTS … AS SELECT``; 3. replaced versions to the history;
-4. rows; 5. ``_audit``; 6. receipts, beside the staged batch; 7. the batch's mark in ``_batches``; 8. the plan is dropped.
+4. rows, without those that the table refuses (``limits``); 5. ``_audit``; 6. receipts, beside the staged batch; 7. the
+batch's mark in ``_batches``; 8. the plan is dropped.
 
 After a crash, or a lost answer, everything is simply done again. The plan is there once and for all, so no outcome is
 decided twice; and the rest finds its own traces:
@@ -12,6 +13,8 @@ decided twice; and the rest finds its own traces:
 - A row is only updated while it still is the version that the plan saw. So nothing is written over what another
   writer wrote in between; what could not be written for that reason is decided anew, and the rest stays as it was.
 - ``_audit`` takes a record of a batch once, ``_batches`` a batch once.
+- When the table refuses the rows as a whole, what went to the history before them is taken out again. CHECK constraints
+  are only looked up then, so tables without any pay nothing; the plan is made anew with them, and the rest goes on.
 
 MERGE is used for appending, too: unlike an INSERT, its reading of the target is checked against other writers' commits.
 It joins on ``=`` alone; ``<=>`` is quadratic in some engines, and keys are never null.
@@ -25,31 +28,37 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_connector_dagster.destinations.contract import HISTORY_COLUMNS, RECEIPT_SCHEMA
+from ml_connector_dagster.destinations.contract import HISTORY_COLUMNS
+from ml_connector_dagster.destinations.databricks.books import OUTCOMES, Books
 from ml_connector_dagster.destinations.databricks.incoming import (
     Incoming,
     incoming,
     staged_columns,
     staged_folder,
 )
+from ml_connector_dagster.destinations.databricks.limits import refused_rows
 from ml_connector_dagster.destinations.databricks.plans import (
+    ACCEPTED,
+    ALL_FIT,
     DECIDE,
     DECIDE_ANEW,
     MISSING,
+    SOME_MAY_NOT_FIT,
     STILL,
 )
 from ml_connector_dagster.destinations.databricks.tables import (
-    BATCHES,
-    BATCHES_TYPES,
+    Columns,
     Names,
     batch_key,
+    table_checks,
+    table_columns,
 )
-from ml_connector_dagster.destinations.databricks.types import ticked
+from ml_connector_dagster.destinations.databricks.types import is_narrower, ticked
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError, TransientError
-from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
+from ml_connector_dagster.model.receipts import DeliveryReport
 
 
 #: The points that a delivery passes, for tests that end a process there.
@@ -66,7 +75,7 @@ CHECKPOINTS: Final = (
     "committed",
 )
 
-#: How often outcomes are decided anew because another writer changed the same records meanwhile.
+#: How often outcomes are decided anew: another writer changed the same records meanwhile, or the table refused rows.
 ROUNDS: Final = 5
 
 
@@ -76,6 +85,7 @@ class Load:
 
     Attributes:
         make_tables: makes or widens the tables for these columns of the batch; answers the table's columns.
+        checks: the table's CHECK constraints, as far as they are known; what is learned is added for the next batch.
     """
 
     workspace: Workspace
@@ -86,7 +96,8 @@ class Load:
     expected: Mapping[str, str]
     inline_rows: int
     volume: str
-    make_tables: Callable[[Mapping[str, str]], Mapping[str, str]]
+    make_tables: Callable[[Mapping[str, str]], Columns]
+    checks: dict[str, str]
     now: datetime
     checkpoint: Callable[[str], None]
 
@@ -107,65 +118,108 @@ class Load:
         """The batch's own table of outcomes."""
         return self.names.sql(f"_plan_{batch_key(self.batch.batch_id)}")
 
+    @property
+    def accepted(self) -> str:
+        """The records of the plan that are written."""
+        return ACCEPTED.format(plan=self.plan)
+
+    @property
+    def books(self) -> Books:
+        return Books(
+            workspace=self.workspace,
+            destination=self.destination,
+            names=self.names,
+            entity=self.entity,
+            staged=self.staged,
+            now=self.now,
+        )
+
     def apply(self) -> DeliveryReport:
         """Apply the batch, or answer what was reported when it was applied."""
-        known = self._earlier_report()
+        known = self.books.earlier_report()
         if known is not None:
             self._clear_up()
             return known
-        columns = staged_columns(self.staged, self.expected) if self.staged.files else {}
-        table = self.make_tables(columns or self.expected)
+        brought = staged_columns(self.staged, self.expected) if self.staged.files else {}
+        table = self.make_tables(brought or self.expected)
         self.checkpoint("tables made")
-        if not columns:
-            return self._close_books(0, _NO_OUTCOMES)
+        if not brought:
+            return self._close_books(0, OUTCOMES.empty_table())
         with incoming(
             self.workspace,
             self.names,
             self.staged,
-            columns,
+            brought,
             inline_rows=self.inline_rows,
             volume=self.volume,
         ) as source:
             self.checkpoint("rows brought")
-            plan = self._write(source, list(columns), list(table))
-            report = self._close_books(source.records, plan)
-        self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
+            outcomes = self._write(source, brought, table)
+            report = self._close_books(source.records, outcomes)
+        self._drop_plan()
         self.checkpoint("committed")
+        return report
+
+    def _close_books(self, records: int, outcomes: pa.Table) -> DeliveryReport:
+        report = self.books.counted(records, outcomes)
+        self.checkpoint("receipts written")
+        self.books.mark(report)
+        self.checkpoint("batch marked")
         return report
 
     def _clear_up(self) -> None:
         """What a crash after the mark left behind."""
-        self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
+        self._drop_plan()
         if self.batch.rows > self.inline_rows:
             folder, files = staged_folder(self.names, self.staged, self.volume)
             self.workspace.delete_folder(folder, files)
 
-    def _write(self, source: Incoming, columns: list[str], kept: list[str]) -> pa.Table:
-        """Decide and write; answers the plan that came true."""
+    def _drop_plan(self) -> None:
+        self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
+
+    def _write(self, source: Incoming, brought: Mapping[str, str], table: Columns) -> pa.Table:
+        """Decide and write; answers the outcomes that came true."""
         for round_number in range(ROUNDS):
-            plan = self._decide(source, anew=round_number > 0)
+            outcomes = self._decide(source, brought, table, anew=round_number > 0)
             self.checkpoint("outcomes decided")
-            if plan.num_rows == 0:
-                return plan
-            if pc.any(pc.not_equal(plan["outcome"], "inserted")).as_py():
-                self._move_replaced_to_history(kept)
-            self.checkpoint("history written")
-            if self._merge(source, columns) == plan.num_rows or self._is_all_there():
+            try:
+                done = self._write_accepted(source, brought, table, outcomes)
+            except ConfigError:
+                self._take_back_history()
+                known = (table, dict(self.checks))
+                table = table_columns(self.workspace, self.names)
+                self.checks.update(table_checks(self.workspace, self.names))
+                if (table, self.checks) == known:
+                    raise
+                continue
+            if done:
                 self.checkpoint("rows written")
-                self._write_audit()
+                if outcomes.num_rows:
+                    self.books.write_audit(self.plan)
                 self.checkpoint("audit written")
-                return plan
+                return outcomes
         raise TransientError(
             f"Another delivery keeps changing the same records of {self.names.shown(self.names.table)} as batch "
             f"{self.batch.batch_id}; let it finish, then deliver again"
         )
 
-    def _decide(self, source: Incoming, *, anew: bool) -> pa.Table:
+    def _decide(
+        self, source: Incoming, brought: Mapping[str, str], table: Columns, *, anew: bool
+    ) -> pa.Table:
+        refused = refused_rows(
+            source.relation, self.table, brought=brought, columns=table, checks=self.checks
+        )
+        reason, join = SOME_MAY_NOT_FIT if refused else ALL_FIT
         if anew:
-            self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
+            self._drop_plan()
         self.workspace.run(
             (DECIDE_ANEW if anew else DECIDE).format(
-                plan=self.plan, source=source.relation, table=self.table, history=self.history
+                plan=self.plan,
+                source=source.relation,
+                table=self.table,
+                history=self.history,
+                reason=reason,
+                refused=join.format(rows=refused),
             ),
             {
                 **source.parameters,
@@ -175,155 +229,101 @@ class Load:
                 **({"batch": self.batch.batch_id} if anew else {}),
             },
         )
-        plan = self.workspace.fetch(f"SELECT record_id, outcome, delivered_at FROM {self.plan}")
-        if not plan.num_columns:
-            return _NO_OUTCOMES
-        plan = plan.cast(_NO_OUTCOMES.schema)
-        if pc.count_distinct(plan["record_id"]).as_py() < plan.num_rows:
-            raise self._doubled_rows(plan)
-        return plan
+        return self._outcomes()
 
-    def _doubled_rows(self, plan: pa.Table) -> ConfigError:
-        self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
-        counted = plan.group_by("record_id").aggregate([("outcome", "count")])
+    def _outcomes(self) -> pa.Table:
+        names = ", ".join(OUTCOMES.names)
+        outcomes = self.workspace.fetch(f"SELECT {names} FROM {self.plan}")
+        if not outcomes.num_columns:
+            return OUTCOMES.empty_table()
+        outcomes = outcomes.cast(OUTCOMES)
+        if pc.count_distinct(outcomes["record_id"]).as_py() < outcomes.num_rows:
+            raise self._doubled_rows(outcomes)
+        return outcomes
+
+    def _doubled_rows(self, outcomes: pa.Table) -> ConfigError:
+        self._drop_plan()
+        counted = outcomes.group_by("record_id").aggregate([("outcome", "count")])
         example = counted.filter(pc.greater(counted["outcome_count"], 1))["record_id"][0].as_py()
         return ConfigError(
             f"Table {self.names.shown(self.names.table)} holds records more than once, among them {example!r}. The "
             "connector never writes a record twice: something else did. Delete the surplus rows, then deliver again"
         )
 
-    def _move_replaced_to_history(self, kept: list[str]) -> None:
+    def _write_accepted(
+        self, source: Incoming, brought: Mapping[str, str], table: Columns, outcomes: pa.Table
+    ) -> bool:
+        """History, then rows. False when another writer changed some of the records since they were looked at."""
+        accepted = outcomes.filter(pc.not_equal(outcomes["outcome"], "rejected"))
+        if accepted.num_rows == 0:
+            return True
+        if pc.any(pc.not_equal(accepted["outcome"], "inserted")).as_py():
+            self._move_replaced_to_history(table)
+        self.checkpoint("history written")
+        return self._merge(source, brought, table) == accepted.num_rows or self._is_all_there()
+
+    def _move_replaced_to_history(self, table: Columns) -> None:
+        kept = [column.name for column in table.values()]
         names = ", ".join(ticked(name) for name in (*kept, *HISTORY_COLUMNS))
         values = ", ".join(f"s.{ticked(name)}" for name in (*kept, *HISTORY_COLUMNS))
         stored = ", ".join(f"t.{ticked(name)}" for name in kept)
         self.workspace.run(
             f"MERGE INTO {self.history} AS h USING ("
             f"SELECT {stored}, p.delivered_at AS _replaced_at, :batch AS _replaced_by_batch"
-            f" FROM {self.table} AS t JOIN {self.plan} AS p"
+            f" FROM {self.table} AS t JOIN {self.accepted} AS p"
             f" ON t.record_id = p.record_id AND {STILL.format(plan='p')}) AS s"
-            " ON h.record_id = s.record_id AND coalesce(h._batch_id, '') = coalesce(s._batch_id, '')"
-            " AND coalesce(h._row_hash, '') = coalesce(s._row_hash, '')"
+            f" ON {_SAME_VERSION.format(other='s')}"
             f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
             {"batch": self.batch.batch_id},
         )
 
-    def _merge(self, source: Incoming, columns: list[str]) -> int:
+    def _take_back_history(self) -> None:
+        """What this batch moved to the history, and did not replace after all."""
+        self.workspace.run(
+            f"MERGE INTO {self.history} AS h USING ("
+            "SELECT t.record_id, t._batch_id, t._row_hash, :batch AS replaced_by"
+            f" FROM {self.table} AS t JOIN {self.accepted} AS p ON t.record_id = p.record_id) AS s"
+            f" ON {_SAME_VERSION.format(other='s')} AND h._replaced_by_batch = s.replaced_by"
+            " WHEN MATCHED THEN DELETE",
+            {"batch": self.batch.batch_id},
+        )
+
+    def _merge(self, source: Incoming, brought: Mapping[str, str], table: Columns) -> int:
         """Write the rows; answers how many were written."""
-        names = ", ".join(ticked(name) for name in columns)
-        values = ", ".join(f"s.{ticked(name)}" for name in columns)
-        changes = ", ".join(f"t.{ticked(name)} = s.{ticked(name)}" for name in columns)
+        values = {
+            ticked(name): _stored(name, kind, table[name.lower()].type)
+            for name, kind in brought.items()
+        }
+        changes = ", ".join(f"t.{name} = {value}" for name, value in values.items())
         answer = self.workspace.run(
             f"MERGE INTO {self.table} AS t USING ("
             f"SELECT i.*, p.stored_batch, p.stored_hash FROM {source.relation} AS i"
-            f" JOIN {self.plan} AS p ON i.record_id = p.record_id) AS s"
+            f" JOIN {self.accepted} AS p ON i.record_id = p.record_id) AS s"
             " ON t.record_id = s.record_id"
             f" WHEN MATCHED AND {STILL.format(plan='s')} THEN UPDATE SET {changes}"
-            f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
+            f" WHEN NOT MATCHED THEN INSERT ({', '.join(values)}) VALUES ({', '.join(values.values())})",
             source.parameters,
         )
         return int(answer[0][0] or 0) if answer else 0
 
     def _is_all_there(self) -> bool:
-        """Whether every planned record is, or was, in the table as this batch brought it."""
+        """Whether every accepted record is, or was, in the table as this batch brought it."""
         missing = self.workspace.run(
-            MISSING.format(plan=self.plan, table=self.table, history=self.history)
+            MISSING.format(accepted=self.accepted, table=self.table, history=self.history)
         )
         return missing[0][0] == "0"
 
-    def _write_audit(self) -> None:
-        names = ", ".join(RECEIPT_SCHEMA.names)
-        values = ", ".join(f"s.{name}" for name in RECEIPT_SCHEMA.names)
-        self.workspace.run(
-            f"MERGE INTO {self.names.sql(self.names.audit)} AS a USING ("
-            "SELECT record_id, :entity AS entity, outcome, CAST(NULL AS STRING) AS reason,"
-            " CAST(NULL AS STRING) AS remote_id, :batch AS batch_id, :run AS run_id, delivered_at"
-            f" FROM {self.plan}) AS s ON a.batch_id = s.batch_id AND a.record_id = s.record_id"
-            f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
-            {"entity": self.entity.name, "batch": self.batch.batch_id, "run": self.batch.run_id},
-        )
 
-    def _close_books(self, records: int, plan: pa.Table) -> DeliveryReport:
-        counted = plan.group_by("outcome").aggregate([("record_id", "count")])
-        found = dict(
-            zip(counted["outcome"].to_pylist(), counted["record_id_count"].to_pylist(), strict=True)
-        )
-        counts = OutcomeCounts(unchanged=records - plan.num_rows, **found)
-        receipts = self._write_receipts(plan) if plan.num_rows else None
-        self.checkpoint("receipts written")
-        self._mark(counts, receipts)
-        self.checkpoint("batch marked")
-        return DeliveryReport(counts=counts, receipts=receipts)
-
-    def _write_receipts(self, plan: pa.Table) -> str:
-        same = {
-            "entity": self.entity.name,
-            "reason": None,
-            "remote_id": None,
-            "batch_id": self.batch.batch_id,
-            "run_id": self.batch.run_id,
-        }
-        columns = [
-            pa.repeat(pa.scalar(same[one.name], one.type), plan.num_rows)
-            if one.name in same
-            else plan[one.name]
-            for one in RECEIPT_SCHEMA
-        ]
-        table = pa.table(columns, schema=RECEIPT_SCHEMA)
-        return self.staged.write_receipts(self.destination, table)
-
-    def _mark(self, counts: OutcomeCounts, receipts: str | None) -> None:
-        values: dict[str, str | None] = {
-            "batch_id": self.batch.batch_id,
-            "tenant": self.batch.tenant,
-            "entity": self.entity.name,
-            "company": self.batch.company,
-            "table_name": self.names.table,
-            "run_id": self.batch.run_id,
-            "inserted": str(counts.inserted),
-            "updated": str(counts.updated),
-            "unchanged": str(counts.unchanged),
-            "deleted": str(counts.deleted),
-            "rejected": str(counts.rejected),
-            "receipts": receipts,
-            "delivered_at": self.now.isoformat(),
-        }
-        selected = ", ".join(
-            f"CAST(:{name} AS {kind.upper()}) AS {name}" for name, kind in BATCHES_TYPES.items()
-        )
-        names = ", ".join(values)
-        inserted = ", ".join(f"s.{name}" for name in values)
-        self.workspace.run(
-            f"MERGE INTO {self.names.sql(BATCHES)} AS b USING (SELECT {selected}) AS s"
-            " ON b.batch_id = s.batch_id"
-            f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({inserted})",
-            values,
-        )
-
-    def _earlier_report(self) -> DeliveryReport | None:
-        found = self.workspace.run(
-            "SELECT inserted, updated, unchanged, deleted, rejected, receipts"
-            f" FROM {self.names.sql(BATCHES)} WHERE batch_id = :batch",
-            {"batch": self.batch.batch_id},
-        )
-        if not found:
-            return None
-        inserted, updated, unchanged, deleted, rejected = (
-            int(value or 0) for value in found[0][:5]
-        )
-        counts = OutcomeCounts(
-            inserted=inserted,
-            updated=updated,
-            unchanged=unchanged,
-            deleted=deleted,
-            rejected=rejected,
-        )
-        return DeliveryReport(counts=counts, receipts=found[0][5])
+#: The history row ``h`` is the version that ``other`` is.
+_SAME_VERSION: Final = (
+    "h.record_id = {other}.record_id AND coalesce(h._batch_id, '') = coalesce({other}._batch_id, '')"
+    " AND coalesce(h._row_hash, '') = coalesce({other}._row_hash, '')"
+)
 
 
-_NO_OUTCOMES: Final = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("outcome", pa.string()),
-        ("delivered_at", pa.timestamp("us", "UTC")),
-    ]
-).empty_table()
+def _stored(name: str, kind: str, column: str) -> str:
+    """The value of a row that comes, as a column of type ``column`` takes it."""
+    value = f"s.{ticked(name)}"
+    if kind == "string" or not is_narrower(kind, column):
+        return value
+    return f"CAST({value} AS {column.upper()})"

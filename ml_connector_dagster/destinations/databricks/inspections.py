@@ -1,6 +1,5 @@
 """Read a Databricks schema: facts for checks, current rows, and one record's history and audit."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -8,10 +7,10 @@ from typing import Final
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
-from ml_connector_dagster.destinations.databricks.tables import AUDIT
+from ml_connector_dagster.destinations.databricks.tables import AUDIT, Columns
 from ml_connector_dagster.destinations.databricks.types import ticked, to_arrow
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
-from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster.model.entities import Entity, Reference
 
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,58 +26,55 @@ class Reader:
         self._schema = schema
 
     def facts(self, entity: Entity, scope: Scope) -> TableFacts:
-        """The facts of one table; all zero when it is not there."""
+        """The facts of one table, by one statement; all zero when it is not there."""
+        has_parent = entity.parent is not None and self._columns(entity.parent.entity) is not None
         if self._columns(entity.name) is None:
-            nothing = TableFacts(control_totals=dict.fromkeys(entity.control_totals, Decimal(0)))
-            return replace(nothing, orphans=self._orphans(entity, scope, exists=False))
+            return TableFacts(
+                control_totals=dict.fromkeys(entity.control_totals, Decimal(0)),
+                orphans=0 if has_parent else None,
+            )
+        orphans = self._orphans(entity, entity.parent) if has_parent and entity.parent else "NULL"
         totals = "".join(
             f", sum(CASE WHEN _deleted_at IS NULL THEN {ticked(name)} END)"
             for name in entity.control_totals
         )
         (found,) = self._workspace.run(
+            "SELECT counted.*, doubled.*, orphaned.* FROM ("
             "SELECT count(CASE WHEN _deleted_at IS NULL THEN 1 END), count(_deleted_at),"
             f" unix_micros(max(_extracted_at)){totals}"
-            f" FROM {self._sql(entity.name)} WHERE {_IN_SCOPE}",
+            f" FROM {self._sql(entity.name)} WHERE {_IN_SCOPE}) AS counted"
+            f" CROSS JOIN (SELECT count(*) FROM (SELECT record_id FROM {self._sql(entity.name)}"
+            f" WHERE {_IN_SCOPE} GROUP BY record_id HAVING count(*) > 1) AS twice) AS doubled"
+            f" CROSS JOIN (SELECT {orphans}) AS orphaned",
             _values(scope),
         )
-        (doubled,) = self._workspace.run(
-            f"SELECT count(*) FROM (SELECT record_id FROM {self._sql(entity.name)}"
-            f" WHERE {_IN_SCOPE} GROUP BY record_id HAVING count(*) > 1) AS doubled",
-            _values(scope),
-        )
-        rows, deleted, newest, *sums = found
+        rows, deleted, newest, *sums, duplicates, lost = found
         return TableFacts(
             rows=int(rows or 0),
             deleted=int(deleted or 0),
-            duplicates=int(doubled[0] or 0),
+            duplicates=int(duplicates or 0),
             control_totals={
                 name: Decimal(total or 0)
                 for name, total in zip(entity.control_totals, sums, strict=True)
             },
-            orphans=self._orphans(entity, scope, exists=True),
+            orphans=None if lost is None else int(lost),
             newest_extracted_at=None
             if newest is None
             else _EPOCH + timedelta(microseconds=int(newest)),
         )
 
-    def _orphans(self, entity: Entity, scope: Scope, *, exists: bool) -> int | None:
-        parent = entity.parent
-        if parent is None or self._columns(parent.entity) is None:
-            return None
-        if not exists:
-            return 0
+    def _orphans(self, entity: Entity, parent: Reference) -> str:
+        """The end of a SELECT that counts live rows without a live parent."""
         same = " AND ".join(
             f"header.{ticked(target)} = line.{ticked(name)}"
             for name, target in zip(parent.columns, parent.target, strict=True)
         )
         alive = f"WHERE {_IN_SCOPE} AND _deleted_at IS NULL"
-        found = self._workspace.run(
-            f"SELECT count(*) FROM (SELECT * FROM {self._sql(entity.name)} {alive}) AS line"
+        return (
+            f"count(*) FROM (SELECT * FROM {self._sql(entity.name)} {alive}) AS line"
             f" LEFT ANTI JOIN (SELECT * FROM {self._sql(parent.entity)} {alive}) AS header"
-            f" ON header.company = line.company AND {same}",
-            _values(scope),
+            f" ON header.company = line.company AND {same}"
         )
-        return int(found[0][0] or 0)
 
     def rows(self, entity: Entity, scope: Scope, limit: int | None) -> pa.Table:
         """Rows by ``record_id``; a table of no rows and no columns when there is no table."""
@@ -108,16 +104,16 @@ class Reader:
         columns = self._columns(table)
         if columns is None:
             return pa.table({})
-        schema = pa.schema([(name, to_arrow(kind)) for name, kind in columns.values()])
+        schema = pa.schema([(one.name, to_arrow(one.type)) for one in columns.values()])
         names = ", ".join(ticked(name) for name in schema.names)
         found = self._workspace.fetch(
             f"SELECT {names} FROM {self._sql(table)} WHERE {condition}", values
         )
         return found.cast(schema) if found.num_columns else schema.empty_table()
 
-    def _columns(self, table: str) -> dict[str, tuple[str, str]] | None:
-        found = self._workspace.columns(self._catalog, self._schema, table)
-        return None if found is None else found[1]
+    def _columns(self, table: str) -> Columns | None:
+        found = self._workspace.relation(self._catalog, self._schema, table)
+        return None if found is None else found.columns
 
     def _sql(self, table: str) -> str:
         return ticked(self._catalog, self._schema, table)

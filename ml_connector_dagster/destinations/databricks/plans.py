@@ -12,21 +12,34 @@ _OLDER: Final = """(
     OR (coalesce(i._modified_at = t._modified_at, TRUE) AND i._extracted_at < t._extracted_at)
 )"""
 
+#: What fills ``{reason}`` and ``{refused}``: nothing is refused, or what ``limits.refused_rows`` finds.
+ALL_FIT: Final = ("CAST(NULL AS STRING)", "")
+SOME_MAY_NOT_FIT: Final = (
+    "refused.reason",
+    "LEFT JOIN {rows} AS refused ON refused.record_id = i.record_id",
+)
+
+#: The records of a plan that are written.
+ACCEPTED: Final = "(SELECT * FROM {plan} WHERE outcome <> 'rejected')"
+
 #: The stored row is still the version that the plan saw.
 STILL: Final = "coalesce(t._batch_id, '') = {plan}.stored_batch AND coalesce(t._row_hash, '') = {plan}.stored_hash"
 
 _PLANNED: Final = """
 CREATE TABLE IF NOT EXISTS {plan} AS
-SELECT record_id, outcome, stored_batch, stored_hash, new_batch, new_hash, CAST(:now AS TIMESTAMP) AS delivered_at
+SELECT record_id, outcome, CASE WHEN outcome = 'rejected' THEN reason END AS reason,
+    stored_batch, stored_hash, new_batch, new_hash, CAST(:now AS TIMESTAMP) AS delivered_at
 FROM (
     SELECT i.record_id,
         %s AS stored_batch,
         coalesce(t._row_hash, '') AS stored_hash,
         i._batch_id AS new_batch,
         i._row_hash AS new_hash,
+        {reason} AS reason,
         CASE
             %s
             WHEN t.record_id IS NOT NULL AND (t._row_hash = i._row_hash OR %s) THEN 'unchanged'
+            WHEN {reason} IS NOT NULL THEN 'rejected'
             WHEN i._deleted_at IS NOT NULL THEN 'deleted'
             WHEN t.record_id IS NULL THEN 'inserted'
             ELSE 'updated'
@@ -36,6 +49,7 @@ FROM (
         SELECT record_id, _batch_id, _row_hash, _modified_at, _extracted_at
         FROM {table} WHERE tenant = :tenant AND company = :company
     ) AS t ON t.record_id = i.record_id
+    {refused}
     %s
 ) AS decided
 WHERE outcome <> 'unchanged'
@@ -63,7 +77,7 @@ DECIDE_ANEW: Final = (
 )
 
 MISSING: Final = """
-SELECT count(*) FROM {plan} AS p
+SELECT count(*) FROM {accepted} AS p
 LEFT JOIN {table} AS t
     ON t.record_id = p.record_id AND t._batch_id = p.new_batch AND t._row_hash = p.new_hash
 LEFT JOIN {history} AS h

@@ -1,4 +1,4 @@
-"""Tables of a Databricks schema: names, making them and adding columns. Views over tables per company.
+"""Tables of a Databricks schema: names, making them and adding columns.
 
 What is there is asked of Unity Catalog first: ``CREATE … IF NOT EXISTS`` wants the privilege to create even when
 there is nothing to create. Column mapping by name is on, so that a column may be called anything; history, audit and
@@ -7,12 +7,18 @@ marks are Serializable, so that two writers never both see that a row is missing
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from ml_connector_dagster.destinations.contract import HISTORY_COLUMNS
-from ml_connector_dagster.destinations.databricks.types import TYPES, holds, literal, ticked
+from ml_connector_dagster.destinations.databricks.relations import TableColumn
+from ml_connector_dagster.destinations.databricks.types import (
+    TYPES,
+    fits_family,
+    literal,
+    ticked,
+)
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.destinations.identifiers import company_suffix
 from ml_connector_dagster.model.entities import Entity
@@ -51,8 +57,8 @@ _HISTORY_DESCRIPTIONS: Final = {
     "_replaced_by_batch": "the batch that carried the newer version",
 }
 
-#: Lower-case name → name and type, as Unity Catalog has them.
-Columns = Mapping[str, tuple[str, str]]
+#: The columns of a table that is there, by lower-case name.
+Columns = Mapping[str, TableColumn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +107,7 @@ def make_schema(workspace: Workspace, names: Names) -> None:
     """The schema and its ``_batches``."""
     if not workspace.has_schema(names.catalog, names.schema):
         workspace.run(f"CREATE SCHEMA IF NOT EXISTS {ticked(names.catalog, names.schema)}")
-    if workspace.columns(names.catalog, names.schema, BATCHES) is None:
+    if workspace.relation(names.catalog, names.schema, BATCHES) is None:
         _create(workspace, names, BATCHES, BATCHES_TYPES, BATCHES_COMMENT, {}, serializable=True)
 
 
@@ -113,11 +119,11 @@ def make_volume(workspace: Workspace, names: Names, volume: str) -> None:
 
 def make_tables(
     workspace: Workspace, names: Names, entity: Entity, staged: Mapping[str, str]
-) -> tuple[dict[str, str], bool]:
+) -> tuple[Columns, bool]:
     """Make or widen the table, its history and its audit for columns ``staged`` (name → type).
 
     Answers the table's columns, and whether anything was made or widened. Raises ConfigError for a table whose
-    columns cannot hold what the ERP sends.
+    columns are of another kind than what the ERP sends, or that wants values which it does not send.
     """
     descriptions = {column.name: column.description for column in entity.all_columns}
     changed = _make(
@@ -126,8 +132,8 @@ def make_tables(
     changed |= _make(
         workspace, names, names.table, staged, entity.description, descriptions, serializable=False
     )
-    found = workspace.columns(names.catalog, names.schema, names.table)
-    table = dict(found[1].values()) if found else {}
+    table = table_columns(workspace, names)
+    _refuse_unfilled(names, table, staged)
     comment = (
         f"Replaced versions of {names.table}: with the rows there, every version ever accepted."
     )
@@ -135,12 +141,29 @@ def make_tables(
         workspace,
         names,
         names.history,
-        table | _HISTORY_TYPES,
+        {one.name: one.type for one in table.values()} | _HISTORY_TYPES,
         comment,
         descriptions | _HISTORY_DESCRIPTIONS,
         serializable=True,
     )
     return table, changed
+
+
+def table_columns(workspace: Workspace, names: Names) -> Columns:
+    """The columns of the table as they are now; none when it is not there."""
+    found = workspace.relation(names.catalog, names.schema, names.table)
+    return found.columns if found else {}
+
+
+def table_checks(workspace: Workspace, names: Names) -> dict[str, str]:
+    """The CHECK constraints of the table: name → SQL condition. Delta keeps them as properties."""
+    prefix = "delta.constraints."
+    found = workspace.run(f"SHOW TBLPROPERTIES {names.sql(names.table)}")
+    return {
+        key.removeprefix(prefix): condition or ""
+        for key, condition in found
+        if key is not None and key.startswith(prefix)
+    }
 
 
 def _make(
@@ -153,18 +176,17 @@ def _make(
     *,
     serializable: bool,
 ) -> bool:
-    found = workspace.columns(names.catalog, names.schema, table)
+    found = workspace.relation(names.catalog, names.schema, table)
     if found is None:
         _create(workspace, names, table, wanted, comment, descriptions, serializable=serializable)
         return True
-    kind, present = found
-    if kind == "VIEW":
+    if found.kind == "VIEW":
         raise ConfigError(
             f"{names.shown(table)} is a view, so rows cannot be written to it. If the flow had 'tables: per_company' "
             "before, go back to that, or choose another schema"
         )
-    _refuse_unfit(names, table, present, wanted)
-    new = {name: type_text for name, type_text in wanted.items() if name.lower() not in present}
+    _refuse_unfit(names, table, found.columns, wanted)
+    new = {name: kind for name, kind in wanted.items() if name.lower() not in found.columns}
     if new:
         listed = _column_list(new, descriptions)
         workspace.run(f"ALTER TABLE {names.sql(table)} ADD COLUMNS ({listed})")
@@ -204,9 +226,9 @@ def _column_list(columns: Mapping[str, str], descriptions: Mapping[str, str]) ->
 
 def _refuse_unfit(names: Names, table: str, present: Columns, wanted: Mapping[str, str]) -> None:
     problems = [
-        f"column {name} is {present[name.lower()][1]}, and {expected} is needed"
+        f"column {name} is {present[name.lower()].type}, and {expected} is needed"
         for name, expected in wanted.items()
-        if name.lower() in present and not holds(expected, present[name.lower()][1])
+        if name.lower() in present and not fits_family(expected, present[name.lower()].type)
     ]
     if problems:
         raise ConfigError(
@@ -215,52 +237,19 @@ def _refuse_unfit(names: Names, table: str, present: Columns, wanted: Mapping[st
         )
 
 
-def union_views(workspace: Workspace, names: Names, entity: Entity) -> None:
-    """Let ``<entity>``, its history and ``_audit`` show the tables of all companies."""
-    found = workspace.run(
-        f"SELECT DISTINCT entity, company FROM {names.sql(BATCHES)} WHERE company IS NOT NULL"
-    )
-    pairs = {(str(one), str(company)) for one, company in found} | {(names.entity, names.company)}
-    of_entity = sorted(company for one, company in pairs if one == names.entity)
-    everywhere = sorted({company for _, company in pairs})
-    _view(workspace, names, names.entity, of_entity, entity.description)
-    history = f"Replaced versions of {names.entity}, of all companies."
-    _view(workspace, names, f"{names.entity}_history", of_entity, history)
-    _view(workspace, names, AUDIT, everywhere, AUDIT_COMMENT)
-
-
-def _view(
-    workspace: Workspace, names: Names, view: str, companies: Iterable[str], comment: str
-) -> None:
-    there = workspace.columns(names.catalog, names.schema, view)
-    if there is not None and there[0] != "VIEW":
-        raise ConfigError(
-            f"{names.shown(view)} is a table, so it cannot become the view over tables per company. "
-            "Choose another schema for this flow, or go back to 'tables: shared'"
-        )
-    tables = {}
-    for company in companies:
-        table = f"{view}_{company_suffix(company)}"
-        found = workspace.columns(names.catalog, names.schema, table)
-        if found is not None:
-            tables[table] = found[1]
-    columns: dict[str, tuple[str, str]] = {}
-    for present in tables.values():
-        columns |= {key: column for key, column in present.items() if key not in columns}
-    selects = [
-        "SELECT "
-        + ", ".join(
-            f"{ticked(name)}"
-            if key in present
-            else f"CAST(NULL AS {kind.upper()}) AS {ticked(name)}"
-            for key, (name, kind) in columns.items()
-        )
-        + f" FROM {names.sql(table)}"
-        for table, present in tables.items()
+def _refuse_unfilled(names: Names, table: Columns, brought: Mapping[str, str]) -> None:
+    filled = {name.lower() for name in brought}
+    missing = [
+        column.name
+        for key, column in table.items()
+        if key not in filled and not column.nullable and not column.has_default
     ]
-    workspace.run(
-        f"CREATE OR REPLACE VIEW {names.sql(view)} COMMENT {literal(comment)} AS {' UNION ALL '.join(selects)}"
-    )
+    if missing:
+        raise ConfigError(
+            f"Table {names.shown(names.table)} wants values that the ERP does not send: {', '.join(missing)} (NOT NULL, "
+            f"without a default). Let them be empty: ALTER TABLE {names.sql(names.table)} ALTER COLUMN "
+            f"{ticked(missing[0])} DROP NOT NULL"
+        )
 
 
 def entity_columns(entity: Entity) -> dict[str, str]:

@@ -64,14 +64,27 @@ def to_arrow(type_text: str) -> pa.DataType:
     return types.get(type_text, pa.string())
 
 
-def holds(expected: str, found: str) -> bool:
-    """Whether every value of type ``expected`` can be kept exactly in a column of type ``found``."""
-    if expected == found:
-        return True
+def fits_family(expected: str, found: str) -> bool:
+    """Whether values of ``expected`` can be written to a column of ``found``, most of them at least, and exactly."""
+    if expected == "string":
+        return found == "string" or length(found) is not None
+    if _digits(expected) is None:
+        return expected == found
+    return _digits(found) is not None
+
+
+def is_narrower(expected: str, found: str) -> bool:
+    """Whether some value of ``expected`` cannot be kept exactly in ``found`` (of the same family)."""
     needed, given = _digits(expected), _digits(found)
     if needed is None or given is None:
-        return False
-    return given[0] >= needed[0] and given[1] >= needed[1]
+        return expected != found
+    return given[0] < needed[0] or given[1] < needed[1]
+
+
+def length(type_text: str) -> int | None:
+    """The longest text of a ``varchar``; None for every other type."""
+    found = re.fullmatch(r"varchar\((\d+)\)", type_text)
+    return int(found[1]) if found else None
 
 
 def _digits(type_text: str) -> tuple[int, int] | None:

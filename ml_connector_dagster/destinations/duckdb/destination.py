@@ -19,11 +19,13 @@ from ml_connector_dagster.destinations.duckdb.tables import (
 )
 from ml_connector_dagster.destinations.duckdb.types import TYPES
 from ml_connector_dagster.destinations.identifiers import quoted
+from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
 from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
 from ml_connector_dagster.model.errors import ConfigError, TransientError
 from ml_connector_dagster.model.receipts import DeliveryReport
+from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES = Capabilities(
@@ -164,6 +166,31 @@ class DuckDBDestination:
             if connection is None:
                 return RECEIPT_SCHEMA.empty_table()
             return inspections.receipts_of(connection, self._schema, entity, record_id)
+
+    def define_view(self, view: View) -> None:
+        name = quoted(self._schema, view.name)
+        comment = view.description.replace("'", "''")
+        with self._file.write() as connection:
+            try:
+                connection.execute("BEGIN")
+                connection.execute(f"CREATE OR REPLACE VIEW {name} AS {self._own(view.query)}")
+                connection.execute(f"COMMENT ON VIEW {name} IS '{comment}'")
+                connection.execute("COMMIT")
+            except duckdb.CatalogException as error:
+                raise ConfigError(
+                    f"View {self._schema}.{view.name} was not made in {self._file.path}: {error}. "
+                    "Rename the table that has its name, or leave this mart out (marts:) of the flow"
+                ) from error
+
+    def ask(self, query: str) -> pa.Table:
+        with self._file.read() as connection:
+            if connection is None:
+                raise ConfigError(f"{self._file.path} is not there yet; deliver something first")
+            found: pa.Table = connection.sql(self._own(query)).to_arrow_table()
+            return found
+
+    def _own(self, query: str) -> str:
+        return translated(query, "duckdb", lambda table: (self._schema, table))
 
     def table_name(self, entity: Entity, company: str) -> str:
         return f"{self._schema}.{self._names(entity, company).table}"

@@ -9,7 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,10 @@ LONGEST_PAUSE: Final = 5.0
 
 
 class Bulk:
-    """Files into a table, and a script run asynchronously."""
+    """Files into a table, and a script run asynchronously.
+
+    ``requests`` counts logins, statements, files and polls; the connector may send more by itself.
+    """
 
     def __init__(
         self,
@@ -36,12 +39,12 @@ class Bulk:
         self._connection = connection
         self._access = access
         self._pause = pause
+        self.requests = 0
 
     def load(
         self,
         files: Sequence[str],
         *,
-        schema: str,
         table: str,
         stage: str,
         rows: int,
@@ -52,25 +55,20 @@ class Bulk:
         """Copy ``files`` to ``table`` (all names quoted), then run ``script``, in one session."""
         with self._session(tag) as session:
             cursor = session.cursor()
-            cursor.execute(f"CREATE TEMPORARY STAGE {stage}")
-            with tempfile.TemporaryDirectory(prefix="snowflake-") as folder:
-                for number, file in enumerate(files):
-                    # PUT takes patterns, so a file is offered under a name that has none in it.
-                    link = Path(folder) / f"part-{number:06}.parquet"
-                    os.symlink(file, link)
-                    source = str(link).replace("\\", "\\\\").replace("'", "\\'")
-                    cursor.execute(
-                        f"PUT 'file://{source}' @{stage}/{number:06} AUTO_COMPRESS=FALSE OVERWRITE=TRUE"
-                    )
-            cursor.execute(
-                f"COPY INTO {table} FROM @{stage}/"
-                " FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
-                " MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
-                ' INCLUDE_METADATA = ("_FILE" = METADATA$FILENAME, "_POSITION" = METADATA$FILE_ROW_NUMBER)'
+            self._execute(cursor, f"CREATE OR REPLACE TEMPORARY STAGE {stage}")
+            self._put(cursor, files, stage)
+            self._run_all(
+                session,
+                cursor,
+                [
+                    f"COPY INTO {table} FROM @{stage}/"
+                    " FILE_FORMAT = (TYPE = PARQUET USE_LOGICAL_TYPE = TRUE)"
+                    " MATCH_BY_COLUMN_NAME = CASE_INSENSITIVE"
+                    ' INCLUDE_METADATA = ("_FILE" = METADATA$FILENAME, "_POSITION" = METADATA$FILE_ROW_NUMBER)'
+                ],
             )
-            labels = [column[0].lower() for column in cursor.description]
-            found = [dict(zip(labels, row, strict=True)) for row in cursor.fetchall()]
-            copied = sum(int(one.get("rows_loaded", 0)) for one in found)
+            # Counted, not read from COPY's answer: a COPY that was sent twice answers that there is nothing to do.
+            copied = self._execute(cursor, f"SELECT COUNT(*) FROM {table}").fetchone()[0]
             if copied != rows:
                 raise ContractError(
                     f"COPY INTO {table} took {copied} of {rows} rows from {len(files)} files; nothing was delivered"
@@ -78,20 +76,38 @@ class Bulk:
             loaded()
             self._run_all(session, cursor, script)
 
-    def _run_all(self, session: Any, cursor: Any, script: Sequence[str]) -> None:
-        from snowflake.connector.errors import ProgrammingError
+    def _put(self, cursor: Any, files: Sequence[str], stage: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="snowflake-") as folder:
+            for number, file in enumerate(files):
+                # PUT takes a pattern, so the files are offered under names that sort, and have no pattern in them.
+                os.symlink(file, Path(folder) / f"part-{number:06}.parquet")
+            source = folder.replace("\\", "\\\\").replace("'", "\\'")
+            options = "AUTO_COMPRESS=FALSE OVERWRITE=TRUE PARALLEL=4"
+            self._execute(cursor, f"PUT 'file://{source}/*.parquet' @{stage}/ {options}")
+        self.requests += len(files)
 
+    def _execute(self, cursor: Any, statement: str) -> Any:
+        self.requests += 1
+        return cursor.execute(statement)
+
+    def _run_all(self, session: Any, cursor: Any, script: Sequence[str]) -> None:
+        from snowflake.connector.errors import Error, ProgrammingError
+
+        self.requests += 1
         cursor.execute_async(";\n".join(script), num_statements=len(script))
         handle, wait = cursor.sfqid, FIRST_PAUSE
         try:
             while session.is_still_running(session.get_query_status_throw_if_error(handle)):
+                self.requests += 1
                 self._pause(wait)
                 wait = min(wait * 1.6, LONGEST_PAUSE)
-        except (KeyboardInterrupt, SystemExit):
-            cursor.abort_query(handle)
-            raise
         except ProgrammingError as error:
             raise _refused(error) from error
+        except BaseException as stopped:
+            if not isinstance(stopped, Exception):  # Ctrl-C, or Dagster ends the run
+                with suppress(Error):  # nobody waits for the answer
+                    cursor.abort_query(handle)
+            raise
 
     @contextmanager
     def _session(self, tag: str) -> Iterator[Any]:
@@ -99,6 +115,7 @@ class Bulk:
         from dagster_snowflake import SnowflakeResource
         from snowflake.connector import errors
 
+        self.requests += 2  # login and logout
         try:
             with self._resource(SnowflakeResource, tag).get_connection() as session:
                 try:

@@ -1,14 +1,8 @@
 """Apply one staged batch to Snowflake: rows into a table of their own, then one transaction that does everything.
 
-The transaction, in the order of its statements:
-
-1. the batch's mark in ``_batches``, unless it is there. MERGE locks the table, so deliveries to one schema queue here;
-2. ``decided``: each record with its outcome. Empty when the mark is somebody else's or counts are already in it, and
-   then nothing below does anything: running the whole text again changes nothing, whatever became of its answer;
-3. replaced versions to the history; 4. rows; 5. ``_audit``; 6. counts into the mark; commit.
-
-Receipts are read back from ``_audit`` afterwards. A process that dies before that leaves a mark without a receipts
-path, and whoever delivers the batch again writes them.
+The transaction is in ``scripts.py``. Receipts are read back from ``_audit`` afterwards. A process that dies before that
+leaves a mark without a receipts path, and whoever delivers the batch again writes them. The tables of a process that
+was killed are dropped by a delivery some hours later, when nobody can be using them any more.
 """
 
 import json
@@ -16,25 +10,24 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
-from ml_connector_dagster.destinations.snowflake.names import identifier, text
+from ml_connector_dagster.destinations.snowflake.limits import reason
+from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
+from ml_connector_dagster.destinations.snowflake.scripts import Script
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
-from ml_connector_dagster.destinations.snowflake.tables import (
-    AUDIT,
-    BATCHES,
-    Schema,
-)
+from ml_connector_dagster.destinations.snowflake.tables import Schema
 from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, moment, texts
+from ml_connector_dagster.destinations.snowflake.views import union_views
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConnectorError
-from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
+from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts, RejectedRecord
 
 
 #: The points that a delivery passes, for tests that end a process there.
@@ -53,17 +46,23 @@ LONGEST_BIND: Final = 6_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """One batch on its way into one schema. ``id`` is of this attempt alone."""
+    """One batch on its way into one schema. ``id`` is of this attempt alone, ``flow`` is "" outside of flows.
+
+    ``viewed``: the companies' tables that the views surely show; a delivery adds its own.
+    """
 
     id: str
     api: SqlApi
     bulk: Bulk
     schema: Schema
+    names: Names
     destination: str
+    flow: str
     entity: Entity
     staged: StagedBatch
     inline_rows: int
     now: datetime
+    viewed: set[str]
     checkpoint: Callable[[str], None]
 
     @property
@@ -75,6 +74,7 @@ class Load:
         """The query tag: who runs this, and why."""
         facts = {
             "app": "ml-connector",
+            "flow": self.flow,
             "destination": self.destination,
             "entity": self.entity.name,
             "run": self.batch.run_id,
@@ -92,35 +92,55 @@ class Load:
 
     def apply(self) -> DeliveryReport:
         """Apply the batch, or answer what was reported when it was applied."""
-        batches = self.schema.columns(BATCHES)[BATCHES]
-        known = self._report() if batches else None
+        names = self.names
+        present = self.schema.columns(*names.tables)
+        self._clear_up()
+        known = self._report() if present[BATCHES] else None
         if known is not None:
             return known
-        with_rows = bool(self.staged.files)
-        arrow = self.staged.reader().schema
-        types = column_types(self.entity, arrow)
-        columns = self.schema.prepare(self.entity, types)
+        # A batch of no rows has no files, and so no columns of its own.
+        types = column_types(self.entity, self.staged.reader().schema if self.staged.files else ())
+        changed = self.schema.prepare(names, self.entity, types, present)
+        if names.per_company and (changed or names.table not in self.viewed):
+            union_views(self.schema, names, self.entity)
+            self.viewed.add(names.table)
         self.checkpoint("tables made")
         try:
-            self._make_tables(types)
-            script = list(self._script(types, columns))
-            if with_rows and self.batch.rows > self.inline_rows:
-                self._stage(script)
-            else:
-                if with_rows:
-                    self._insert(types)
-                self.checkpoint("rows loaded")
-                self.api.run_all(script, tag=self.tag)
+            self._write(types)
             self.checkpoint("committed")
         except BaseException:
             with suppress(Refused, ConnectorError):  # what went wrong first is what is told
-                self._drop_tables()
+                self._drop(self._incoming, self._decided)
             raise
-        self._drop_tables()
+        self._drop(self._incoming, self._decided)
         report = self._report()
         if report is None:
             raise AssertionError(f"batch {self.batch.batch_id} is committed and has no mark")
         return report
+
+    def _write(self, types: Mapping[str, ColumnType]) -> None:
+        self._make_tables(types)
+        table = self.schema.columns(self.names.table)[self.names.table]
+        script = Script(
+            schema=self.schema,
+            names=self.names,
+            batch=self.batch,
+            delivery=self.id,
+            incoming=self._incoming,
+            decided=self._decided,
+            types=types,
+            columns=list(table),
+            reason=reason(types, table),
+            now=self.now,
+        )
+        statements = list(script.statements())
+        if self.staged.files and self.batch.rows > self.inline_rows:
+            self._stage(statements)
+            return
+        if self.staged.files:
+            self._insert(types)
+        self.checkpoint("rows loaded")
+        self.api.run_all(statements, tag=self.tag)
 
     def _make_tables(self, types: Mapping[str, ColumnType]) -> None:
         # JSON travels as text and is parsed by the MERGE: COPY would make one string of it.
@@ -128,24 +148,26 @@ class Load:
             f"{identifier(name)} {'VARCHAR' if kind is ColumnType.JSON else TYPES[kind]}"
             for name, kind in types.items()
         )
-        self.api.run(
+        statements = (
             f'CREATE TRANSIENT TABLE {self._incoming} ({columns}, "_FILE" VARCHAR, "_POSITION" NUMBER(19,0))',
-            tag=self.tag,
-        )
-        self.api.run(
             f"CREATE TRANSIENT TABLE {self._decided} ({identifier('record_id')} VARCHAR,"
-            ' "_FILE" VARCHAR, "_POSITION" NUMBER(19,0), "STORED" BOOLEAN, "OUTCOME" VARCHAR)',
-            tag=self.tag,
+            ' "_FILE" VARCHAR, "_POSITION" NUMBER(19,0), "STORED" BOOLEAN, "REASON" VARCHAR, "OUTCOME" VARCHAR)',
         )
+        self.api.run_all(statements, tag=self.tag)
 
-    def _drop_tables(self) -> None:
-        for table in (self._incoming, self._decided):
-            self.api.run(f"DROP TABLE IF EXISTS {table}", tag=self.tag)
+    def _drop(self, *tables: str) -> None:
+        self.api.run_all([f"DROP TABLE IF EXISTS {table}" for table in tables], tag=self.tag)
+
+    def _clear_up(self) -> None:
+        """Drop what killed processes left behind."""
+        if self.schema.left_behind:
+            with suppress(Refused):  # another role's, or another delivery was faster
+                self._drop(*(self.schema.sql(table) for table in self.schema.left_behind))
+            self.schema.left_behind.clear()
 
     def _stage(self, script: Sequence[str]) -> None:
         self.bulk.load(
             self.staged.files,
-            schema=self.schema.name,
             table=self._incoming,
             stage=self.schema.sql(f"_load_{self.id}"),
             rows=self.batch.rows,
@@ -172,49 +194,6 @@ class Load:
             )
             position += count
 
-    def _script(self, types: Mapping[str, ColumnType], columns: Sequence[str]) -> Iterator[str]:
-        table = self.schema.sql(self.entity.name)
-        history = self.schema.sql(f"{self.entity.name}_history")
-        batch = self.batch
-        moment_text = f"{text(self.now.isoformat(timespec='microseconds'))}::TIMESTAMP_TZ(6)"
-        facts = {
-            "batch_id": text(batch.batch_id),
-            "tenant": text(batch.tenant),
-            "entity": text(self.entity.name),
-            "company": text(batch.company),
-            "table_name": text(self.entity.name),
-            "run_id": text(batch.run_id),
-            "delivery": text(self.id),
-            "delivered_at": moment_text,
-        }
-        names = {"marks": self.schema.sql(BATCHES), "batch": facts["batch_id"]}
-        names |= {"delivery": facts["delivery"], "decided": self._decided}
-        names |= {"incoming": self._incoming, "table": table}
-        yield "BEGIN"
-        yield (
-            f"MERGE INTO {names['marks']} AS mark USING (SELECT {names['batch']} AS batch_id) AS new"
-            " ON mark.batch_id = new.batch_id WHEN NOT MATCHED THEN INSERT"
-            f" ({', '.join(identifier(name) for name in facts)}) VALUES ({', '.join(facts.values())})"
-        )
-        yield f"DELETE FROM {self._decided}"
-        yield _DECIDE.format(**names)
-        own = ", ".join(identifier(name) for name in columns)
-        stored = ", ".join(f"stored.{identifier(name)}" for name in columns)
-        yield (
-            f"INSERT INTO {history} ({own}, _replaced_at, _replaced_by_batch)"
-            f" SELECT {stored}, {moment_text}, {names['batch']} FROM {table} AS stored"
-            f" JOIN {self._decided} AS decided ON stored.record_id = decided.record_id"
-            " WHERE decided.stored AND decided.outcome <> 'unchanged'"
-        )
-        yield _merge(names, types)
-        yield (
-            f"INSERT INTO {self.schema.sql(AUDIT)} ({', '.join(RECEIPT_SCHEMA.names)})"
-            f" SELECT record_id, {facts['entity']}, outcome, NULL, NULL, {names['batch']}, {facts['run_id']},"
-            f" {moment_text} FROM {self._decided} WHERE outcome <> 'unchanged'"
-        )
-        yield _COUNT.format(**names)
-        yield "COMMIT"
-
     def _report(self) -> DeliveryReport | None:
         found = self.api.run(
             "SELECT inserted, updated, unchanged, deleted, rejected, receipts, delivered_at, run_id"
@@ -231,27 +210,26 @@ class Load:
         )
         if receipts is None and counts.total > counts.unchanged:
             receipts = self._write_receipts(moment(str(delivered_at)), str(run_id))
-        return DeliveryReport(counts=counts, receipts=receipts)
+        return DeliveryReport(counts=counts, rejected=self._rejected(counts), receipts=receipts)
 
-    def _write_receipts(self, delivered_at: datetime, run_id: str) -> str:
-        rows = self.api.run(
-            f"SELECT record_id, outcome FROM {self.schema.sql(AUDIT)} WHERE batch_id = ?",
+    def _rejected(self, counts: OutcomeCounts) -> tuple[RejectedRecord, ...]:
+        if not counts.rejected:
+            return ()
+        found = self.api.run(
+            f"SELECT record_id, reason FROM {self.schema.sql(self.names.audit)}"
+            " WHERE batch_id = ? AND outcome = 'rejected' ORDER BY record_id",
             self.batch.batch_id,
             tag=self.tag,
         ).rows
-        count = len(rows)
-        nothing = pa.nulls(count, pa.string())
-        values: dict[str, Any] = {
-            "record_id": pa.array([row[0] for row in rows], pa.string()),
-            "entity": pa.repeat(self.entity.name, count),
-            "outcome": pa.array([row[1] for row in rows], pa.string()),
-            "reason": nothing,
-            "remote_id": nothing,
-            "batch_id": pa.repeat(self.batch.batch_id, count),
-            "run_id": pa.repeat(run_id, count),
-            "delivered_at": pa.repeat(pa.scalar(delivered_at, pa.timestamp("us", "UTC")), count),
-        }
-        path = self.staged.write_receipts(self.destination, pa.table(values, schema=RECEIPT_SCHEMA))
+        return tuple(
+            RejectedRecord(record_id=str(record_id), reason=str(why)) for record_id, why in found
+        )
+
+    def _write_receipts(self, delivered_at: datetime, run_id: str) -> str:
+        reader = pa.RecordBatchReader.from_batches(
+            RECEIPT_SCHEMA, self._receipts(delivered_at, run_id)
+        )
+        path = self.staged.write_receipts(self.destination, reader)
         self.checkpoint("receipts written")
         self.api.run(
             f"UPDATE {self.schema.sql(BATCHES)} SET receipts = ? WHERE batch_id = ?",
@@ -262,64 +240,27 @@ class Load:
         self.checkpoint("batch marked")
         return path
 
-
-def _merge(names: Mapping[str, str], types: Mapping[str, ColumnType]) -> str:
-    own = ", ".join(identifier(name) for name in types)
-    read = ", ".join(
-        f"PARSE_JSON(incoming.{identifier(name)}) AS {identifier(name)}"
-        if kind is ColumnType.JSON
-        else f"incoming.{identifier(name)}"
-        for name, kind in types.items()
-    )
-    changes = ", ".join(
-        f"stored.{identifier(name)} = new.{identifier(name)}"
-        for name in types
-        if name != "record_id"
-    )
-    values = ", ".join(f"new.{identifier(name)}" for name in types)
-    return (
-        f"MERGE INTO {names['table']} AS stored USING (SELECT {read} FROM {names['incoming']} AS incoming"
-        f' JOIN {names["decided"]} AS decided ON incoming."_FILE" = decided."_FILE"'
-        ' AND incoming."_POSITION" = decided."_POSITION" WHERE decided.outcome <> \'unchanged\') AS new'
-        " ON stored.record_id = new.record_id"
-        f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({own}) VALUES ({values})"
-    )
-
-
-_DECIDE: Final = """INSERT INTO {decided} (record_id, "_FILE", "_POSITION", stored, outcome)
-    SELECT incoming.record_id, incoming."_FILE", incoming."_POSITION", stored.record_id IS NOT NULL,
-        CASE
-            WHEN stored.record_id IS NOT NULL AND (
-                incoming._row_hash = stored._row_hash
-                OR incoming._modified_at < stored._modified_at
-                OR ((incoming._modified_at = stored._modified_at
-                    OR incoming._modified_at IS NULL OR stored._modified_at IS NULL)
-                    AND incoming._extracted_at < stored._extracted_at)
-            ) THEN 'unchanged'
-            WHEN incoming._deleted_at IS NOT NULL THEN 'deleted'
-            WHEN stored.record_id IS NULL THEN 'inserted'
-            ELSE 'updated'
-        END
-    FROM (
-        SELECT * FROM {incoming} QUALIFY ROW_NUMBER() OVER (
-            PARTITION BY record_id
-            ORDER BY _modified_at DESC NULLS LAST, _extracted_at DESC, "_FILE" DESC, "_POSITION" DESC
-        ) = 1
-    ) AS incoming
-    LEFT JOIN {table} AS stored ON stored.record_id = incoming.record_id
-    WHERE EXISTS (
-        SELECT 1 FROM {marks} AS mark
-        WHERE mark.batch_id = {batch} AND mark.delivery = {delivery} AND mark.inserted IS NULL
-    )"""
-
-_COUNT: Final = """UPDATE {marks} AS mark SET inserted = found.inserted, updated = found.updated,
-        unchanged = found.unchanged, deleted = found.deleted, rejected = 0
-    FROM (
-        SELECT COUNT(CASE WHEN outcome = 'inserted' THEN 1 END) AS inserted, COUNT(CASE WHEN outcome = 'updated' THEN 1 END) AS updated,
-            COUNT(CASE WHEN outcome = 'unchanged' THEN 1 END) AS unchanged, COUNT(CASE WHEN outcome = 'deleted' THEN 1 END) AS deleted
-        FROM {decided}
-    ) AS found
-    WHERE mark.batch_id = {batch} AND mark.delivery = {delivery} AND mark.inserted IS NULL"""
+    def _receipts(self, delivered_at: datetime, run_id: str) -> Iterator[pa.RecordBatch]:
+        """Page by page, so that a million of them need no memory."""
+        for rows in self.api.pages(
+            f"SELECT record_id, outcome, reason FROM {self.schema.sql(self.names.audit)} WHERE batch_id = ?",
+            self.batch.batch_id,
+            tag=self.tag,
+        ):
+            count = len(rows)
+            values = {
+                "record_id": pa.array([row[0] for row in rows], pa.string()),
+                "entity": pa.repeat(self.entity.name, count),
+                "outcome": pa.array([row[1] for row in rows], pa.string()),
+                "reason": pa.array([row[2] for row in rows], pa.string()),
+                "remote_id": pa.nulls(count, pa.string()),
+                "batch_id": pa.repeat(self.batch.batch_id, count),
+                "run_id": pa.repeat(run_id, count),
+                "delivered_at": pa.repeat(
+                    pa.scalar(delivered_at, pa.timestamp("us", "UTC")), count
+                ),
+            }
+            yield pa.record_batch(values, schema=RECEIPT_SCHEMA)
 
 
 def _pieces(reader: pa.RecordBatchReader) -> Iterator[tuple[str, int]]:

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -16,14 +17,17 @@ from ml_connector_dagster.destinations.snowflake import inspections
 from ml_connector_dagster.destinations.snowflake.access import Access
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.deliveries import Load
-from ml_connector_dagster.destinations.snowflake.names import folded
+from ml_connector_dagster.destinations.snowflake.names import Names, folded, text
 from ml_connector_dagster.destinations.snowflake.refusals import Refused, explained
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import Schema
+from ml_connector_dagster.destinations.snowflake.types import table_of
+from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
 from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
 from ml_connector_dagster.model.receipts import DeliveryReport
+from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES: Final = Capabilities(
@@ -31,7 +35,7 @@ CAPABILITIES: Final = Capabilities(
     history=Support.NATIVE,
     audit=Support.NATIVE,
     schema_evolution=Support.NATIVE,
-    per_company_tables=Support.UNSUPPORTED,
+    per_company_tables=Support.NATIVE,
     max_decimal_digits=DECIMAL_PRECISION,
     single_writer=False,
 )
@@ -42,6 +46,8 @@ class SnowflakeDestination:
 
     Args:
         name: ``<connection>.<schema>``.
+        per_company: a table per company, and a view over all of them under the entity's name.
+        flow: the flow's name, for query tags.
         now: the clock of ``delivered_at`` and ``_replaced_at``.
         clock: seconds since 1970, for tokens.
         pause: how it waits between polls and tries.
@@ -57,6 +63,8 @@ class SnowflakeDestination:
         credential: Credential,
         schema: str,
         *,
+        per_company: bool = False,
+        flow: str = "",
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         clock: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
@@ -68,6 +76,9 @@ class SnowflakeDestination:
         self._api = SqlApi(connection, self._access, pause=pause)
         self._bulk = Bulk(connection, self._access, pause=pause)
         self._schema = Schema(connection.database, schema, self._api)
+        self._per_company = per_company
+        self._flow = flow
+        self._viewed: set[str] = set()
         self._now = now
         self._checkpoint = checkpoint
 
@@ -79,9 +90,13 @@ class SnowflakeDestination:
             raise explained(refused, self._connection, self._access.description, what) from refused
 
     def prepare(self, entity: Entity) -> None:
-        with self._explained(f"{self.table_name(entity, '')} was not prepared"):
+        with self._explained(f"{self._schema.shown(entity.name)} was not prepared"):
+            if self._per_company:
+                self._schema.make_batches()
+                return
             columns = {column.name: column.type for column in entity.all_columns}
-            self._schema.prepare(entity, columns)
+            names = self._names(entity, "")
+            self._schema.prepare(names, entity, columns, self._schema.columns(*names.tables))
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
         load = Load(
@@ -89,17 +104,25 @@ class SnowflakeDestination:
             api=self._api,
             bulk=self._bulk,
             schema=self._schema,
+            names=self._names(entity, staged.batch.company),
             destination=self.name,
+            flow=self._flow,
             entity=entity,
             staged=staged,
             inline_rows=self._connection.inline_rows,
             now=self._now(),
+            viewed=self._viewed,
             checkpoint=self._checkpoint,
         )
         self._checkpoint("opened")
         table = self.table_name(entity, staged.batch.company)
         with self._explained(f"Batch {staged.batch.batch_id} was not delivered to {table}"):
-            return load.apply()
+            before = self._requests()
+            report = load.apply()
+            return replace(report, requests=self._requests() - before)
+
+    def _requests(self) -> int:
+        return self._api.requests + self._bulk.requests
 
     def inspect(self, entity: Entity, scope: Scope) -> TableFacts:
         with self._reading(entity):
@@ -117,12 +140,32 @@ class SnowflakeDestination:
         with self._reading(entity):
             return inspections.receipts_of(self._schema, entity, record_id)
 
+    def define_view(self, view: View) -> None:
+        # Without COPY GRANTS, a view that is replaced forgets who may read it.
+        with self._explained(f"View {self._schema.shown(view.name)} was not made"):
+            self._api.run(
+                f"CREATE OR REPLACE VIEW {self._schema.sql(view.name)} COPY GRANTS"
+                f" COMMENT = {text(view.description)} AS {self._own(view.query)}"
+            )
+
+    def ask(self, query: str) -> pa.Table:
+        with self._explained(
+            f"A query of {self._connection.database}.{folded(self._schema.name)} failed"
+        ):
+            return table_of(self._api.run(self._own(query)))
+
+    def _own(self, query: str) -> str:
+        database, schema = self._connection.database, folded(self._schema.name)
+        return translated(query, "snowflake", lambda table: (database, schema, folded(table)))
+
     def table_name(self, entity: Entity, company: str) -> str:
-        schema = folded(self._schema.name)
-        return f"{self._connection.database}.{schema}.{folded(entity.name)}"
+        return self._schema.shown(self._names(entity, company).table)
 
     def close(self) -> None:
         self._api.close()
 
+    def _names(self, entity: Entity, company: str) -> Names:
+        return Names(entity=entity.name, company=company, per_company=self._per_company)
+
     def _reading(self, entity: Entity) -> AbstractContextManager[None]:
-        return self._explained(f"{self.table_name(entity, '')} was not read")
+        return self._explained(f"{self._schema.shown(entity.name)} was not read")

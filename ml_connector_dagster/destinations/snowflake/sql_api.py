@@ -8,7 +8,8 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,16 +33,23 @@ _HEADERS: Final = {
 _TRY_AGAIN: Final = (408, 429, 500, 502, 503, 504)
 
 
+#: Texts and nulls, as Snowflake writes every value.
+Rows = list[list[str | None]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """Rows as Snowflake writes them: texts and nulls. ``columns`` as in ``rowType``."""
+    """All rows of a statement. ``columns`` as in ``rowType``."""
 
     columns: tuple[Mapping[str, Any], ...]
-    rows: list[list[str | None]]
+    rows: Rows
 
 
 class SqlApi:
-    """Statements over HTTP. Raises ``Refused``, CredentialError, TransientError."""
+    """Statements over HTTP. Raises ``Refused``, CredentialError, TransientError.
+
+    ``requests`` counts what was sent, repetitions and polls included.
+    """
 
     def __init__(
         self,
@@ -53,6 +61,7 @@ class SqlApi:
         self._connection = connection
         self._access = access
         self._pause = pause
+        self.requests = 0
         self._http = httpx.Client(
             base_url=connection.base_url,
             headers=_HEADERS,
@@ -64,6 +73,15 @@ class SqlApi:
 
     def run(self, sql: str, *binds: str | int | None, tag: str = "") -> Answer:
         """One statement with bound values; answers all its rows."""
+        body = self._run(sql, binds, tag)
+        rows = [row for page in self._pages(body) for row in page]
+        return Answer(columns=tuple(body["resultSetMetaData"]["rowType"]), rows=rows)
+
+    def pages(self, sql: str, *binds: str | int | None, tag: str = "") -> Iterator[Rows]:
+        """One statement; its rows piece by piece, as Snowflake cuts them."""
+        return self._pages(self._run(sql, binds, tag))
+
+    def _run(self, sql: str, binds: Sequence[str | int | None], tag: str) -> dict[str, Any]:
         bindings = {
             str(number): {
                 "type": "FIXED" if isinstance(value, int) else "TEXT",
@@ -71,32 +89,27 @@ class SqlApi:
             }
             for number, value in enumerate(binds, 1)
         }
-        return self._finish(self._submit({"statement": sql, "bindings": bindings}, tag, {}))
+        return self._finish(self._submit({"statement": sql, "bindings": bindings}, tag))
 
     def run_all(self, statements: Sequence[str], *, tag: str = "") -> None:
         """Several statements in one session, in order, up to the first that fails. They take no bound values."""
-        parameters = {"MULTI_STATEMENT_COUNT": str(len(statements))}
         body = {"statement": ";\n".join(statements)}
-        self._finish(self._submit(body, tag, parameters, {"async": "true"}))
+        self._finish(self._submit(body, tag, len(statements)))
 
-    def _submit(
-        self,
-        body: dict[str, Any],
-        tag: str,
-        parameters: dict[str, str],
-        query: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    def _submit(self, body: dict[str, Any], tag: str, count: int = 1) -> httpx.Response:
         connection = self._connection
         whole = body | {
             "database": connection.database,
             "warehouse": connection.warehouse,
             "role": connection.role,
-            "parameters": {"TIMEZONE": "UTC", "QUERY_TAG": tag} | parameters,
+            "parameters": {"timezone": "UTC", "query_tag": tag, "multi_statement_count": count},
         }
+        # A single statement is answered at once when it is quick, a script by a handle.
+        query = {"requestId": str(uuid.uuid4())} | ({"async": "true"} if count > 1 else {})
         sent = json.dumps(whole, ensure_ascii=False).encode()
-        return self._call("POST", PATH, {"requestId": str(uuid.uuid4()), **(query or {})}, sent)
+        return self._call("POST", PATH, query, sent)
 
-    def _finish(self, response: httpx.Response) -> Answer:
+    def _finish(self, response: httpx.Response) -> dict[str, Any]:
         """Wait for the statement behind ``response``; it is cancelled when the wait is interrupted."""
         wait = FIRST_PAUSE
         try:
@@ -104,29 +117,32 @@ class SqlApi:
                 self._pause(wait * random.uniform(0.75, 1.25))
                 wait = min(wait * 1.6, LONGEST_PAUSE)
                 response = self._call("GET", f"{PATH}/{response.json()['statementHandle']}", {})
-        except (KeyboardInterrupt, SystemExit):
-            self._cancel(response)
+        except BaseException as stopped:
+            if not isinstance(stopped, Exception):  # Ctrl-C, or Dagster ends the run
+                self._cancel(response)
             raise
-        return self._rows(response)
+        body: dict[str, Any] = response.json()
+        if body.get("resultSetMetaData") is None:
+            raise ContractError("Snowflake answered a statement without resultSetMetaData")
+        return body
 
     def _cancel(self, response: httpx.Response) -> None:
         handle = response.json()["statementHandle"]
-        self._http.post(f"{PATH}/{handle}/cancel", headers=self._access.headers())
+        with suppress(httpx.TransportError):  # nobody waits for the answer
+            self._http.post(f"{PATH}/{handle}/cancel", headers=self._access.headers())
 
-    def _rows(self, response: httpx.Response) -> Answer:
-        body = response.json()
-        meta = body.get("resultSetMetaData")
-        if meta is None:
-            raise ContractError("Snowflake answered a statement without resultSetMetaData")
-        rows = list(body["data"])
+    def _pages(self, body: dict[str, Any]) -> Iterator[Rows]:
+        meta, path = body["resultSetMetaData"], f"{PATH}/{body['statementHandle']}"
+        sent = len(body["data"])
+        yield body["data"]
         for number in range(1, len(meta.get("partitionInfo", ()))):
-            path = f"{PATH}/{body['statementHandle']}"
-            rows += self._call("GET", path, {"partition": str(number)}).json()["data"]
-        if len(rows) != meta["numRows"]:
+            rows: Rows = self._call("GET", path, {"partition": str(number)}).json()["data"]
+            sent += len(rows)
+            yield rows
+        if sent != meta["numRows"]:
             raise ContractError(
-                f"Snowflake announced {meta['numRows']} rows and sent {len(rows)}; run this again"
+                f"Snowflake announced {meta['numRows']} rows and sent {sent}; run this again"
             )
-        return Answer(columns=tuple(meta["rowType"]), rows=rows)
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str], content: bytes | None = None
@@ -140,6 +156,7 @@ class SqlApi:
                 self._pause(min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE) * random.uniform(0.5, 1.5))
                 if method == "POST":
                     params["retry"] = "true"
+            self.requests += 1
             try:
                 response = self._http.request(
                     method, path, params=params, content=content, headers=self._access.headers()

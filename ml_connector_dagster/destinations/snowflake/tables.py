@@ -8,17 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ml_connector_dagster.destinations.snowflake.names import folded, identifier, text, unfolded
-from ml_connector_dagster.destinations.snowflake.refusals import NO_SUCH_OBJECT, Refused
+from ml_connector_dagster.destinations.snowflake.names import (
+    BATCHES,
+    Names,
+    exact,
+    folded,
+    identifier,
+    text,
+    unfolded,
+)
+from ml_connector_dagster.destinations.snowflake.refusals import (
+    NO_SUCH_OBJECT,
+    NOT_PERMITTED,
+    Refused,
+)
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.types import TYPES, fits
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 
-
-AUDIT: Final = "_audit"
-BATCHES: Final = "_batches"
 
 AUDIT_COLUMNS: Final = {
     name: ColumnType.TIMESTAMP if name == "delivered_at" else ColumnType.STRING
@@ -40,24 +49,36 @@ _ADDED_TO_HISTORY: Final = {
     "_replaced_at": ColumnType.TIMESTAMP,
     "_replaced_by_batch": ColumnType.STRING,
 }
-_AUDIT_COMMENT: Final = (
+AUDIT_COMMENT: Final = (
     "One row for each record that a delivery inserted, updated, marked deleted or rejected."
 )
 _BATCHES_COMMENT: Final = (
     "One row for each batch that has been applied, written together with its data."
 )
+#: How a delivery calls its own tables, as Snowflake has the names; and for how long they may be in use.
+_WORK_TABLES: Final = "_(LOAD|DECIDED)_[0-9A-F]{12}"
+_HOURS_IN_USE: Final = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumn:
-    """A column as INFORMATION_SCHEMA describes it."""
+    """A column as INFORMATION_SCHEMA describes it. ``filled``: it gets a value by itself when an INSERT brings none."""
 
     type: str
-    precision: int
-    scale: int
+    length: int = 0
+    precision: int = 0
+    scale: int = 0
+    datetime_precision: int = 0
+    nullable: bool = True
+    filled: bool = False
 
     def __str__(self) -> str:
-        return f"NUMBER({self.precision},{self.scale})" if self.type == "NUMBER" else self.type
+        sizes = {
+            "NUMBER": f"({self.precision},{self.scale})",
+            "TEXT": f"({self.length})",
+            "TIMESTAMP_TZ": f"({self.datetime_precision})",
+        }
+        return ("VARCHAR" if self.type == "TEXT" else self.type) + sizes.get(self.type, "")
 
 
 Columns = dict[str, TableColumn]
@@ -65,50 +86,82 @@ Columns = dict[str, TableColumn]
 
 @dataclass(slots=True)
 class Schema:
-    """One schema, and what is known of its tables."""
+    """One schema, and what is known of its tables.
+
+    ``left_behind``: work tables of deliveries that must have died, found while looking for something else.
+    """
 
     database: str
     name: str
     api: SqlApi
     known: dict[str, Columns] = field(default_factory=dict)
+    views: set[str] = field(default_factory=set)
+    left_behind: list[str] = field(default_factory=list)
 
     def sql(self, table: str) -> str:
         """The table's whole name, quoted. The database's name is taken as it is."""
-        return f"{_exact(self.database)}.{identifier(self.name, table)}"
+        return f"{exact(self.database)}.{identifier(self.name, table)}"
+
+    def shown(self, table: str) -> str:
+        """The table's whole name as a person types it."""
+        return f"{self.database}.{folded(self.name)}.{folded(table)}"
 
     def columns(self, *tables: str, again: bool = False) -> dict[str, Columns]:
         """Our table names → our column names → columns; a table that is not there has none."""
         if again or any(not self.known.get(table) for table in tables):
-            marks = ", ".join("?" for _ in tables)
-            found = self.api.run(
-                "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, NUMERIC_PRECISION, NUMERIC_SCALE"
-                f" FROM {_exact(self.database)}.INFORMATION_SCHEMA.COLUMNS"
-                f" WHERE TABLE_SCHEMA = ? AND TABLE_NAME IN ({marks}) ORDER BY ORDINAL_POSITION",
-                folded(self.name),
-                *(folded(table) for table in tables),
-            )
-            self.known |= {table: {} for table in tables}
-            for table, column, type_, precision, scale in found.rows:
-                self.known[unfolded(str(table))][unfolded(str(column))] = TableColumn(
-                    type=str(type_), precision=int(precision or 0), scale=int(scale or 0)
-                )
+            self._look(tables)
         return {table: self.known[table] for table in tables}
 
-    def prepare(self, entity: Entity, staged: Mapping[str, ColumnType]) -> list[str]:
-        """Make or widen the tables for columns ``staged``; answers the columns of the entity's table.
+    def _look(self, tables: tuple[str, ...]) -> None:
+        information = f"{exact(self.database)}.INFORMATION_SCHEMA"
+        found = self.api.run(
+            "SELECT c.TABLE_NAME, t.TABLE_TYPE, c.COLUMN_NAME, c.DATA_TYPE, c.CHARACTER_MAXIMUM_LENGTH,"
+            " c.NUMERIC_PRECISION, c.NUMERIC_SCALE, c.DATETIME_PRECISION, c.IS_NULLABLE,"
+            " CASE WHEN c.COLUMN_DEFAULT IS NOT NULL OR c.IS_IDENTITY = 'YES' THEN 'YES' END"
+            f" FROM {information}.COLUMNS AS c JOIN {information}.TABLES AS t"
+            " ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME"
+            f" WHERE c.TABLE_SCHEMA = ? AND (c.TABLE_NAME IN ({', '.join('?' for _ in tables)})"
+            f" OR (REGEXP_LIKE(c.TABLE_NAME, '{_WORK_TABLES}')"
+            f" AND t.CREATED < DATEADD('hour', -{_HOURS_IN_USE}, CURRENT_TIMESTAMP())))"
+            " ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION",
+            folded(self.name),
+            *(folded(table) for table in tables),
+        )
+        self.known |= {table: {} for table in tables}
+        self.views -= set(tables)
+        for name, kind, column, *facts in found.rows:
+            table = unfolded(str(name))
+            if table not in tables:
+                if table not in self.left_behind:
+                    self.left_behind.append(table)
+            elif folded(unfolded(str(column))) == column:  # others are the user's, and left alone
+                self.known[table][unfolded(str(column))] = _column(facts)
+                if kind == "VIEW":
+                    self.views.add(table)
 
+    def prepare(
+        self,
+        names: Names,
+        entity: Entity,
+        staged: Mapping[str, ColumnType],
+        present: Mapping[str, Columns],
+    ) -> bool:
+        """Make or widen the tables for columns ``staged``; answers whether anything was made or widened.
+
+        ``present`` is what ``columns`` says of ``names.tables``.
         Raises ConfigError for a table whose columns cannot hold what the ERP sends.
         """
-        history = f"{entity.name}_history"
-        tables = (entity.name, history, AUDIT, BATCHES)
-        present = self.columns(*tables)
-        if self._lacks(present, entity.name, history, staged):
-            present = self.columns(*tables, again=True)
-        self._refuse_unfit(entity.name, present[entity.name], staged)
+        tables = names.tables
+        if any(present[one] and staged.keys() - present[one].keys() for one in tables[:2]):
+            present = self.columns(*tables, again=True)  # another process may have added them
+        self._refuse_unfit(names.table, present[names.table], staged)
         wanted: dict[str, tuple[Mapping[str, ColumnType], str]] = {
-            entity.name: (staged, entity.description),
-            history: ({**staged, **_ADDED_TO_HISTORY}, f"Replaced versions of {entity.name}."),
-            AUDIT: (AUDIT_COLUMNS, _AUDIT_COMMENT),
+            names.table: (staged, entity.description),
+            names.history: (
+                {**staged, **_ADDED_TO_HISTORY},
+                f"Replaced versions of {names.table}.",
+            ),
+            names.audit: (AUDIT_COLUMNS, AUDIT_COMMENT),
             BATCHES: (BATCHES_COLUMNS, _BATCHES_COMMENT),
         }
         descriptions = {column.name: column.description for column in entity.all_columns}
@@ -117,24 +170,23 @@ class Schema:
             changed |= self._make(table, present[table], types, comment, descriptions)
         if changed:
             present = self.columns(*tables, again=True)
-        own = [name for name in present[entity.name] if name not in present[history]]
+        for table in tables:
+            if not present[
+                table
+            ]:  # CREATE … IF NOT EXISTS was content with one that we may not see
+                words = f"Table '{self.shown(table)}' does not exist or not authorized."
+                raise Refused(NO_SUCH_OBJECT, words)
+        own = [name for name in present[names.table] if name not in present[names.history]]
         for name in own:  # the user's own columns are kept in the history, too
-            column = present[entity.name][name]
-            self._add(history, {name: str(column)})
+            self._add(names.history, {name: _unlimited(present[names.table][name])})
         if own:
-            present = self.columns(*tables, again=True)
-        return list(present[entity.name])
+            self.columns(*tables, again=True)
+        return changed or bool(own)
 
-    def _lacks(
-        self,
-        present: Mapping[str, Columns],
-        table: str,
-        history: str,
-        staged: Mapping[str, ColumnType],
-    ) -> bool:
-        return not all(present.values()) or any(
-            name not in present[one] for name in staged for one in (table, history)
-        )
+    def make_batches(self) -> None:
+        """The schema and its ``_batches``."""
+        present = self.columns(BATCHES)[BATCHES]
+        self._make(BATCHES, present, BATCHES_COLUMNS, _BATCHES_COMMENT, {})
 
     def _make(
         self,
@@ -160,31 +212,60 @@ class Schema:
             if refused.code != NO_SUCH_OBJECT:
                 raise
             self.api.run(
-                f"CREATE SCHEMA IF NOT EXISTS {_exact(self.database)}.{identifier(self.name)}"
+                f"CREATE SCHEMA IF NOT EXISTS {exact(self.database)}.{identifier(self.name)}"
             )
             self.api.run(sql)
         return True
 
     def _add(self, table: str, missing: Mapping[str, str]) -> None:
         for name, type_ in missing.items():
-            self.api.run(
+            change = (
                 f"ALTER TABLE {self.sql(table)} ADD COLUMN IF NOT EXISTS {identifier(name)} {type_}"
             )
+            try:
+                self.api.run(change)
+            except Refused as refused:
+                if refused.code != NOT_PERMITTED:
+                    raise
+                advice = f"Only the table's owner may add a column. Let the owner run: {change}"
+                raise Refused(refused.code, refused.message, advice=advice) from refused
 
     def _refuse_unfit(self, table: str, present: Columns, staged: Mapping[str, ColumnType]) -> None:
+        if table in self.views:
+            raise ConfigError(
+                f"{self.shown(table)} is a view, so rows cannot be written to it. If the flow had "
+                "'tables: per_company' before, go back to that, or choose another schema"
+            )
         problems = [
             f"column {folded(name)} is {found}, and {TYPES[kind]} is needed"
             for name, kind in staged.items()
-            if (found := present.get(name))
-            and not fits(kind, found.type, found.precision, found.scale)
+            if (found := present.get(name)) and not fits(kind, found.type, found.datetime_precision)
+        ]
+        problems += [
+            f"column {folded(name)} is NOT NULL without a default, and no field of the ERP fills it"
+            for name, column in present.items()
+            if name not in staged and not column.nullable and not column.filled
         ]
         if problems:
             raise ConfigError(
-                f"Table {self.database}.{folded(self.name)}.{folded(table)} exists and cannot take this entity: "
-                f"{'; '.join(problems)}. Change these columns (ALTER TABLE), or rename the table, and the next "
-                "delivery makes a fitting one"
+                f"Table {self.shown(table)} exists and cannot take this entity: {'; '.join(problems)}. Change these "
+                "columns (ALTER TABLE), or rename the table, and the next delivery makes a fitting one"
             )
 
 
-def _exact(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _column(facts: list[str | None]) -> TableColumn:
+    type_, length, precision, scale, datetime_precision, nullable, filled = facts
+    return TableColumn(
+        type=str(type_),
+        length=int(length or 0),
+        precision=int(precision or 0),
+        scale=int(scale or 0),
+        datetime_precision=int(datetime_precision or 0),
+        nullable=nullable == "YES",
+        filled=filled is not None,
+    )
+
+
+def _unlimited(column: TableColumn) -> str:
+    """The type that a history keeps such a column in."""
+    return "VARCHAR" if column.type == "TEXT" else str(column)

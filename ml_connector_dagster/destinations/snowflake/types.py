@@ -1,6 +1,7 @@
 """Types: what a column of ours is in Snowflake, and how its values travel."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -30,13 +31,17 @@ TYPES: Final = {
 }
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST_DAY: Final = date(1970, 1, 1)
-_WHOLE_DIGITS: Final = DECIMAL_PRECISION - DECIMAL_SCALE
+#: Digits before and after the decimal point.
+DIGITS: Final = {
+    ColumnType.INTEGER: (19, 0),
+    ColumnType.DECIMAL: (DECIMAL_PRECISION - DECIMAL_SCALE, DECIMAL_SCALE),
+}
 
 
-def column_types(entity: Entity, schema: pa.Schema) -> dict[str, ColumnType]:
-    """Every column of a staged batch, and what kind it is; columns of a tenant's catalog by their Arrow type."""
+def column_types(entity: Entity, schema: Iterable[pa.Field]) -> dict[str, ColumnType]:
+    """The entity's columns, and what else a staged batch has; columns of a tenant's catalog by their Arrow type."""
     known = {column.name: column.type for column in entity.all_columns}
-    return {field.name: known.get(field.name) or _of_arrow(field) for field in schema}
+    return known | {field.name: _of_arrow(field) for field in schema if field.name not in known}
 
 
 def _of_arrow(field: Any) -> ColumnType:
@@ -54,15 +59,17 @@ def _of_arrow(field: Any) -> ColumnType:
     raise ContractError(f"staged column {field.name} is of type {field.type}, which nothing stages")
 
 
-def fits(kind: ColumnType, data_type: str, precision: int, scale: int) -> bool:
-    """Whether a column as INFORMATION_SCHEMA describes it holds every value of ``kind`` exactly."""
-    if kind is ColumnType.INTEGER:
-        return data_type == "NUMBER" and precision - scale >= 19
-    if kind is ColumnType.DECIMAL:
-        enough = scale >= DECIMAL_SCALE and precision - scale >= _WHOLE_DIGITS
-        return data_type == "NUMBER" and enough
+def fits(kind: ColumnType, data_type: str, datetime_precision: int) -> bool:
+    """Whether a column as INFORMATION_SCHEMA describes it is of the right family.
+
+    It may still be too narrow for some values: those are found row by row (``limits.py``).
+    """
+    if kind is ColumnType.TIMESTAMP and datetime_precision < 6:
+        return False
     allowed = {
         ColumnType.STRING: ("TEXT",),
+        ColumnType.INTEGER: ("NUMBER",),
+        ColumnType.DECIMAL: ("NUMBER",),
         ColumnType.DATE: ("DATE",),
         ColumnType.TIMESTAMP: ("TIMESTAMP_TZ", "TIMESTAMP_LTZ"),
         ColumnType.BOOLEAN: ("BOOLEAN",),

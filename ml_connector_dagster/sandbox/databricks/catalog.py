@@ -1,9 +1,12 @@
 """Unity Catalog: which schemas, tables and views there are, with comments and properties."""
 
+import re
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ml_connector_dagster.sandbox.databricks.engine import Engine, Name
+from ml_connector_dagster.sandbox.databricks.engine import Engine, EngineColumn, Name
+from ml_connector_dagster.sandbox.databricks.parsing import ColumnDefinition
 from ml_connector_dagster.sandbox.databricks.privileges import Privileges
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError, SqlError
 from ml_connector_dagster.sandbox.databricks.volumes import Volumes
@@ -11,7 +14,12 @@ from ml_connector_dagster.sandbox.databricks.volumes import Volumes
 
 @dataclass(slots=True, kw_only=True)
 class Relation:
-    """A table or view. A view's ``columns`` (name and type) come from its ``query``."""
+    """A table or view. A view's ``columns`` (name and type) come from its ``query``.
+
+    Attributes:
+        declared_types: column → type, where the engine only keeps a plainer one.
+        checks: name → condition of the CHECK constraints.
+    """
 
     kind: str
     query: str = ""
@@ -19,6 +27,15 @@ class Relation:
     properties: dict[str, str] = field(default_factory=dict)
     column_comments: dict[str, str] = field(default_factory=dict)
     columns: tuple[tuple[str, str], ...] = ()
+    declared_types: dict[str, str] = field(default_factory=dict)
+    checks: dict[str, str] = field(default_factory=dict)
+
+    def describe(self, columns: Iterable[ColumnDefinition]) -> None:
+        """Keep what the engine does not of new columns."""
+        for one in columns:
+            self.column_comments[one.name] = one.comment
+            if one.type != one.engine_type:
+                self.declared_types[one.name] = one.type
 
 
 class Catalog:
@@ -82,7 +99,7 @@ class Catalog:
         if not self._privileges.has("SELECT", *name):
             message = f"User does not have SELECT on Table '{full_name}'."
             raise ApiError(403, "PERMISSION_DENIED", message)
-        columns = found.columns or self._engine.columns(name)
+        columns = [EngineColumn(*one) for one in found.columns] or self._engine.columns(name)
         return {
             "name": name[2],
             "catalog_name": name[0],
@@ -95,16 +112,22 @@ class Catalog:
             "comment": found.comment,
             "properties": found.properties,
             "columns": [
-                {
-                    "name": column,
-                    "type_text": type_text,
-                    "type_name": type_text.split("(")[0].upper(),
-                    "position": position,
-                    "nullable": True,
-                    "comment": found.column_comments.get(column),
-                }
-                for position, (column, type_text) in enumerate(columns)
+                self._column_info(found, column, position)
+                for position, column in enumerate(columns)
             ],
+        }
+
+    def _column_info(
+        self, relation: Relation, column: EngineColumn, position: int
+    ) -> dict[str, object]:
+        type_text = relation.declared_types.get(column.name, column.type)
+        return {
+            "name": column.name,
+            "type_text": type_text,
+            "type_name": re.sub(r"^VARCHAR$", "STRING", type_text.split("(")[0].upper()),
+            "position": position,
+            "nullable": column.nullable,
+            "comment": relation.column_comments.get(column.name),
         }
 
     def _enter_schema(self, catalog: str, schema: str) -> None:

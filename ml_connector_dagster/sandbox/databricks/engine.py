@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -19,6 +19,15 @@ from ml_connector_dagster.sandbox.databricks.refusals import SqlError
 
 
 Name = tuple[str, str, str]
+
+
+class EngineColumn(NamedTuple):
+    """A column of a table, its type in Unity Catalog's words."""
+
+    name: str
+    type: str
+    nullable: bool = True
+
 
 #: What Unity Catalog calls the primitive types of the Delta protocol.
 _TYPE_TEXTS = {"long": "bigint", "integer": "int", "short": "smallint", "byte": "tinyint"}
@@ -31,9 +40,13 @@ def ticked(*parts: str) -> str:
 
 
 class Engine:
-    """One Sail server and the Delta tables below ``root``. Statements may come from several threads."""
+    """One Sail server and the Delta tables below ``root``. Statements may come from several threads.
 
-    def __init__(self, root: Path, catalogs: Sequence[str]) -> None:
+    Args:
+        threads: how many parts of a statement run at a time; 0 for one per processor.
+    """
+
+    def __init__(self, root: Path, catalogs: Sequence[str], threads: int = 0) -> None:
         self._root = root
         declared = ",".join(
             f'{{type="memory", name="{name}", initial_database=["default"]}}' for name in catalogs
@@ -42,6 +55,7 @@ class Engine:
             {
                 "SAIL_CATALOG__LIST": f"[{declared}]",
                 "SAIL_CATALOG__DEFAULT_CATALOG": catalogs[0],
+                "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(threads),
                 "RUST_LOG": "off",
             }
         )
@@ -85,15 +99,17 @@ class Engine:
         self.run(f"DROP TABLE IF EXISTS {ticked(*name)}")
         self.run(f"CREATE TABLE {ticked(*name)} USING DELTA LOCATION '{self.location(name)}'")
 
-    def columns(self, name: Name) -> tuple[tuple[str, str], ...]:
-        """Name and Unity Catalog type of each column, from the Delta log."""
+    def columns(self, name: Name) -> list[EngineColumn]:
+        """The columns, from the Delta log."""
         from deltalake import DeltaTable
 
         schema = json.loads(DeltaTable(str(self.location(name))).schema().to_json())
-        return tuple(
-            (field["name"], _TYPE_TEXTS.get(field["type"], field["type"]))
+        return [
+            EngineColumn(
+                field["name"], _TYPE_TEXTS.get(field["type"], field["type"]), field["nullable"]
+            )
             for field in schema["fields"]
-        )
+        ]
 
     def add_columns(self, name: Name, columns: Sequence[tuple[str, str]]) -> None:
         """ALTER TABLE ADD COLUMNS."""
@@ -139,9 +155,16 @@ class Engine:
             }
         )
 
-    def commits(self, name: Name) -> int:
-        """How many commits the Delta log of a table has."""
-        return len(list((self.location(name) / "_delta_log").glob("*.json")))
+    def version(self, name: Name) -> int:
+        """The last version in the Delta log of a table."""
+        return len(list((self.location(name) / "_delta_log").glob("*.json"))) - 1
+
+    def restore(self, name: Name, version: int) -> None:
+        """The table's rows as of ``version`` again."""
+        from deltalake import DeltaTable
+
+        DeltaTable(str(self.location(name))).restore(version)
+        self.register(name)
 
 
 def _in_databricks_words(message: str) -> str:
@@ -149,5 +172,10 @@ def _in_databricks_words(message: str) -> str:
         return (
             "[DELTA_MULTIPLE_SOURCE_ROW_MATCHING_TARGET_ROW_IN_MERGE] Cannot perform Merge as multiple source rows "
             "matched and attempted to modify the same target row in the Delta table. SQLSTATE: 21506"
+        )
+    if "too large to store in a Decimal" in message or "Can't cast value" in message:
+        return (
+            "[DELTA_CAST_OVERFLOW_IN_TABLE_WRITE] Failed to write a value due to an overflow. Use `try_cast` on the "
+            f"input value to tolerate overflow and return NULL instead. SQLSTATE: 22003\n{message}"
         )
     return message

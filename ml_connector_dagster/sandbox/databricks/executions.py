@@ -21,13 +21,16 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ml_connector_dagster.sandbox.databricks.faults import Faults
+from ml_connector_dagster.sandbox.databricks.parsing import Parameters, type_text
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError, SqlError
-from ml_connector_dagster.sandbox.databricks.sql import Parameters, Warehouse, type_text
+from ml_connector_dagster.sandbox.databricks.sql import Warehouse
 
 
 MAX_REQUEST: Final = 16 * 1024 * 1024
 MAX_INLINE: Final = 25 * 1024 * 1024
 LINK_SECONDS: Final = 900.0
+#: How many ended statements are still known. The real service keeps a result for an hour.
+KEPT: Final = 200
 _KEYS: Final = frozenset(
     {
         "statement", "warehouse_id", "catalog", "schema", "parameters", "wait_timeout",
@@ -101,8 +104,7 @@ class Executions:
         failure = fault.message if fault is not None and fault.kind == "statement_fails" else ""
         execution.forgotten = fault is not None and fault.kind == "statement_lost"
         execution.closed = fault is not None and fault.kind == "statement_closed"
-        with self._lock:
-            self._executions[execution.id] = execution
+        self._remember(execution)
         if not execution.polls_to_start:
             self._start(execution, failure)
         if wait:
@@ -155,9 +157,17 @@ class Executions:
 
     def wait_until_idle(self) -> None:
         """Until every statement that was started has ended."""
-        for execution in tuple(self._executions.values()):
-            if execution.started:
-                execution.finished.wait()
+        with self._lock:
+            under_way = [one for one in self._executions.values() if one.started]
+        for execution in under_way:
+            execution.finished.wait()
+
+    def _remember(self, execution: Execution) -> None:
+        with self._lock:
+            ended = [one.id for one in self._executions.values() if one.finished.is_set()]
+            for oldest in ended[: max(0, len(ended) - KEPT)]:
+                del self._executions[oldest]
+            self._executions[execution.id] = execution
 
     def _check_warehouse(self, warehouse_id: object) -> None:
         if warehouse_id != self._warehouse_id:

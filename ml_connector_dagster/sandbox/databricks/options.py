@@ -21,6 +21,7 @@ class WorkspaceOptions:
         can_use_warehouse: whether the principal has CAN USE on the warehouse.
         token_seconds: how long an OAuth token lives.
         chunk_rows: rows per result chunk.
+        threads: of the engine; 0 for one per processor. One is fastest for tables of a few rows.
     """
 
     catalogs: tuple[str, ...] = ("main",)
@@ -33,3 +34,4 @@ class WorkspaceOptions:
     can_use_warehouse: bool = True
     token_seconds: int = 3600
     chunk_rows: int = 50_000
+    threads: int = 0

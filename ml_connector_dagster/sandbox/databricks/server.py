@@ -58,7 +58,7 @@ class DatabricksSandbox:
         self.calls: list[str] = []
         self.url = ""
         self._root = Path(tempfile.mkdtemp(prefix="databricks-sandbox-"))
-        self.engine = Engine(self._root / "tables", options.catalogs)
+        self.engine = Engine(self._root / "tables", options.catalogs, options.threads)
         self.volumes = Volumes(self._root / "volumes", self.privileges)
         self.catalog = Catalog(options.catalogs, self.engine, self.volumes, self.privileges)
         self.executions = Executions(
@@ -106,12 +106,16 @@ class DatabricksSandbox:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join(timeout=10)
-            self.executions.close()
-            self.engine.close()
-            shutil.rmtree(self._root, ignore_errors=True)
+            self.close()
         if self._socket is not None:
             self._socket.close()
         self._server = self._thread = self._socket = None
+
+    def close(self) -> None:
+        """Free what is not of the server: the engine, tables and volumes. For who serves the workspace himself."""
+        self.executions.close()
+        self.engine.close()
+        shutil.rmtree(self._root, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self

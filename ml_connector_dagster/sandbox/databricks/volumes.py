@@ -6,6 +6,7 @@ be empty to be deleted.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 from ml_connector_dagster.sandbox.databricks.privileges import Privileges
@@ -24,6 +25,13 @@ class Volumes:
 
     def make(self, *name: str) -> None:
         self._root.joinpath(*(part.lower() for part in name)).mkdir(parents=True)
+
+    def drop_all(self, *schema: str) -> list[str]:
+        """Delete the volumes of a schema; answers their names."""
+        folder = self._root.joinpath(*(part.lower() for part in schema))
+        names = [one.name for one in folder.iterdir()] if folder.is_dir() else []
+        shutil.rmtree(folder, ignore_errors=True)
+        return names
 
     def local(self, path: str) -> tuple[tuple[str, str, str], Path]:
         """The volume of a path like ``/Volumes/cat/schema/volume/…``, and where that is on disk."""

@@ -4,6 +4,7 @@ import gzip
 import json
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,9 +16,10 @@ from starlette.routing import Route
 
 from ml_connector_dagster.sandbox.snowflake.accounts import Account
 from ml_connector_dagster.sandbox.snowflake.encoding import row_set, row_type
-from ml_connector_dagster.sandbox.snowflake.engine import Engine, Session
+from ml_connector_dagster.sandbox.snowflake.engine import Engine
 from ml_connector_dagster.sandbox.snowflake.faults import Fault, Faults
 from ml_connector_dagster.sandbox.snowflake.refusals import Refusal
+from ml_connector_dagster.sandbox.snowflake.sessions import Session
 from ml_connector_dagster.sandbox.snowflake.stages import Put
 from ml_connector_dagster.sandbox.snowflake.statements import Statement, Statements
 
@@ -146,6 +148,8 @@ class ConnectorProtocol:
         return _ok({})
 
     async def _query(self, request: Request) -> Response:
+        if self._faults.take(Fault.TOO_MANY):
+            return Response(status_code=429)
         if self._faults.take(Fault.UNAVAILABLE):
             return Response(status_code=503)
         try:
@@ -164,20 +168,27 @@ class ConnectorProtocol:
             return Response(status_code=503)
         if body.get("asyncExec"):
             return _running(statement, "333334")
-        if not await run_in_threadpool(statement.done.wait, SECONDS_IN_LINE):
+        if not await self._is_done(statement):
             return _running(statement, "333333")
         return _answer(request, statement)
 
+    async def _is_done(self, statement: Statement) -> bool:
+        if not statement.runs.is_set():
+            return False
+        return await run_in_threadpool(statement.done.wait, SECONDS_IN_LINE)
+
     async def _result(self, request: Request) -> Response:
         statement = self._statements.by_handle[request.path_params["handle"]]
-        if not await run_in_threadpool(statement.done.wait, SECONDS_IN_LINE):
+        statement.poll()
+        if not await self._is_done(statement):
             return _running(statement, "333334")
         return _answer(request, statement)
 
     async def _abort(self, request: Request) -> Response:
         statement = self._statements.by_handle.get(request.path_params.get("handle", ""))
         if statement is not None:
-            self._statements.cancel(statement)
+            with suppress(Refusal):  # it is done already
+                self._statements.cancel(statement)
         return _ok(None)
 
     async def _monitor(self, request: Request) -> Response:
@@ -192,11 +203,9 @@ class ConnectorProtocol:
         if statement is None:
             return _ok({"queries": []})
         status = statement.status
-        if statement.polls_before_answer:
-            statement.polls_before_answer -= 1
-            status = "QUEUED"
+        statement.poll()
         one = {"id": handle, "status": status, "state": status}
-        if status != "QUEUED" and statement.refusal is not None:
+        if status == "FAILED_WITH_ERROR" and statement.refusal is not None:
             one |= {
                 "errorCode": statement.refusal.code,
                 "errorMessage": statement.refusal.message,

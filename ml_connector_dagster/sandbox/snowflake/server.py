@@ -45,6 +45,8 @@ class SnowflakeSandbox:
         parts = (self.account, self._engine, self._statements, self.faults)
         self.sql_api = SqlApi(*parts)
         self.connector = ConnectorProtocol(*parts)
+        #: For a server that serves other things, too; ``close`` is then the caller's to call.
+        self.application = Starlette(routes=[*self.sql_api.routes, *self.connector.routes])
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -60,9 +62,8 @@ class SnowflakeSandbox:
         """Serve on a thread until ``stop``; port 0 picks a free one."""
         self._socket = socket.create_server((self.host, port))
         self.port = self._socket.getsockname()[1]
-        application = Starlette(routes=[*self.sql_api.routes, *self.connector.routes])
         config = uvicorn.Config(
-            application, log_level="critical", lifespan="off", access_log=False, ws="none"
+            self.application, log_level="critical", lifespan="off", access_log=False, ws="none"
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(
@@ -79,6 +80,11 @@ class SnowflakeSandbox:
         if self._socket is not None:
             self._socket.close()
         self._server = self._thread = self._socket = None
+        self.close()
+
+    def close(self) -> None:
+        """Free what is not of the server: databases and stages."""
+        self._engine.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

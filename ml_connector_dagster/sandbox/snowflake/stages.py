@@ -127,6 +127,10 @@ class Stages:
     def remember(self, table: tuple[str, ...], files: Iterable[Path]) -> None:
         self.history.setdefault(table, set()).update(self._mark(file) for file in files)
 
+    def forget_loads(self, table: tuple[str, ...]) -> None:
+        """The table was dropped, or made anew."""
+        self.history.pop(table, None)
+
     def _mark(self, file: Path) -> tuple[str, str]:
         return str(file), hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest()
 
@@ -148,7 +152,7 @@ def parse_copy(sql: str) -> Copy:
             "variant, object, or array.",
         )
     on_error = options.pop("ON_ERROR", "ABORT_STATEMENT").upper()
-    if on_error not in ("ABORT_STATEMENT", "SKIP_FILE"):
+    if on_error not in ("ABORT_STATEMENT", "CONTINUE", "SKIP_FILE"):
         raise not_simulated(f"ON_ERROR = {on_error}")
     metadata = re.findall(
         rf"({NAME})\s*=\s*(METADATA\$\w+)", options.pop("INCLUDE_METADATA", ""), re.IGNORECASE

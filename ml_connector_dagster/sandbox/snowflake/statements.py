@@ -5,20 +5,24 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import sqlglot
 from sqlglot.errors import ParseError, TokenError
 
-from ml_connector_dagster.sandbox.snowflake.engine import Engine, Result, Session
+from ml_connector_dagster.sandbox.snowflake.engine import Engine
 from ml_connector_dagster.sandbox.snowflake.faults import Fault, Faults
 from ml_connector_dagster.sandbox.snowflake.refusals import Refusal
+from ml_connector_dagster.sandbox.snowflake.sessions import Result, Session
+
+
+POLLS_OF_A_START: Final = 2
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Statement:
-    """One statement, or several that were sent together."""
+    """One statement, or several that were sent together. It is queued until its warehouse ``runs``."""
 
     handle: str
     session: Session
@@ -27,16 +31,24 @@ class Statement:
     created_on: int
     result: Result | None = None
     refusal: Refusal | None = None
-    cancelled: bool = False
     children: list[str] = field(default_factory=list)
     done: threading.Event = field(default_factory=threading.Event)
-    polls_before_answer: int = 0
+    runs: threading.Event = field(default_factory=threading.Event)
+    polls_until_it_runs: int = 0
 
     @property
     def status(self) -> str:
+        if not self.runs.is_set():
+            return "QUEUED"
         if not self.done.is_set():
             return "RUNNING"
         return "FAILED_WITH_ERROR" if self.refusal else "SUCCESS"
+
+    def poll(self) -> None:
+        """Somebody asked how it is: a warehouse that starts is there after a few such questions."""
+        self.polls_until_it_runs -= 1
+        if self.polls_until_it_runs <= 0:
+            self.runs.set()
 
 
 class Statements:
@@ -58,11 +70,15 @@ class Statements:
     ) -> Statement:
         """Run on a thread; ``then`` is called at the end. ``count`` is MULTI_STATEMENT_COUNT, 0 for any."""
         statement = self._new(session, sql)
+        session.cancelled = False
         if self._faults.take(Fault.STARTING):
-            statement.polls_before_answer = 2
+            statement.polls_until_it_runs = POLLS_OF_A_START
+        else:
+            statement.runs.set()
 
         def run() -> None:
             try:
+                statement.runs.wait()
                 if self._faults.take(Fault.FAILS):
                     raise Refusal("000603", "XX000", "SQL execution internal error")
                 statement.result = self._run(statement, binds, count)
@@ -107,8 +123,6 @@ class Statements:
             child = self._new(session, sql)
             statement.children.append(child.handle)
             try:
-                if statement.cancelled:
-                    raise Refusal("000604", "57014", "SQL execution canceled")
                 child.result = self._engine.execute(session, sql)
             except Refusal as refusal:
                 child.refusal = refusal
@@ -119,10 +133,11 @@ class Statements:
         return Result(table=pa.table(said), kind=0xA000)
 
     def cancel(self, statement: Statement) -> None:
-        """Interrupt it, unless it is done."""
-        if not statement.done.is_set():
-            statement.cancelled = True
-            statement.session.cursor.interrupt()
+        """Interrupt it; raises Refusal when it is done."""
+        if statement.done.is_set():
+            raise Refusal("000709", "02000", f"Statement {statement.handle} is not running")
+        self._engine.cancel(statement.session)
+        statement.runs.set()
 
 
 def split(sql: str) -> list[str]:

@@ -1,0 +1,95 @@
+"""What the demo prints at its end: the destinations side by side, asked themselves, and Dagster's checks."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+
+from ml_connector_dagster.cli.dagster_api import DagsterApi
+from ml_connector_dagster.cli.output import print_table, stdout
+from ml_connector_dagster.config.project import Flow
+from ml_connector_dagster.destinations.contract import Destination, Scope, TableFacts
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.receipts import OutcomeCounts
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+def print_summary(workspace: Workspace, api: DagsterApi) -> bool:
+    """Print it; whether every destination of a flow holds the same."""
+    equal = [_print_flow(workspace, flow) for flow in workspace.project.flows.values()]
+    checks = api.checks()
+    failed = sorted(name for name, status in checks.items() if status == "FAILED")
+    passed = sum(status == "SUCCEEDED" for status in checks.values())
+    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed, {len(checks)} in all.")
+    for name in failed:
+        stdout.print(f"  [red]failed[/] {name}")
+    return all(equal)
+
+
+def _print_flow(workspace: Workspace, flow: Flow) -> bool:
+    read = [_what_was_read(workspace, flow, entity) for entity in flow.entities]
+    totals = (sum(int(str(row[index])) for row in read) for index in (1, 2, 3))
+    print_table(
+        f"{flow.name}: read from {flow.source}, once",
+        ["entity", "read", "requests", "rejected"],
+        read,
+        footer=["total", *(f"{total:,}" for total in totals)],
+    )
+    with ExitStack() as stack, stdout.status("Asking the destinations ..."):
+        opened = [
+            stack.enter_context(workspace.destination(target, flow.name))
+            for target in flow.destinations
+        ]
+        held = [
+            row
+            for entity in flow.entities
+            for row in _side_by_side(
+                entity,
+                [one.inspect(ENTITIES[entity], Scope(tenant=flow.source)) for one in opened],
+            )
+        ]
+        marts = [
+            [f"marts/{mart.name}", *(_rows_of(mart.name, one) for one in opened)]
+            for mart in flow.own_marts
+        ]
+    names = [target.name for target in flow.destinations]
+    print_table(
+        f"{flow.name}: rows and control totals, as each destination says itself",
+        ["entity", *names],
+        [*held, *marts],
+    )
+    different = [str(row[0]).strip() for row in [*held, *marts] if len(set(row[1:])) > 1]
+    if different:
+        stdout.print(f"[red]Not the same everywhere:[/] {', '.join(different)}")
+    elif len(names) > 1:
+        stdout.print(f"[green]The same[/] in {', '.join(names)}.")
+    return not different
+
+
+def _what_was_read(workspace: Workspace, flow: Flow, entity: str) -> list[object]:
+    """The entity, rows read, requests, and rows refused by anybody."""
+    batches = workspace.ledger.batches(tenant=flow.source, entity=entity)
+    counts = OutcomeCounts()
+    for target in flow.destinations:
+        for company in flow.companies:
+            counts += workspace.ledger.delivered_counts(
+                destination=target.name, tenant=flow.source, entity=entity, company=company
+            )
+    dead = sum(batch.dead_letters for batch in batches)
+    return [
+        entity,
+        sum(batch.rows for batch in batches) + dead,
+        sum(batch.requests for batch in batches),
+        counts.rejected + dead,
+    ]
+
+
+def _side_by_side(entity: str, facts: Sequence[TableFacts]) -> Iterator[list[object]]:
+    """Rows, then each control total; a column per destination."""
+    yield [entity, *(one.rows for one in facts)]
+    for name in ENTITIES[entity].control_totals:
+        # Without separators: so three amounts fit beside each other in a narrow window.
+        yield [f"  {name}", *(f"{one.control_totals[name].normalize():f}" for one in facts)]
+
+
+def _rows_of(mart: str, destination: Destination) -> int:
+    (row,) = destination.ask(f"SELECT COUNT(*) AS found FROM {mart}").to_pylist()
+    return int(row["found"])
