@@ -126,7 +126,7 @@ class ChangeKind(StrEnum):
         "create"  # the ledger knows no remote id. Salesforce: upsert by external id all the same
     )
     UPDATE = "update"  # every mapped field is given, not only those that differ
-    ARCHIVE = "archive"  # only of targets that say ``archives``
+    ARCHIVE = "archive"  # only where ``Application.archives``
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,3 +275,44 @@ class Structure(Protocol):
     def by_hand(self, wanted: Sequence[ObjectFacts]) -> str:
         """What a person (or a deployment tool) can take to make ``wanted``: text to print."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What ``Census.count`` answers. ``deleted`` are those with a value in the field that marks deleted records."""
+
+    rows: int
+    deleted: int
+    duplicates: int
+    sums: Mapping[str, Decimal]
+
+
+class Census(Protocol):
+    """How much there is, asked with as few calls as the API allows (reconciliation asks often)."""
+
+    def count(
+        self, placement: Placement, *, prefix: str, numbers: Sequence[str], deleted_field: str
+    ) -> Totals:
+        """Of the records whose external id begins with ``prefix``. An object that is not there has none.
+
+        Args:
+            numbers: the fields to add up, over records that are not marked deleted; 0 where all are null.
+            deleted_field: the field that marks deleted records; "" when the placement has none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """One application, open. The three faces may be one object.
+
+    Attributes:
+        archives: whether ARCHIVE can be written: what the filter drops, or the ERP deletes, then leaves the target.
+        close: gives the connection back.
+    """
+
+    target: Target
+    structure: Structure
+    census: Census
+    archives: bool
+    close: Callable[[], None]
