@@ -56,7 +56,7 @@ class FieldFacts:
         required: a new record must have a value in it.
         writable: our login may set it when creating and when changing a record.
         key: it holds our external id: unique, case-sensitive, what records are found by.
-        links_to: the object that a LINK leads to.
+        links_to: the objects (boards) that a LINK may lead to.
     """
 
     name: str
@@ -69,7 +69,7 @@ class FieldFacts:
     required: bool = False
     writable: bool = True
     key: bool = False
-    links_to: str = ""
+    links_to: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +178,7 @@ class Status(StrEnum):
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"  # for good, unless the record, the mapping or the target changes
+    GONE = "gone"  # not written: the target has no record ``remote_id``. It is created anew
     UNKNOWN = "unknown"  # the answer was lost: it may be written
 
 
