@@ -280,7 +280,8 @@ class Structure(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """What ``Census.count`` answers. ``deleted`` are those with a value in the field that marks deleted records."""
+    """What ``Census.count`` answers: all ``rows``, and how many of them have a value in the field that marks deleted
+    records. ``duplicates`` are external ids that occur more than once."""
 
     rows: int
     deleted: int
