@@ -308,6 +308,9 @@ class Census(Protocol):
 class Application:
     """One application, open. The three faces may be one object.
 
+    A system's folder has ``open_<type of connection>(connection, credential) -> Application`` in its ``__init__``; the
+    registry calls it.
+
     Attributes:
         archives: whether ARCHIVE can be written: what the filter drops, or the ERP deletes, then leaves the target.
         close: gives the connection back.
