@@ -4,7 +4,7 @@ An unchanged record costs no call: what the application accepted last is in the 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -144,7 +144,10 @@ class ApplicationDestination:
         )
 
     def decisions(
-        self, mapped: Mapped, staged: StagedBatch, expected: frozenset[str] = frozenset()
+        self,
+        mapped: Mapped,
+        staged: StagedBatch,
+        expected: Mapping[str, Collection[str]] | None = None,
     ) -> Iterator[list[Decision]]:
         """What each slice of a batch comes to, without a call. ``expected`` parents count as there."""
         for rows in newest_rows(staged, mapped):
@@ -161,23 +164,19 @@ class ApplicationDestination:
             )
             yield [judge.decide(one, known.get(one.record_id)) for one in drafts]
 
-    def fitted(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Decision]:
-        """``decisions`` with those refused that the application's metadata rules out. Asks for it when needed."""
-        return [
-            one if isinstance(one, Decision) else one.decision
-            for one in self._prepared(mapped, decisions)
-        ]
-
-    def pending(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Pending]:
-        """The writes among ``decisions``, as they would be sent."""
-        return [one for one in self._prepared(mapped, decisions) if isinstance(one, Pending)]
+    def prepared(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Decision | Pending]:
+        """Writes as they would be sent. One that the application's metadata rules out becomes a refusal."""
+        if not any(one.write for one in decisions):
+            return list(decisions)
+        facts = self.checked(mapped)
+        return [one if one.write is None else _prepared(mapped, facts, one) for one in decisions]
 
     def _applied(
         self, writer: Writer, staged: StagedBatch, seen: Mapping[str, Found]
     ) -> Iterator[Decision]:
         """Every decision with its outcome, once it is written down."""
         for decisions in self.decisions(writer.mapped, staged):
-            prepared = self._prepared(writer.mapped, decisions)
+            prepared = self.prepared(writer.mapped, decisions)
             pending = [one for one in prepared if isinstance(one, Pending)]
             landed = [one for one in pending if _landed(one, seen)]
             at_once = [
@@ -205,36 +204,6 @@ class ApplicationDestination:
                     yield _named(decision, answers.accepted[record_id])
                 else:
                     yield decision
-
-    def _prepared(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Decision | Pending]:
-        """Writes as changes; a write that the metadata rules out becomes a refusal."""
-        if not any(one.write for one in decisions):
-            return list(decisions)
-        facts = self.checked(mapped)
-        prepared: list[Decision | Pending] = []
-        for one in decisions:
-            if one.write is None:
-                prepared.append(one)
-                continue
-            if one.write is ChangeKind.ARCHIVE:
-                change = Change(
-                    kind=one.write, external_id=one.draft.external_id, remote_id=one.remote_id
-                )
-                prepared.append(Pending(decision=one, change=change))
-                continue
-            fitting = fitted(mapped, facts, one.draft)
-            if fitting.refusal:
-                prepared.append(_refused(one, fitting.refusal))
-                continue
-            change = Change(
-                kind=one.write,
-                external_id=one.draft.external_id,
-                remote_id=one.remote_id,
-                fields=fitting.fields,
-                links=one.links,
-            )
-            prepared.append(Pending(decision=one, change=change))
-        return prepared
 
     def _write_receipts(
         self, staged: StagedBatch, receipts: Sequence[Mapping[str, object]]
@@ -271,8 +240,27 @@ class ApplicationDestination:
     def table_name(self, entity: Entity, company: str) -> str:
         return self._mapped(entity.name).placement.object
 
+    def mapped(self, entity: Entity) -> Mapped:
+        """How ``entity`` stands in the application; raises ConfigError when it does not."""
+        return self._mapped(entity.name)
+
     def close(self) -> None:
         self.application.close()
+
+
+def _prepared(mapped: Mapped, facts: ObjectFacts, one: Decision) -> Decision | Pending:
+    kind = ChangeKind.ARCHIVE if one.write is None else one.write
+    key, remote_id = one.draft.external_id, one.remote_id
+    if kind is ChangeKind.ARCHIVE:
+        change = Change(kind=kind, external_id=key, remote_id=remote_id)
+        return Pending(decision=one, change=change)
+    fitting = fitted(mapped, facts, one.draft)
+    if fitting.refusal:
+        return _refused(one, fitting.refusal)
+    change = Change(
+        kind=kind, external_id=key, remote_id=remote_id, fields=fitting.fields, links=one.links
+    )
+    return Pending(decision=one, change=change)
 
 
 def _landed(one: Pending, seen: Mapping[str, Found]) -> bool:

@@ -1,7 +1,7 @@
 """What is to be done with each record: nothing, a write, or a refusal. Decided from the ledger, without a call."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ml_connector_dagster.destinations.applications.contract import ChangeKind, Link
 from ml_connector_dagster.destinations.applications.drafts import Draft
@@ -38,11 +38,11 @@ class Decision:
 class Parents:
     """What the ledger knows of the parents of a slice: entity → record id → record.
 
-    ``expected`` counts as there, by record id (a dry run, before the parents are sent).
+    ``expected``, of the same form, counts as there (a dry run, before the parents are sent).
     """
 
     known: Mapping[str, Mapping[str, RemoteRecord]]
-    expected: frozenset[str] = frozenset()
+    expected: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def find_parents(
@@ -50,7 +50,7 @@ def find_parents(
     destination: str,
     mapped: Mapped,
     drafts: Sequence[Draft],
-    expected: frozenset[str] = frozenset(),
+    expected: Mapping[str, Collection[str]] | None = None,
 ) -> Parents:
     """Every parent that ``drafts`` name, with one question per entity."""
     wanted: dict[str, set[str]] = {}
@@ -63,7 +63,7 @@ def find_parents(
             entity: records.remote_records(destination, entity, sorted(ids))
             for entity, ids in wanted.items()
         },
-        expected=expected,
+        expected=expected or {},
     )
 
 
@@ -82,7 +82,7 @@ class Judge:
         if known is not None:
             if known.batch_id == self.batch_id and self._stands(one, known):
                 return self._nothing(one, known, Outcome(known.outcome))
-            if known.version != one.version and is_older(_stamps(one), known.stamps):
+            if known.version != one.version and is_older(one.stamps, known.stamps):
                 return self._nothing(one, known, Outcome.UNCHANGED)
         live = known is not None and known.state is RemoteState.LIVE
         if self._is_dropped(one) and (self.archives or not live):
@@ -189,6 +189,10 @@ class Judge:
         entity = self.mapped.parents[name].reference.entity
         return self.parents.known.get(entity, {}).get(record_id)
 
+    def _is_expected(self, name: str, record_id: str) -> bool:
+        entity = self.mapped.parents[name].reference.entity
+        return record_id in self.parents.expected.get(entity, ())
+
     def _missing_parents(self, one: Draft) -> str:
         """Why the record has to wait for its parents; "" when it has not."""
         reasons = [
@@ -196,8 +200,8 @@ class Judge:
             "a replay sends this record again"
             for name, record_id in one.parents.items()
             if record_id is not None
-            and record_id not in self.parents.expected
             and self._parent(name, record_id) is None
+            and not self._is_expected(name, record_id)
         ]
         return "; ".join(reasons)
 
@@ -218,7 +222,3 @@ class Judge:
                 else None
             )
         return links
-
-
-def _stamps(one: Draft) -> dict[str, object]:
-    return {"_modified_at": one.modified_at, "_extracted_at": one.extracted_at}

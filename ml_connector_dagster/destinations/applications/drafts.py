@@ -40,6 +40,11 @@ class Draft:
     modified_at: datetime | None
     extracted_at: datetime
 
+    @property
+    def stamps(self) -> Mapping[str, datetime | None]:
+        """The version as ``model.versions`` compares it."""
+        return {"_modified_at": self.modified_at, "_extracted_at": self.extracted_at}
+
 
 def draft(mapped: Mapped, row: Row) -> Draft:
     """``row`` as ``mapped`` says."""
