@@ -10,7 +10,7 @@ sharing no code with the rest. What the real API would refuse is refused.
         org.by_key("Account")["SUP-1"]["Name"]
         org.requests("PATCH"); org.identity.logins
 
-It serves ``/services/…`` when the Host header is the org's, and ``/_salesforce`` for people, whatever the host.
+It serves ``/services/…`` when the Host header is the org's, and for people, whatever the host, ``/_salesforce`` and ``/lightning/…``.
 
 What is NOT simulated:
     - other grants than client credentials; scopes, IP ranges, per-app limits; SOAP; streaming;

@@ -62,7 +62,9 @@ class Api:
         writes: Writes,
         bulk: BulkJobs,
         deployments: Deployments,
+        identity_url: str,
     ) -> None:
+        self._identity_url = identity_url
         self._options = options
         self._schema = schema
         self._records = records
@@ -75,9 +77,14 @@ class Api:
     def answer(self, call: Call, used: int) -> Reply:
         """Do one call. ``used``: API requests so far. Raises ApiError."""
         match (call.method, *call.parts):
+            case ("GET",):
+                root = f"/services/data/v{call.version}"
+                names = ("sobjects", "query", "limits", "jobs", "composite", "metadata")
+                told = {name: f"{root}/{name}" for name in names}
+                return Reply(content=told | {"identity": self._identity_url})
             case ("GET", "sobjects"):
-                told = [self._schema.summary(one) for one in self._seen()]
-                return Reply(content={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": told})
+                seen = [self._schema.summary(one) for one in self._seen()]
+                return Reply(content={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": seen})
             case ("GET", "sobjects", name, "describe"):
                 return Reply(content=self._schema.describe(self._object(name)))
             case ("GET", "limits"):

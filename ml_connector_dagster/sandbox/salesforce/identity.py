@@ -14,13 +14,14 @@ class Identity:
 
     Attributes:
         logins: how many tokens were handed out.
+        url: tells org and user.
     """
 
     def __init__(self, options: OrgOptions, org_id: str, user_id: str) -> None:
         self.logins = 0
         self._options = options
+        self.url = f"https://login.salesforce.com/id/{org_id}/{user_id}"
         self._org_id = org_id
-        self._user_id = user_id
         self._issued: dict[str, float] = {}
 
     def clear(self) -> None:
@@ -79,7 +80,7 @@ class Identity:
             "signature": base64.b64encode(secrets.token_bytes(32)).decode(),
             "scope": "api",
             "instance_url": url,
-            "id": f"https://login.salesforce.com/id/{self._org_id}/{self._user_id}",
+            "id": self.url,
             "token_type": "Bearer",
             "issued_at": str(int(now * 1000)),
         }

@@ -38,6 +38,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 TOKEN_PATH: Final = "/services/oauth2/token"
 PAGE_PATH: Final = "/_salesforce"
+#: Where people look at objects and records; every address below it shows the page.
+LIGHTNING_PATH: Final = "/lightning/"
 _DATA: Final = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>/.*)?")
 _OLDEST: Final = 31
 
@@ -65,7 +67,13 @@ class SalesforceSandbox:
         self.bulk = BulkJobs(self.options, self.schema, self.records, self.writes, self.faults)
         self.deployments = Deployments(self.schema, self.records)
         self._api = Api(
-            self.options, self.schema, self.records, self.writes, self.bulk, self.deployments
+            self.options,
+            self.schema,
+            self.records,
+            self.writes,
+            self.bulk,
+            self.deployments,
+            self.identity.url,
         )
         self.writes.saved = self._api.granted
         self._server: uvicorn.Server | None = None
@@ -179,7 +187,7 @@ class SalesforceSandbox:
         self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The org as an ASGI application: ``/services/…``, and ``/_salesforce`` for people."""
+        """The org as an ASGI application: ``/services/…``; ``/_salesforce`` and ``/lightning/…`` for people."""
         if scope["type"] != "http":
             return
         started = time.monotonic()
@@ -250,7 +258,7 @@ class SalesforceSandbox:
         self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
     ) -> Reply:
         path = unquote(raw)
-        if path == PAGE_PATH and method == "GET":
+        if method == "GET" and (path == PAGE_PATH or path.startswith(LIGHTNING_PATH)):
             page = render(self).encode()
             return Reply(content=page, content_type="text/html; charset=utf-8")
         host = headers.get("host", "").lower()
