@@ -42,11 +42,13 @@ class Part:
         wanted: everything that our login has to see and write.
         make: the fields that are new, or get further values.
         is_new: the object itself is new.
+        granted: fields that the permission set shows already; a deployment replaces it whole.
     """
 
     wanted: ObjectFacts
     make: tuple[FieldFacts, ...]
     is_new: bool
+    granted: tuple[str, ...] = ()
 
     @property
     def owner(self) -> str:
@@ -67,7 +69,7 @@ def whole(wanted: ObjectFacts) -> Part:
 def files(part: Part) -> dict[str, str]:
     """Path → content of the object and its permission set."""
     name = permission_set(part.wanted.name)
-    made = {f"permissionsets/{name}.permissionset": _permissions(part.wanted)}
+    made = {f"permissionsets/{name}.permissionset": _permissions(part)}
     if part.make or part.is_new:
         made[f"objects/{part.owner}.object"] = _object(part)
     return made
@@ -177,7 +179,8 @@ def _value_set(field: FieldFacts) -> str:
     )
 
 
-def _permissions(wanted: ObjectFacts) -> str:
+def _permissions(part: Part) -> str:
+    wanted = part.wanted
     lines = ["  <hasActivationRequired>false</hasActivationRequired>"]
     lines.append(f"  <label>ML Connector: {escape(wanted.label or wanted.name)}</label>")
     if wanted.name not in _ACTIVITIES:
@@ -188,9 +191,8 @@ def _permissions(wanted: ObjectFacts) -> str:
             f"<object>{wanted.name}</object><viewAllRecords>false</viewAllRecords></objectPermissions>"
         )
     lines += [
-        f"  <fieldPermissions><editable>true</editable><field>{wanted.name}.{one.name}</field>"
+        f"  <fieldPermissions><editable>true</editable><field>{wanted.name}.{name}</field>"
         "<readable>true</readable></fieldPermissions>"
-        for one in custom_fields(wanted)
-        if not one.required
+        for name in sorted({*part.granted, *(one.name for one in custom_fields(wanted))})
     ]
     return f"{_HEAD}<PermissionSet {_XMLNS}>\n{chr(10).join(lines)}\n</PermissionSet>\n"

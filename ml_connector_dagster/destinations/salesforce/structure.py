@@ -74,7 +74,7 @@ class SalesforceStructure:
         """By one deployment of the object, its fields and a permission set, which our user is then given."""
         there = self.describe([wanted.name]).get(wanted.name)
         _refuse_the_impossible(wanted, there)
-        part = metadata.whole(wanted) if there is None else _missing(wanted, there)
+        part = self._part(wanted, there)
         contents = metadata.files(part)
         contents["package.xml"] = metadata.manifest([part], self._transport.version)
         try:
@@ -86,7 +86,8 @@ class SalesforceStructure:
 
     def by_hand(self, wanted: Sequence[ObjectFacts]) -> str:
         """The files of a deployment, and the commands that deploy them."""
-        parts = [metadata.whole(one) for one in wanted]
+        there = self.describe([one.name for one in wanted])
+        parts = [self._part(one, there.get(one.name)) for one in wanted]
         contents = {"package.xml": metadata.manifest(parts, self._transport.version)}
         for one in parts:
             contents |= metadata.files(one)
@@ -97,6 +98,21 @@ class SalesforceStructure:
             "  sf project deploy start --metadata-dir metadata --target-org ORG\n"
             f"  sf org assign permset {sets} --target-org ORG --on-behalf-of USER_OF_THE_APP\n\n{listed}"
         )
+
+    def _part(self, wanted: ObjectFacts, there: ObjectFacts | None) -> metadata.Part:
+        """What is to be deployed, given what is there."""
+        part = metadata.whole(wanted) if there is None else _missing(wanted, there)
+        name = soql.text(metadata.permission_set(wanted.name))
+        try:
+            rows = list(
+                self._transport.query(
+                    f"SELECT Field FROM FieldPermissions WHERE Parent.Name = {name}"
+                )
+            )
+        except Refused as refused:
+            raise explained(refused, "the permission sets were not read") from refused
+        granted = tuple(str(row["Field"]).partition(".")[2] for row in rows)
+        return replace(part, granted=granted)
 
     def _wait(self, name: str, deployment: str) -> None:
         started = self._elapsed()

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from ml_connector_dagster.sandbox.salesforce.fields import Field, FieldType, SObject
 from ml_connector_dagster.sandbox.salesforce.objects import SYSTEM_FIELDS
-from ml_connector_dagster.sandbox.salesforce.records import Records
+from ml_connector_dagster.sandbox.salesforce.records import Records, Row
 from ml_connector_dagster.sandbox.salesforce.refusals import ApiError, not_found
 from ml_connector_dagster.sandbox.salesforce.schema import Schema
 
@@ -97,12 +97,14 @@ class Deployments:
 
     def __init__(self, schema: Schema, records: Records) -> None:
         self.permission_sets: dict[str, PermissionSet] = {}
+        self.assigned: set[str] = set()
         self._schema = schema
         self._records = records
         self._deployments: dict[str, Deployment] = {}
 
     def clear(self) -> None:
         self.permission_sets.clear()
+        self.assigned.clear()
         self._deployments.clear()
 
     def deploy(self, archive: bytes, options: dict[str, object]) -> dict[str, object]:
@@ -138,6 +140,7 @@ class Deployments:
     def assign(self, name: str) -> None:
         """The user gets what the permission set gives."""
         rights, given = self._schema.rights, self.permission_sets[name]
+        self.assigned.add(name)
         for sobject, letters in given.objects.items():
             rights.objects[sobject] = "".join(
                 sorted(set(rights.objects.get(sobject, "")) | set(letters))
@@ -272,6 +275,10 @@ class Deployments:
                 raise Broken(
                     name, f"In field: objectPermissions - no CustomObject named {sobject} found"
                 )
+            if sobject in ("Task", "Event"):
+                raise Broken(
+                    name, f"In field: objectPermissions - {sobject} has no object permissions"
+                )
             letters = (
                 ("allowCreate", "c"),
                 ("allowRead", "r"),
@@ -293,13 +300,30 @@ class Deployments:
                     made.sees.add(f"{target}.{field_name}")
                 if _flag(one, "editable"):
                     made.writes.add(f"{target}.{field_name}")
+        self._replace(name, made, label=_text(root, "label") or name)
+        return [name]
+
+    def _replace(self, name: str, made: PermissionSet, *, label: str) -> None:
+        """A deployed permission set is what the file says, and nothing of what it was before."""
+        old = self.permission_sets.get(name, PermissionSet())
         self.permission_sets[name] = made
         table = self._records.table(self._schema.objects["PermissionSet"])
-        if not any(row["Name"] == name for row in table.rows.values()):
-            record_id = self._records.new_id("0PS")
-            label = _text(root, "label") or name
-            table.put(record_id, {"Id": record_id, "Name": name, "Label": label})
-        return [name]
+        found = [one for one, row in table.rows.items() if row["Name"] == name]
+        own = found[0] if found else self._records.new_id("0PS")
+        table.put(own, {"Id": own, "Name": name, "Label": label})
+        fields = self._records.table(self._schema.objects["FieldPermissions"])
+        for one in [one for one, row in fields.rows.items() if row["ParentId"] == own]:
+            fields.remove(one)
+        for path in sorted(made.sees | made.writes):
+            record_id = self._records.new_id("01k")
+            row: Row = {"Id": record_id, "ParentId": own, "SobjectType": path.partition(".")[0]}
+            row |= {"Field": path, "PermissionsRead": True, "PermissionsEdit": path in made.writes}
+            fields.put(record_id, row)
+        if name in self.assigned:
+            others = [self.permission_sets[one] for one in self.assigned]
+            kept = {path for one in others for path in one.sees | one.writes}
+            self._schema.rights.hidden |= (old.sees | old.writes) - kept
+            self.assign(name)
 
 
 def _unpacked(archive: bytes) -> dict[str, dict[str, ElementTree.Element]]:

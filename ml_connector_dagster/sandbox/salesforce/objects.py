@@ -193,6 +193,18 @@ STANDARD_OBJECTS: Final = (
         _needed("Label", "Permission Set Label", 80),
     ),
     _object(
+        "FieldPermissions",
+        "Field Permissions",
+        "01k",
+        _reference("ParentId", "Parent ID", "Parent", "PermissionSet"),
+        _needed("SobjectType", "Sobject Type Name", 40),
+        _needed("Field", "Field Name", 255),
+        *(
+            Field(name=name, label=name, type="boolean", nillable=False, default=False)
+            for name in ("PermissionsRead", "PermissionsEdit")
+        ),
+    ),
+    _object(
         "PermissionSetAssignment",
         "Permission Set Assignments",
         "0Pa",
@@ -220,4 +232,4 @@ STANDARD_OBJECTS: Final = (
 )
 
 #: Objects that the API reads and never writes.
-READ_ONLY: Final = ("User", "Organization", "PermissionSet")
+READ_ONLY: Final = ("User", "Organization", "PermissionSet", "FieldPermissions")

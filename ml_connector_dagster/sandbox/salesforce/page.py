@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 _ROWS: Final = 50
 _COLUMNS: Final = 10
 _HIDDEN: Final = ("Id", "SystemModstamp", "LastModifiedDate", "IsDeleted")
-_SETUP: Final = ("User", "Organization", "PermissionSet", "PermissionSetAssignment")
+_SETUP: Final = (
+    "User",
+    "Organization",
+    "PermissionSet",
+    "FieldPermissions",
+    "PermissionSetAssignment",
+)
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #16325c; --soft: #5d6b7c; --line: #dfe4ea; --paper: #f3f6f9;
   --card: #fff; --accent: #0b5cab; --bad: #b42318; }
