@@ -147,22 +147,22 @@ def mapping_of(connection: Connection, target: FlowDestination) -> Callable[[str
 
 
 def application_destination(
+    application: Application,
     connection: Connection,
     target: FlowDestination,
-    credentials: Credentials,
     records: RemoteRecords | None,
     *,
     now: Callable[[], datetime] = utc_now,
     checkpoint: Callable[[str], None] = go_on,
 ) -> ApplicationDestination:
-    """The destination ``target`` of a flow in an application. ``records`` are the ledger's."""
+    """The destination ``target`` of a flow in an open application. ``records`` are the ledger's."""
     if records is None:
         raise ConfigError(
             f"destination {target.name}: an application needs a ledger that remembers what it has accepted"
         )
     return ApplicationDestination(
         target.name,
-        open_application(connection, credentials),
+        application,
         records,
         mapping_of(connection, target),
         now=now,
@@ -196,7 +196,8 @@ def open_destination(
         )
     try:
         if opener is None:
-            destination = application_destination(connection, target, credentials, records)
+            application = open_application(connection, credentials)
+            destination = application_destination(application, connection, target, records)
         else:
             destination = opener(connection, target, home, credentials)
     except ModuleNotFoundError as error:
