@@ -16,6 +16,8 @@ from ml_connector_dagster.model.errors import ConfigError, ContractError
 
 
 SUBITEMS_OF: Final = "Subitems of "
+#: The field that is the item itself.
+ITEM_NAME: Final = "Name"
 #: The field of a subitems board that says under which item a subitem stands.
 PARENT_ITEM: Final = "Parent item"
 _PAGE: Final = 100
@@ -260,7 +262,8 @@ def _column(one: Mapping[str, Any]) -> Column:
     given: Mapping[str, Any] = settings if isinstance(settings, Mapping) else {}
     return Column(
         id=str(one["id"]),
-        title=str(one["title"]),
+        # The item itself: people may call its column what they like, and monday calls it by the account's language.
+        title=ITEM_NAME if one["type"] == "name" else str(one["title"]),
         type=str(one["type"]),
         revision=str(one.get("revision") or ""),
         labels=tuple(given.get("labels") or ()) if one["type"] == "status" else (),

@@ -11,6 +11,7 @@ from ml_connector_dagster.destinations.applications.contract import (
 )
 from ml_connector_dagster.destinations.monday.api import MondayApi, whole
 from ml_connector_dagster.destinations.monday.boards import (
+    ITEM_NAME,
     PARENT_ITEM,
     SUBITEMS_OF,
     Board,
@@ -106,16 +107,11 @@ class MondayStructure:
             if field.name == PARENT_ITEM and board.parent is not None:
                 continue
             found = [column for column in board.columns if column.title == field.name]
-            if not found and not self._is_the_name(field):
+            if not found:
                 self._make_column(board, field)
             elif found and field.kind is FieldKind.CHOICE and found[0].type == "status":
                 self._add_labels(board, found[0], field)
         self._boards.forget()
-
-    @staticmethod
-    def _is_the_name(field: FieldFacts) -> bool:
-        """Every board has it, by whatever title the account's language gives."""
-        return field.name == "Name"
 
     def _make_board(self, name: str) -> Board:
         if name.startswith(SUBITEMS_OF):
@@ -214,5 +210,5 @@ def _described(board: ObjectFacts) -> Iterator[str]:
             more = f" with the labels {', '.join(field.choices)}"
         elif field.links_to:
             more = f" to the board {' or '.join(map(repr, field.links_to))}"
-        if field.name not in ("Name", PARENT_ITEM):
+        if field.name not in (ITEM_NAME, PARENT_ITEM):
             yield f"  - {field.name} ({kind}{more})"

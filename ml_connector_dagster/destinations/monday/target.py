@@ -100,8 +100,9 @@ class MondayTarget:
             for part in _cut(filed, imports.MOST_ROWS)
         ]
         portions += [
-            Portion(route=MUTATIONS, changes=tuple(part), calls=1)
-            for part in _cut(rest, self._sizes.batch)
+            # The first one looks up the keys of all that are new.
+            Portion(route=MUTATIONS, changes=tuple(part), calls=1 if n else 1 + _lookups(rest))
+            for n, part in enumerate(_cut(rest, self._sizes.batch))
         ]
         return tuple(portions)
 
@@ -246,7 +247,7 @@ def _is_orphan(layout: Layout, change: Change) -> bool:
 
 
 def _lookups(changes: Sequence[Change]) -> int:
-    """Calls that find the ids of imported items."""
+    """Calls that look up the keys of new records, before or after."""
     new = sum(change.kind is ChangeKind.CREATE for change in changes)
     return -(-new // imports.KEYS_PER_LOOK)
 

@@ -179,6 +179,10 @@ class GraphQLApi:
         reply = None
         try:
             reply = self._execute(question, version, base_url, fault)
+        except CallRefused as refused:
+            if self._options.keeps_refusals:
+                reply = self.refuse(refused)
+            raise
         finally:
             with self.lock:
                 self._idempotency.leave(key, None if reply is None else (reply.status, reply.body))

@@ -46,6 +46,7 @@ class MondayOptions:
         item_cost: points of one mutation of an item (the best-practice page counts 10,000).
         items_per_board: the most items that a board takes.
         search_lag: seconds after which a created item is found by a search; the real figure is not published.
+        keeps_refusals: whether an idempotency key also remembers that its call was refused; not published either.
         job_polls: how often a job answers that it is under way before it answers that it is done.
         now: where the clock starts; None for the real time.
     """
@@ -60,6 +61,7 @@ class MondayOptions:
     item_cost: int = 10_000
     items_per_board: int = 10_000
     search_lag: float = 0.0
+    keeps_refusals: bool = False
     job_polls: int = 1
     now: datetime | None = None
 
