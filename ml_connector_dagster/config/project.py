@@ -483,6 +483,17 @@ def is_application(connection: BaseModel) -> bool:
     return getattr(connection, "type", "") in APPLICATION_TYPES
 
 
+def object_address(connection: BaseModel, name: str) -> str:
+    """Where a person sees an object of an application; "" when that cannot be known from its name.
+
+    Monday's addresses hold numbers of boards, which only Monday knows.
+    """
+    if isinstance(connection, SalesforceConnection):
+        base = connection.base_url or f"https://{connection.domain}.salesforce.com"
+        return f"{base}/lightning/o/{name}/list"
+    return ""
+
+
 class Project(BaseModel):
     """Everything that the YAML files say."""
 

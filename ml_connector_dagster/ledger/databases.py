@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
+from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 
@@ -30,6 +32,9 @@ _Value = TypeVar("_Value")
 
 #: How long a transaction waits for the write lock. A write takes milliseconds, so this is only met when a process hangs.
 LOCK_SECONDS: Final = 60.0
+
+#: How long ``Database.alone`` waits: a delivery of many records to an application takes minutes.
+ALONE_SECONDS: Final = 1800.0
 
 _DURABLE: Final = {"begin": "BEGIN IMMEDIATE", "synchronous": "FULL"}
 _LIGHT: Final = {"begin": "BEGIN IMMEDIATE", "synchronous": "NORMAL"}
@@ -74,6 +79,27 @@ class Database:
                 ) from error
             yield connection
             connection.commit()
+
+    @contextmanager
+    def alone(self, subject: str, *, wait_seconds: float = ALONE_SECONDS) -> Iterator[None]:
+        """The only process and thread in a block of this ``subject``; for work that is longer than a transaction.
+
+        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``.
+        """
+        # SQLite is one machine's: a lock file beside it is seen by everybody who can open it.
+        path = f"{self._engine.url.database}.{quote(subject, safe='')}.lock"
+        lock = FileLock(path, timeout=wait_seconds)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise TransientError(
+                f"{subject} has been busy for {wait_seconds:g} seconds: another process is at it. Let it finish or "
+                f"end it, then run this again ({path})"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,6 +1,7 @@
 """The ledger: what happened and how far we are. One face for the whole room; each subject has its own file."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -282,6 +283,13 @@ class Ledger:
     ) -> Mapping[str, RemoteRecord]:
         """Record id → what ``destination`` calls it and has accepted of it; unknown ones are left out."""
         return remote_records.find(self._database, destination, entity, record_ids)
+
+    def deliver_alone(self, destination: str, entity: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, delivers ``entity`` to ``destination`` inside the block. It is waited for.
+
+        Raises TransientError when it takes too long. A process that dies lets go of it.
+        """
+        return self._database.alone(f"{destination}.{entity}")
 
     def count_remote_records(
         self, destination: str, entity: str, prefix: str, state: RemoteState

@@ -115,6 +115,10 @@ class ApplicationDestination:
         return facts
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
+        with self._records.deliver_alone(self.name, entity.name):
+            return self._deliver(entity, staged)
+
+    def _deliver(self, entity: Entity, staged: StagedBatch) -> DeliveryReport:
         before = self.application.target.usage().requests
         mapped = self._mapped(entity.name)
         writer = Writer(

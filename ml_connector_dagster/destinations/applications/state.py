@@ -1,6 +1,7 @@
 """What the engine asks of the ledger. ``ledger.Ledger`` is one; tests may keep it elsewhere."""
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
@@ -8,6 +9,10 @@ from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, Remo
 
 class RemoteRecords(Protocol):
     """What applications have of our records. Every call is one transaction."""
+
+    def deliver_alone(self, destination: str, entity: str) -> AbstractContextManager[None]:
+        """Intents mean something only while nobody else sends the same records."""
+        ...
 
     def remote_records(
         self, destination: str, entity: str, record_ids: Sequence[str]
