@@ -50,6 +50,12 @@ class Stand(Protocol):
 
     def heal(self) -> None: ...
 
+    def reset(self) -> None:
+        """As right after the start."""
+        ...
+
+    def close(self) -> None: ...
+
 
 class ApplicationWorkspace(CrashingWorkspace):
     """A workspace whose application is the stand-in, without pauses."""

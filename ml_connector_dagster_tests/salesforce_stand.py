@@ -24,12 +24,12 @@ FAULTS: Mapping[str, Mapping[str, Any]] = {
 
 
 class SalesforceStand:
-    """One org. ``settings`` are further keys of the connection."""
+    """One org, on a port of its own. ``settings`` are further keys of the connection."""
 
     system = "salesforce"
 
-    def __init__(self, org: SalesforceSandbox, **settings: Any) -> None:
-        self.org = org
+    def __init__(self, **settings: Any) -> None:
+        self.org = SalesforceSandbox.start()
         self.settings = settings
 
     def connection(self, name: str) -> Connection:
@@ -78,6 +78,12 @@ class SalesforceStand:
 
     def heal(self) -> None:
         self.org.faults.clear()
+
+    def reset(self) -> None:
+        self.org.reset()
+
+    def close(self) -> None:
+        self.org.stop()
 
 
 def _moment(cell: Any) -> str | None:
