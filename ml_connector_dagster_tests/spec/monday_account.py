@@ -80,6 +80,10 @@ def placement_of(entity: str, **flow: EntityMapping) -> Placement:
     return mapped_entity("monday", entity, flow).placement
 
 
+_SUPPLIERS = placement_of("suppliers")
+_ORDERS = placement_of("purchase_orders")
+
+
 def set_up(application: Application, *placements: Placement) -> None:
     """Make the boards."""
     for placement in placements:
@@ -90,8 +94,7 @@ def supplier(
     key: str, kind: ChangeKind = ChangeKind.CREATE, remote_id: str = "", **fields: FieldValue
 ) -> Change:
     """A change of a supplier: every mapped field, null unless it is said."""
-    placement = placement_of("suppliers")
-    values: dict[str, FieldValue] = dict.fromkeys(placement.fields)
+    values: dict[str, FieldValue] = dict.fromkeys(_SUPPLIERS.fields)
     values |= {"Name": f"Supplier {key}", "Supplier no.": key, "Status": "Active"}
     values |= {name.replace("_", " "): value for name, value in fields.items()}
     return Change(kind=kind, external_id=key, remote_id=remote_id, fields=values)
@@ -99,8 +102,7 @@ def supplier(
 
 def order(key: str, supplier_item: str, supplier_key: str, **fields: FieldValue) -> Change:
     """A new purchase order of a supplier."""
-    placement = placement_of("purchase_orders")
-    values: dict[str, FieldValue] = dict.fromkeys(placement.fields)
+    values: dict[str, FieldValue] = dict.fromkeys(_ORDERS.fields)
     values |= {"Name": key, "Status": "Ordered"} | fields
     link = Link(
         object="Suppliers",

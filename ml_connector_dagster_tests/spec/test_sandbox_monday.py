@@ -455,9 +455,10 @@ def test_a_full_board_takes_no_import(account: MondaySandbox, call: MondayCaller
     assert call.codes(CREATE, {"b": board, "n": "x", "v": None}) == ["ItemsLimitationException"]
 
 
+@sized(imported_per_hour=190)
 def test_imports_are_limited_by_the_hour(account: MondaySandbox, call: MondayCaller) -> None:
     board = call.board()
-    rows = "name,erp_key\r\n" + "".join(f"x,K{number}\r\n" for number in range(9_600))
+    rows = "name,erp_key\r\n" + "".join(f"x,K{number}\r\n" for number in range(96))
     assert imported(call, board, rows)["status"] == "COMPLETED"
 
     assert imported(call, board, rows)["failure_reason"] == "ACCOUNT_CAPACITY_EXCEEDED"

@@ -71,16 +71,15 @@ class _Parts:
 def batch_of(layout: Layout, changes: Sequence[Change]) -> Batch:
     """One mutation for all of ``changes``."""
     parts = _Parts()
-    board = parts.bind("board", "ID!", layout.board.id)
     aliases = {}
     for number, change in enumerate(changes):
         alias = f"m{number}"
         aliases[alias] = change
-        parts.fields.append(f"{alias}: {_field(layout, parts, board, number, change)} {{ id }}")
+        parts.fields.append(f"{alias}: {_field(layout, parts, number, change)} {{ id }}")
     return Batch(text=parts.text, variables=parts.variables, changes=aliases)
 
 
-def _field(layout: Layout, parts: _Parts, board: str, number: int, change: Change) -> str:
+def _field(layout: Layout, parts: _Parts, number: int, change: Change) -> str:
     if change.kind is ChangeKind.ARCHIVE:
         item = parts.bind(f"i{number}", "ID", change.remote_id)
         return f"archive_item(item_id: {item})"
@@ -88,6 +87,7 @@ def _field(layout: Layout, parts: _Parts, board: str, number: int, change: Chang
     if change.kind is ChangeKind.UPDATE:
         if layout.title:
             values["name"] = plain(layout.name_of(change))
+        board = parts.bind("board", "ID!", layout.board.id)
         item = parts.bind(f"i{number}", "ID", change.remote_id)
         given = parts.bind(f"v{number}", "JSON!", json.dumps(values))
         return (
@@ -101,6 +101,7 @@ def _field(layout: Layout, parts: _Parts, board: str, number: int, change: Chang
         return (
             f"create_subitem(parent_item_id: {parent}, item_name: {name}, column_values: {given})"
         )
+    board = parts.bind("board", "ID!", layout.board.id)
     group = parts.bind("group", "String", layout.group_id)
     return (
         f"create_item(board_id: {board}, group_id: {group}, item_name: {name}, "

@@ -23,7 +23,6 @@ from ml_connector_dagster.sandbox.monday.refusals import Refusal, invalid, not_f
 MOST_ROWS: Final = 10_000
 MOST_BYTES: Final = 150 * 1024 * 1024
 JOBS_PER_HOUR: Final = 100
-ITEMS_PER_HOUR: Final = 19_000
 LINK_SECONDS: Final = 600
 REPORT_COLUMNS: Final = ("import_status", "import_error")
 _HOUR: Final = 3600
@@ -212,10 +211,9 @@ class Jobs:
         now = self._now()
         while self._written and self._written[0][0] <= now - _HOUR:
             self._written.popleft()
-        if sum(number for _, number in self._written) + rows > ITEMS_PER_HOUR:
-            raise _Rejected(
-                "ACCOUNT_CAPACITY_EXCEEDED", f"{ITEMS_PER_HOUR} items an hour are imported"
-            )
+        allowed = self._options.imported_per_hour
+        if sum(number for _, number in self._written) + rows > allowed:
+            raise _Rejected("ACCOUNT_CAPACITY_EXCEEDED", f"{allowed} items an hour are imported")
 
     def _match(
         self, job: Job, found: dict[str, list[Item]], header: list[str], row: list[str]

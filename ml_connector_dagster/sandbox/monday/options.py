@@ -45,6 +45,7 @@ class MondayOptions:
         complexity_per_minute: in place of what the token's kind and plan give.
         item_cost: points of one mutation of an item (the best-practice page counts 10,000).
         items_per_board: the most items that a board takes.
+        imported_per_hour: the most items that imports create or update in an hour.
         search_lag: seconds after which a created item is found by a search; the real figure is not published.
         keeps_refusals: whether an idempotency key also remembers that its call was refused; not published either.
         job_polls: how often a job answers that it is under way before it answers that it is done.
@@ -60,6 +61,7 @@ class MondayOptions:
     complexity_per_minute: int | None = None
     item_cost: int = 10_000
     items_per_board: int = 10_000
+    imported_per_hour: int = 19_000
     search_lag: float = 0.0
     keeps_refusals: bool = False
     job_polls: int = 1

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,8 +59,9 @@ class ShownCell:
 Resolver = Callable[..., Any]
 
 
+@cache
 def build() -> GraphQLSchema:
-    """The schema, ready to execute."""
+    """The schema, ready to execute. It keeps nothing: all accounts share it."""
     schema = read_schema(Path(__file__).with_name("schema.graphql").read_text())
     for type_name, resolvers in _RESOLVERS.items():
         kind = schema.type_map[type_name]
