@@ -20,7 +20,7 @@ from ml_connector_dagster.destinations.salesforce.calls import Calls
 from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, explained
 from ml_connector_dagster.destinations.salesforce.shapes import parent_key, sheet
 from ml_connector_dagster.destinations.salesforce.transport import Job, Transport
-from ml_connector_dagster.model.errors import ContractError, TransientError
+from ml_connector_dagster.model.errors import ContractError, OutcomeUnknownError, TransientError
 
 
 _FIRST_PAUSE: Final = 0.25
@@ -65,6 +65,9 @@ class Jobs:
             job = self._ended(job_id)
         except Refused as refused:
             raise explained(refused, what) from refused
+        except OutcomeUnknownError as error:
+            # A job without data does nothing, and Salesforce clears it away.
+            raise TransientError(f"{what}: {error}. It is begun anew") from error
         by_key = {tables.cell_text(one.external_id): one for one in ordered}
         again: list[Change] = []
         for answers in self._answers(job, placement, by_key):

@@ -21,9 +21,10 @@ def open_salesforce(
     credential: Credential,
     *,
     pause: Callable[[float], None] = time.sleep,
+    elapsed: Callable[[], float] = time.monotonic,
 ) -> Application:
     """The org behind ``connection``. No call is made before the first one that is needed."""
-    transport = open_transport(connection, credential, pause=pause)
+    transport = open_transport(connection, credential, pause=pause, elapsed=elapsed)
     allowed = stop_at(transport, connection.usage_ceiling)
     calls = Calls(
         transport,
@@ -31,6 +32,7 @@ def open_salesforce(
         patience=connection.retry_seconds,
         allow_duplicates=connection.allow_duplicates,
         allowed=allowed,
+        elapsed=elapsed,
     )
     jobs = Jobs(
         transport,
@@ -38,6 +40,7 @@ def open_salesforce(
         timeout=connection.job_timeout_seconds,
         allow_duplicates=connection.allow_duplicates,
         allowed=allowed,
+        elapsed=elapsed,
     )
     target = SalesforceTarget(
         transport,
@@ -49,7 +52,9 @@ def open_salesforce(
     return Application(
         target=target,
         structure=SalesforceStructure(
-            transport, address=lambda: connection.base_url or f"https://{transport.instance}"
+            transport,
+            address=lambda: connection.base_url or f"https://{transport.instance}",
+            elapsed=elapsed,
         ),
         census=SalesforceCensus(transport),
         archives=False,
@@ -62,6 +67,7 @@ def open_transport(
     credential: Credential,
     *,
     pause: Callable[[float], None] = time.sleep,
+    elapsed: Callable[[], float] = time.monotonic,
 ) -> Transport:
     """The calls to the org. Raises CredentialError when the stored fields are not an app's."""
     values = credential.values
@@ -86,5 +92,6 @@ def open_transport(
         base_url=connection.base_url,
         connections=connection.workers + 1,
         pause=pause,
+        elapsed=elapsed,
     )
     return Transport(session, version=connection.api_version, pause=pause)

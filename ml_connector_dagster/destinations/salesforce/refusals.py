@@ -150,23 +150,18 @@ def _read(told: object) -> Problem | None:
         return _first(told)
     if not isinstance(told, Mapping):
         return None
-    code = next(
-        (str(told[key]) for key in ("errorCode", "statusCode", "error", "code") if told.get(key)),
-        "",
-    )
-    message = next(
-        (
-            str(told[key])
-            for key in ("message", "error_description", "errorMessage")
-            if told.get(key)
-        ),
-        "",
-    )
+    code = _scalar(told, "errorCode", "statusCode", "error", "code")
+    message = _scalar(told, "message", "error_description", "errorMessage")
     if code or message:
         fields = told.get("fields")
         names = tuple(str(one) for one in fields) if isinstance(fields, list) else ()
         return Problem(code=code, message=_short(message), fields=names)
     return _first(told.values())
+
+
+def _scalar(told: Mapping[object, object], *keys: str) -> str:
+    """The first of ``keys`` that holds a text or a number."""
+    return next((str(told[key]) for key in keys if isinstance(told.get(key), str | int)), "")
 
 
 def _first(values: Iterable[object]) -> Problem | None:

@@ -149,7 +149,7 @@ class TokenSession(requests.Session):
         self._lock = threading.Lock()
         self._token: str | None = None
         self._issued = 0.0
-        self._refused: str | None = None
+        self._unproved = False  # the token is a renewed one, and no call was accepted with it yet
         self._no_login = ""
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
@@ -221,9 +221,9 @@ class TokenSession(requests.Session):
             renewed = self._renew(used)
             request.headers["Authorization"] = f"Bearer {renewed}"
             response = self._sent(request, settings)
-            if response.status_code == 401:
-                with self._lock:
-                    self._refused = renewed
+            used = renewed
+        if response.status_code != 401:
+            self._prove(used)
         return response
 
     def _sent(
@@ -248,12 +248,19 @@ class TokenSession(requests.Session):
         with self._lock:
             if self._no_login:
                 raise CredentialError(self._no_login)
-            if used is not None and used == self._refused:
+            if self._token is not None and self._token != used:
+                return self._token
+            if self._unproved:
                 raise self._not_accepted(Problem(code="", message="the new token is refused too"))
-            if self._token is None or self._token == used:
-                self._token, self.instance = self._log_in()
-                self._issued = self._elapsed()
+            self._unproved = self._token is not None
+            self._token, self.instance = self._log_in()
+            self._issued = self._elapsed()
             return self._token
+
+    def _prove(self, used: str) -> None:
+        with self._lock:
+            if used == self._token:
+                self._unproved = False
 
     def _log_in(self) -> tuple[str, str]:
         login = self._login
