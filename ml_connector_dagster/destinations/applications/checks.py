@@ -25,7 +25,7 @@ _TAKEN_BY: Final[Mapping[FieldKind, frozenset[FieldKind]]] = {
     FieldKind.CHOICE: frozenset({FieldKind.CHOICE, FieldKind.TEXT}),
     FieldKind.PHONE: frozenset({FieldKind.PHONE, FieldKind.TEXT}),
     FieldKind.EMAIL: frozenset({FieldKind.EMAIL, FieldKind.TEXT}),
-    FieldKind.MOMENT: frozenset({FieldKind.MOMENT}),
+    FieldKind.MOMENT: frozenset({FieldKind.MOMENT, FieldKind.TEXT}),
 }
 
 
