@@ -51,7 +51,7 @@ class Queries:
             )
         test = self._test(sobject, query.filter)
         rows = [row for row in self._records.table(sobject).rows.values() if test(row)]
-        if query.selected[0].function or query.group_by:
+        if query.group_by or any(one.function for one in query.selected):
             return self._aggregated(sobject, query, rows)
         for name, descending in reversed(query.order_by):
             read = self._reader(sobject, name)
