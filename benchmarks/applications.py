@@ -1,6 +1,6 @@
 """How many calls an application takes: 10,000 new records, the same again, a few changes, many changes.
 
-    PYTHONPATH=. python benchmarks/applications.py [monday] [--rows 10000]
+    PYTHONPATH=. python benchmarks/applications.py [monday] [salesforce] [salesforce-collections] [--rows 10000]
 
 The engine, the vendor's own client and the stand-in are the real ones; rows are invented, and nothing waits. Seconds
 are those of this machine and of the stand-in: only the calls say something about the real system.
@@ -19,12 +19,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_connector_dagster.config.project import MondayConnection
+from ml_connector_dagster.config.project import MondayConnection, SalesforceConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
 from ml_connector_dagster.destinations.applications.placements import mapped_entity
 from ml_connector_dagster.destinations.monday import open_monday
+from ml_connector_dagster.destinations.salesforce import open_salesforce
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.capabilities import WriteMode
@@ -33,6 +34,7 @@ from ml_connector_dagster.model.receipts import OutcomeCounts
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sandbox.monday import MondayOptions, MondaySandbox
+from ml_connector_dagster.sandbox.salesforce import SalesforceSandbox
 
 
 ENTITY = "suppliers"
@@ -209,7 +211,43 @@ def monday(rows: int) -> list[Measured]:
             return measured
 
 
-SYSTEMS: Mapping[str, Callable[[int], Sequence[Measured]]] = {"monday": monday}
+def salesforce(rows: int, bulk_threshold: int = 2000) -> list[Measured]:
+    """Salesforce: a bulk job above the threshold, Collections below it."""
+    with SalesforceSandbox.start() as sandbox, tempfile.TemporaryDirectory() as folder:
+        connection = SalesforceConnection(
+            name="crm",
+            domain="acme.my",
+            credential="crm",
+            base_url=sandbox.url,
+            bulk_threshold=bulk_threshold,
+        )
+        client_id, client_secret = next(iter(sandbox.options.clients.items()))
+        app = Credential(
+            name="crm",
+            kind="salesforce",
+            values={"client_id": Secret(client_id), "client_secret": Secret(client_secret)},
+        )
+        application = open_salesforce(connection, app, pause=lambda seconds: None)
+
+        def asked() -> Calls:
+            polls = len(sandbox.requests("GET", "jobs/ingest/[^/]+$"))
+            files = len(sandbox.requests("PUT")) + len(sandbox.requests("GET", "Results$"))
+            return Calls(calls=sandbox.used - polls - files, polls=polls, files=files)
+
+        with destination_of("salesforce", application, Path(folder)) as destination:
+            return list(measure(destination, rows, asked))
+
+
+def salesforce_collections(rows: int) -> list[Measured]:
+    """Salesforce, everything by Collections."""
+    return salesforce(rows, bulk_threshold=100_000)
+
+
+SYSTEMS: Mapping[str, Callable[[int], Sequence[Measured]]] = {
+    "monday": monday,
+    "salesforce": salesforce,
+    "salesforce-collections": salesforce_collections,
+}
 
 
 def print_table(system: str, measured: Sequence[Measured]) -> None:

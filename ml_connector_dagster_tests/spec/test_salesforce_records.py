@@ -147,6 +147,18 @@ def test_a_missing_parent_is_a_matter_of_its_record(org: SalesforceSandbox, way:
     assert after.of(Status.ACCEPTED) == {"acme/100/2"}
 
 
+@pytest.mark.parametrize(("way", "most"), [("collections", 50), ("bulk", 10)])
+def test_ten_thousand_changed_accounts_are_fifty_calls_or_one_job(
+    org: SalesforceSandbox, way: str, most: int
+) -> None:
+    changes = [supplier(number, Phone=str(number)) for number in range(10_000)]
+    with opened(org, bulk_threshold=WAYS[way]) as application:
+        sent = send(application, SUPPLIERS, changes)
+    assert len(sent.of(Status.ACCEPTED)) == 10_000
+    polls = org.requests("GET", "jobs/ingest/[^/]+$")
+    assert len(org.requests()) - len(polls) <= most
+
+
 def test_exactly_the_locked_records_are_sent_again(org: SalesforceSandbox) -> None:
     for key in ("/17$", "/42$", "/99$"):
         org.faults.add(Fault(kind="record", key=key))
