@@ -210,6 +210,32 @@ def test_archived_items_leave_the_board_and_archiving_again_is_no_failure(
     assert len(calls_of(sandbox, "archive_item")) == 4
 
 
+@pytest.mark.parametrize("somebody_was_faster", [False, True])
+def test_many_items_are_archived_by_a_job(
+    sandbox: MondaySandbox, application: Application, somebody_was_faster: bool
+) -> None:
+    answers = write(application, SUPPLIERS, many(60))
+    if somebody_was_faster:
+        sandbox.account.archive(sandbox.account.item(answers["K7"].remote_id))
+
+    archived = write(application, SUPPLIERS, archiving(answers), "a")
+
+    assert board_called(sandbox, "Suppliers").active == []
+    assert len(calls_of(sandbox, "bulk_archive_items")) == 1
+    # A job does not say which items it missed: the engine looks them up.
+    assert statuses(archived) == {Status.UNKNOWN if somebody_was_faster else Status.ACCEPTED}
+
+
+def test_an_archiving_whose_answer_is_lost_is_asked_for_again(
+    sandbox: MondaySandbox, application: Application
+) -> None:
+    answers = write(application, SUPPLIERS, many(60))
+    sandbox.faults.add(Fault(kind="lost", field="bulk_archive_items"))
+
+    assert statuses(write(application, SUPPLIERS, archiving(answers), "a")) == {Status.ACCEPTED}
+    assert len(sandbox.jobs.archivings) == 1
+
+
 # What is there already
 
 

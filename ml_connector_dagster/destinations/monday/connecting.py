@@ -17,6 +17,10 @@ from ml_connector_dagster.destinations.monday.transport import Patience
 #: Calls a day by plan (developer.monday.com, rate limits, 2026-09-06).
 DAILY_CALLS = {"free": 1_000, "standard": 1_000, "pro": 10_000, "enterprise": 25_000}
 
+#: Seconds after which a search surely finds a new item. Not published (reference saas-destinations §7): on the safe
+#: side, since an item that is not found is made again. Only waited after a crash or a lost answer.
+SEARCH_LAG = 10.0
+
 
 def open_monday(
     connection: MondayConnection,
@@ -53,4 +57,5 @@ def open_monday(
         census=MondayCensus(api, boards),
         archives=True,
         close=api.close,
+        settle=lambda: pause(SEARCH_LAG),
     )

@@ -4,10 +4,9 @@ Written from reference/saas-destinations.md §2.3. Few changes go as aliased mut
 A new record is looked up by its key first: an item that somebody or an earlier installation made is taken over.
 """
 
-import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from ml_connector_dagster.destinations.applications.contract import (
@@ -22,16 +21,16 @@ from ml_connector_dagster.destinations.applications.contract import (
     Usage,
     Written,
 )
-from ml_connector_dagster.destinations.monday import imports
+from ml_connector_dagster.destinations.monday import archiving, imports, jobs
 from ml_connector_dagster.destinations.monday.api import MondayApi
 from ml_connector_dagster.destinations.monday.batches import rejected, send
 from ml_connector_dagster.destinations.monday.boards import PARENT_ITEM, Boards
+from ml_connector_dagster.destinations.monday.keys import KnownKeys
 from ml_connector_dagster.destinations.monday.layouts import Layout, layout_of
 from ml_connector_dagster.destinations.monday.reading import (
     SEARCHES_FOR_VALUES,
     columns_of,
     found_in,
-    ids_of_keys,
     key_of,
     rows_of_board,
     rows_of_keys,
@@ -40,10 +39,9 @@ from ml_connector_dagster.model.errors import TransientError
 
 
 IMPORT: Final = "import"
+ARCHIVE: Final = "archive"
 MUTATIONS: Final = "mutations"
 SUBITEMS: Final = "subitems"
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,26 +76,30 @@ class MondayTarget:
         self._api = api
         self._boards = boards
         self._sizes = sizes
-        self._archive_duplicates = archive_duplicates
         self._pause = pause
-        self._planned: dict[str, set[str]] = {}  # entity → keys to be created, not looked up yet
-        self._asked: dict[str, set[str]] = {}  # entity → keys of the plan that were looked up
-        self._there: dict[str, dict[str, str]] = {}  # entity → key → item that has it
+        self._keys = KnownKeys(
+            api, archive_duplicates=archive_duplicates, batch=sizes.batch, pause=pause
+        )
 
     def plan(self, placement: Placement, changes: Sequence[Change]) -> tuple[Portion, ...]:
-        """Files for many, mutations for few; what a file cannot say goes by mutation."""
+        """Jobs for many, mutations for few; what a file cannot say goes by mutation."""
         kept = [change for change in changes if change.kind is not ChangeKind.ARCHIVE]
+        dropped = [change for change in changes if change.kind is ChangeKind.ARCHIVE]
+        if len(dropped) <= self._sizes.import_above:
+            dropped = []
         filed: list[Change] = []
         if len(kept) > self._sizes.import_above and _may_be_filed(placement):
             filed = [change for change in kept if imports.fits_a_cell(change)]
-        in_files = {change.external_id for change in filed}
+        in_files = {change.external_id for change in (*filed, *dropped)}
         rest = [change for change in changes if change.external_id not in in_files]
-        self._planned[placement.entity] = _new_keys(rest)
-        self._asked[placement.entity] = set()
-        self._there[placement.entity] = {}
+        self._keys.plan(placement.entity, rest)
         portions = [
             Portion(route=IMPORT, changes=tuple(part), calls=1 + _lookups(part))
             for part in _cut(filed, imports.MOST_ROWS)
+        ]
+        portions += [
+            Portion(route=ARCHIVE, changes=tuple(part), calls=1)
+            for part in _cut(dropped, archiving.MOST_ITEMS)
         ]
         portions += [
             # The first one looks up the keys of all that are new.
@@ -114,6 +116,8 @@ class MondayTarget:
         self._check_budget()
         if portion.route == IMPORT and layout.takes_files:
             yield from self._import(layout, portion.changes, ticket)
+        elif portion.route == ARCHIVE:
+            yield archiving.archive(self._api, layout, portion.changes, ticket.id)
         else:
             yield from self._mutate(layout, portion.changes, ticket)
 
@@ -121,7 +125,7 @@ class MondayTarget:
         self, layout: Layout, changes: Sequence[Change], ticket: Ticket
     ) -> Iterator[Sequence[Written]]:
         job_id = imports.start(self._api, layout, changes, ticket)
-        job = imports.wait(self._api, job_id, pause=self._pause)
+        job = jobs.wait(self._api, job_id, pause=self._pause)
         if job is None:
             raise TransientError(f"Monday.com has not taken the file of import {job_id}")
         yield from imports.outcomes(self._api, layout, job, changes, pause=self._pause)
@@ -129,7 +133,7 @@ class MondayTarget:
     def _mutate(
         self, layout: Layout, changes: Sequence[Change], ticket: Ticket
     ) -> Iterator[Sequence[Written]]:
-        for part in _cut(self._looked_up(layout, changes), self._sizes.batch):
+        for part in _cut(self._keys.taken_over(layout, changes), self._sizes.batch):
             orphans = [change for change in part if _is_orphan(layout, change)]
             if orphans:
                 reason = f"{PARENT_ITEM}: a subitem needs an item above it"
@@ -142,7 +146,7 @@ class MondayTarget:
         self, placement: Placement, job_id: str, external_ids: Sequence[str]
     ) -> Iterator[Sequence[Written]]:
         """Wait for an import that an earlier process began."""
-        job = imports.wait(self._api, job_id, pause=self._pause)
+        job = jobs.wait(self._api, job_id, pause=self._pause)
         if job is None:
             return
         layout = layout_of(self._boards, placement)
@@ -187,57 +191,9 @@ class MondayTarget:
                 "our limit (usage_ceiling of the connection); the rest is delivered tomorrow (UTC)"
             )
 
-    def _looked_up(self, layout: Layout, changes: Sequence[Change]) -> list[Change]:
-        """New records whose key is on the board already become updates. All that is planned is asked for at once."""
-        entity = layout.placement.entity
-        there = self._there.setdefault(entity, {})
-        waiting = self._planned.setdefault(entity, set())
-        new = _new_keys(changes)
-        if new - self._asked.get(entity, set()):
-            keys = waiting | new
-            found = ids_of_keys(self._api, layout, sorted(keys))
-            self._report_duplicates(layout, found)
-            there.update({key: ids[0] for key, ids in found.items()})
-            self._asked[entity] = keys
-            waiting.clear()
-        return [
-            replace(change, kind=ChangeKind.UPDATE, remote_id=there[change.external_id])
-            if change.kind is ChangeKind.CREATE and change.external_id in there
-            else change
-            for change in changes
-        ]
-
-    def _report_duplicates(self, layout: Layout, found: dict[str, list[str]]) -> None:
-        """Several items have one key: the oldest counts, the others are reported, and archived when we may."""
-        extra = {key: ids[1:] for key, ids in found.items() if len(ids) > 1}
-        if not extra:
-            return
-        _log.warning(
-            "board %r: %d keys are on several items, the oldest counts; first %r, items %s",
-            layout.board.name,
-            len(extra),
-            next(iter(extra)),
-            ", ".join(next(iter(extra.values()))),
-        )
-        if not self._archive_duplicates:
-            return
-        doomed = [
-            Change(kind=ChangeKind.ARCHIVE, external_id=f"{key} #{number}", remote_id=number)
-            for key, numbers in extra.items()
-            for number in numbers
-        ]
-        for part in _cut(doomed, self._sizes.batch):
-            keys = ",".join(change.remote_id for change in part)
-            for _ in send(self._api, layout, part, f"duplicates {keys}", pause=self._pause):
-                pass
-
 
 def _may_be_filed(placement: Placement) -> bool:
     return placement.style != SUBITEMS and FieldKind.FLAG not in placement.fields.values()
-
-
-def _new_keys(changes: Sequence[Change]) -> set[str]:
-    return {change.external_id for change in changes if change.kind is ChangeKind.CREATE}
 
 
 def _is_orphan(layout: Layout, change: Change) -> bool:

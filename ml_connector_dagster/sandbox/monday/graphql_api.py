@@ -24,13 +24,14 @@ from graphql.language import ast
 from ml_connector_dagster.sandbox.monday.account import Account
 from ml_connector_dagster.sandbox.monday.complexity import Costs, root_fields
 from ml_connector_dagster.sandbox.monday.cursors import Cursors
+from ml_connector_dagster.sandbox.monday.exchanges import Exchange
 from ml_connector_dagster.sandbox.monday.faults import Fault
 from ml_connector_dagster.sandbox.monday.idempotency import Idempotency
 from ml_connector_dagster.sandbox.monday.jobs import Jobs
 from ml_connector_dagster.sandbox.monday.limits import Limits
 from ml_connector_dagster.sandbox.monday.options import MondayOptions
 from ml_connector_dagster.sandbox.monday.refusals import CallRefused, Refusal
-from ml_connector_dagster.sandbox.monday.schema import SINCE, Exchange
+from ml_connector_dagster.sandbox.monday.schema import SINCE
 
 
 CURRENT_VERSION: Final = "2026-10"
