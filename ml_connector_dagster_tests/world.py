@@ -14,11 +14,13 @@ from ml_connector_dagster.config.project import (
     Flow,
     FlowDestination,
     Project,
+    is_application,
 )
 from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.destinations.contract import Destination, Scope
 from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
+from ml_connector_dagster.destinations.registry import application_destination
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
@@ -64,6 +66,17 @@ class CrashingWorkspace(Workspace):
         self, target: FlowDestination, flow: str = ""
     ) -> AbstractContextManager[Destination]:
         connection = self.project.connections[target.connection]
+        if is_application(connection):
+            return _opened(
+                application_destination(
+                    self.application(target.connection),
+                    connection,
+                    target,
+                    self.ledger,
+                    now=self.now,
+                    checkpoint=self.points,
+                )
+            )
         assert isinstance(connection, DuckDBConnection)
         return _opened(
             DuckDBDestination(

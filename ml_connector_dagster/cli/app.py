@@ -10,12 +10,14 @@ import typer
 
 from ml_connector_dagster.cli import (
     credentials,
+    deliver,
     demo,
     dev,
     ping,
     replay,
     run,
     sandbox,
+    setup,
     trace,
 )
 from ml_connector_dagster.cli.output import stderr
@@ -35,6 +37,8 @@ app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
 app.command()(run.run)
+app.command()(deliver.deliver)
+app.command()(setup.setup)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.add_typer(credentials.app, name="credentials")

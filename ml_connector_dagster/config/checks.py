@@ -3,11 +3,17 @@
 References are checked on what is written, so that a flow with a bad date still hears of its unknown source.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ml_connector_dagster.config.mappings import APPLICATION_TYPES, mapping_problems
 from ml_connector_dagster.config.merging import Written
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
-from ml_connector_dagster.config.project import CONNECTION_TYPES, DuckDBConnection, Flow
+from ml_connector_dagster.config.project import (
+    CONNECTION_TYPES,
+    DuckDBConnection,
+    Flow,
+    FlowDestination,
+)
 
 
 #: Types of connection that a flow reads. Nothing is ever written to them.
@@ -113,6 +119,58 @@ def check_deliveries(written: Written, flows: Mapping[str, Flow], locate: Locate
                     f"flow {other!r} already delivers {_listed(entities)} to {destination.name}; "
                     "give one of them another schema",
                 )
+
+
+def check_applications(
+    written: Written, flows: Mapping[str, Flow], types: Mapping[str, str], locate: Locate
+) -> None:
+    """Applications have mappings and no schemas, warehouses the other way round; ``types`` are the connections'."""
+    delivered: dict[str, set[str]] = {}
+    for flow in flows.values():
+        for destination in flow.destinations:
+            delivered.setdefault(destination.connection, set()).update(flow.entities)
+    for flow in flows.values():
+        for position, destination in enumerate(flow.destinations):
+            kind = types.get(destination.connection, "")
+            path: KeyPath = ("destinations", position)
+            if kind in APPLICATION_TYPES:
+                for key in ("schema", "tables"):
+                    place = locate(flow.name, (*path, key))
+                    if place in written.places:
+                        written.problem(
+                            place,
+                            f"{destination.connection} is a {kind} connection, which has none",
+                        )
+                problems = _mapping_problems(
+                    kind, flow.entities, destination, frozenset(delivered[destination.connection])
+                )
+            else:
+                problems = _warehouse_problems(kind, destination)
+            for inner, message in problems:
+                written.problem(locate(flow.name, (*path, *inner)), message)
+
+
+def _warehouse_problems(kind: str, destination: FlowDestination) -> Iterator[tuple[KeyPath, str]]:
+    if destination.mapping and kind:
+        yield (
+            ("mapping",),
+            f"{destination.connection} is a {kind} connection, which takes every column as it is",
+        )
+
+
+def _mapping_problems(
+    kind: str, entities: Sequence[str], destination: FlowDestination, delivered: frozenset[str]
+) -> Iterator[tuple[KeyPath, str]]:
+    for entity in destination.mapping:
+        if entity not in entities:
+            yield (
+                ("mapping", entity),
+                f"the flow does not read {entity}{did_you_mean(entity, entities)}",
+            )
+    for entity in entities:
+        flow = destination.mapping.get(entity)
+        for inner, message in mapping_problems(kind, entity, flow, delivered):
+            yield ("mapping", entity, *inner) if flow else (), message
 
 
 def _listed(entities: list[str]) -> str:

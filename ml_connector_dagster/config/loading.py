@@ -9,10 +9,12 @@ from pydantic import BaseModel
 
 from ml_connector_dagster.config.checks import (
     check_agreement,
+    check_applications,
     check_deliveries,
     check_references,
     check_warehouses,
 )
+from ml_connector_dagster.config.mappings import APPLICATION_TYPES
 from ml_connector_dagster.config.merging import Written, read_files
 from ml_connector_dagster.config.problems import (
     KeyPath,
@@ -42,11 +44,12 @@ def load_project(path: Path, settings: Settings) -> Project:
     written = read_files(path)
     connections = _connections(written, settings)
     merged = _Flows(written, settings)
-    flows = merged.validated()
+    flows = {name: _as_destinations(flow, written) for name, flow in merged.validated().items()}
     check_references(written, merged.bodies, merged.locate)
     check_warehouses(written, connections)
     check_agreement(written, flows, merged.locate)
     check_deliveries(written, flows, merged.locate)
+    check_applications(written, flows, _types(written), merged.locate)
     if written.problems:
         raise as_error(written.problems)
     return Project.model_construct(
@@ -154,6 +157,25 @@ class _Flows:
         ):
             return ("defaults", *inner)
         return ("flows", name, *inner)
+
+
+def _types(written: Written) -> dict[str, str]:
+    """Connection → its type as written."""
+    return {
+        name: str(body.get("type", ""))
+        for name, body in written.connections.items()
+        if isinstance(body, dict)
+    }
+
+
+def _as_destinations(flow: Flow, written: Written) -> Flow:
+    """A flow that names an application says no schema, and gets none."""
+    types = _types(written)
+    destinations = tuple(
+        one.without_schema() if types.get(one.connection) in APPLICATION_TYPES else one
+        for one in flow.destinations
+    )
+    return flow.model_copy(update={"destinations": destinations})
 
 
 def _with_timezone(flow: Flow, connections: Mapping[str, Connection]) -> Flow:

@@ -181,6 +181,20 @@ def _unity_name(value: str) -> str:
     return value
 
 
+def _salesforce_domain(value: str) -> str:
+    """Client credentials work on My Domain only: ``login`` and ``test`` answer invalid_grant."""
+    domain = value.removeprefix("https://").rstrip("/").removesuffix(".salesforce.com")
+    if domain in ("login", "test"):
+        raise ValueError(
+            f"{shown(value)} does not take client credentials; write the org's My Domain, like acme.my"
+        )
+    if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)*\.my", domain, re.IGNORECASE):
+        raise ValueError(
+            f"{shown(value)} is not a My Domain; write it like acme.my or acme--test.sandbox.my (Setup, My Domain)"
+        )
+    return domain
+
+
 def _warehouse_id(value: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{8,32}", value):
         raise ValueError(
@@ -220,6 +234,7 @@ Name = Annotated[str, AfterValidator(_name)]
 CredentialName = Annotated[str, AfterValidator(_credential)]
 SchemaName = Annotated[str, AfterValidator(_schema)]
 UnityName = Annotated[str, AfterValidator(_unity_name)]
+SalesforceDomain = Annotated[str, AfterValidator(_salesforce_domain)]
 WarehouseId = Annotated[
     str, BeforeValidator(_text_not_number("warehouse_id")), AfterValidator(_warehouse_id)
 ]

@@ -6,7 +6,13 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
-from ml_connector_dagster.config.project import CloudSuiteConnection, Flow, FlowDestination
+from ml_connector_dagster.config.project import (
+    CloudSuiteConnection,
+    Connection,
+    Flow,
+    FlowDestination,
+    object_address,
+)
 from ml_connector_dagster.defs.extractions import read_companies, read_mode
 from ml_connector_dagster.defs.failures import RETRIES
 from ml_connector_dagster.defs.lineage import Origin, column_lineage
@@ -21,6 +27,8 @@ from ml_connector_dagster.defs.names import (
 )
 from ml_connector_dagster.defs.partitions import company_days
 from ml_connector_dagster.defs.references import Shipment, Staged
+from ml_connector_dagster.destinations.applications.placements import Mapped
+from ml_connector_dagster.destinations.registry import mapping_of
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -127,6 +135,85 @@ def delivery_asset(
         return Shipment(flow=flow, target=target, staged=staged)
 
     return deliver
+
+
+def application_asset(
+    key: dg.AssetKey,
+    flow: Flow,
+    connection: CloudSuiteConnection,
+    target: FlowDestination,
+    application: Connection,
+    entity: str,
+    parents: Mapping[str, dg.AssetKey],
+    freshness: dg.FreshnessPolicy | None,
+) -> dg.AssetsDefinition:
+    """One entity in an application. ``parents`` (entity → asset) are delivered before: their records are linked to."""
+    definition = ENTITIES[entity]
+    upstream = entity_key(flow.source, entity)
+    mapped = mapping_of(application, target)(entity)
+    place = mapped.placement
+
+    @dg.asset(
+        key=key,
+        ins={"staged": dg.AssetIn(upstream)},
+        deps=[parents[name] for name in _linked(mapped, parents)],
+        description=f"{definition.description} As {place.object} of {target.name}, record by record.{_purpose(flow)}",
+        group_name=flow.source,
+        kinds={application.type},
+        owners=list(flow.owners),
+        tags={"tenant": flow.source, "entity": entity, "stage": "delivered"},
+        metadata=_application_metadata(mapped, application, upstream),
+        partitions_def=company_days(flow, connection.timezone),
+        backfill_policy=ONE_RUN,
+        retry_policy=RETRIES,
+        freshness_policy=freshness,
+        io_manager_key=destination_name(application.type, target.connection),
+    )
+    def deliver(staged: Staged) -> Shipment:
+        return Shipment(flow=flow, target=target, staged=staged)
+
+    return deliver
+
+
+def _linked(mapped: Mapped, parents: Mapping[str, dg.AssetKey]) -> list[str]:
+    """The parents that this entity's records link to, and that the flow delivers."""
+    linked = {parent.reference.entity for parent in mapped.parents.values()}
+    return sorted(linked & set(parents))
+
+
+def _application_metadata(
+    mapped: Mapped, application: Connection, upstream: dg.AssetKey
+) -> Mapping[str, Any]:
+    """The fields as they are mapped, where each comes from, and a link to the object where its address is known."""
+    lineage = {
+        name: [
+            dg.TableColumnDep(asset_key=upstream, column_name=column)
+            for column in (rule.column, *rule.columns)
+            if column
+        ]
+        for name, rule in mapped.rules.items()
+    }
+    for name, parent in mapped.parents.items():
+        lineage[name] = [
+            dg.TableColumnDep(asset_key=upstream, column_name=column)
+            for column in parent.reference.columns
+        ]
+    place = mapped.placement
+    metadata: dict[str, Any] = {
+        "dagster/column_schema": dg.TableSchema(
+            columns=[
+                dg.TableColumn(name=one.name, type=one.kind.value, description=one.label)
+                for one in place.shape.fields.values()
+            ]
+        ),
+        "dagster/column_lineage": dg.TableColumnLineage(lineage),
+        "object": place.object,
+        "external_id": f"{place.key_field}: {mapped.key_prefix}tenant/company/key",
+    }
+    address = object_address(application, place.object)
+    if address:
+        metadata["link"] = dg.MetadataValue.url(address)
+    return metadata
 
 
 def _purpose(flow: Flow) -> str:

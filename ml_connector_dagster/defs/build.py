@@ -17,9 +17,15 @@ from ml_connector_dagster.config.project import (
     Flow,
     FlowDestination,
     Project,
+    is_application,
 )
 from ml_connector_dagster.config.settings import Settings
-from ml_connector_dagster.defs.assets import delivery_asset, entity_asset, erp_table
+from ml_connector_dagster.defs.assets import (
+    application_asset,
+    delivery_asset,
+    entity_asset,
+    erp_table,
+)
 from ml_connector_dagster.defs.checks import delivery_checks
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
@@ -141,8 +147,15 @@ def _add_delivery(
     freshness: dg.FreshnessPolicy | None,
 ) -> dg.AssetKey:
     key = delivery_key(project, flow.source, target, entity)
-    kind = project.connections[target.connection].type
-    parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
+    connection = project.connections[target.connection]
+    if is_application(connection):
+        parents = {name: delivery_key(project, flow.source, target, name) for name in flow.entities}
+        parts.assets[key] = application_asset(
+            key, flow, tenant, target, connection, entity, parents, freshness
+        )
+    else:
+        kind = connection.type
+        parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
     parts.checks.append(delivery_checks(key, flow, target, entity))
     return key
 

@@ -37,7 +37,8 @@ def delivery_checks(
             ROW_COUNT,
             asset=key,
             blocking=True,
-            description="The table holds as many rows as were ever accepted. Also shows the control totals.",
+            description="The destination holds as many records as were ever accepted, those marked deleted or "
+            "archived included. Also shows the control totals.",
         ),
         dg.AssetCheckSpec(
             UNIQUE_KEYS, asset=key, description="No record_id occurs more than once."
@@ -95,15 +96,15 @@ def _row_count(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
         [
             one.company,
             one.expected_rows,
-            one.found.rows,
-            one.found.rows - one.expected_rows,
+            one.found.rows + one.found.deleted,
+            one.found.rows + one.found.deleted - one.expected_rows,
             *(one.found.control_totals.get(name) for name in totals),
         ]
         for one in seen.companies
     ]
     metadata: dict[str, Any] = {
         "rows_expected": sum(one.expected_rows for one in seen.companies),
-        "rows_found": sum(one.found.rows for one in seen.companies),
+        "rows_found": sum(one.found.rows + one.found.deleted for one in seen.companies),
         "companies": table(["company", "accepted", "found", "difference", *totals], rows),
     }
     for name in totals:
@@ -114,7 +115,9 @@ def _row_count(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
     return _result(
         key,
         ROW_COUNT,
-        passed=all(one.found.rows == one.expected_rows for one in seen.companies),
+        passed=all(
+            one.found.rows + one.found.deleted == one.expected_rows for one in seen.companies
+        ),
         severity=dg.AssetCheckSeverity.ERROR,
         metadata=metadata,
     )

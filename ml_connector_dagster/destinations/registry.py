@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -10,9 +12,18 @@ from ml_connector_dagster.config.project import (
     DatabricksConnection,
     DuckDBConnection,
     FlowDestination,
+    MondayConnection,
+    SalesforceConnection,
     SnowflakeConnection,
 )
 from ml_connector_dagster.credentials import Credential
+from ml_connector_dagster.destinations.applications.contract import Application
+from ml_connector_dagster.destinations.applications.destination import (
+    ApplicationDestination,
+    go_on,
+)
+from ml_connector_dagster.destinations.applications.placements import Mapped, mapped_entity
+from ml_connector_dagster.destinations.applications.state import RemoteRecords
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
 
@@ -104,6 +115,74 @@ DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Destination]]] = {
 }
 
 
+def _monday(connection: MondayConnection, credentials: Credentials) -> Application:
+    from ml_connector_dagster.destinations.monday import open_monday
+
+    return open_monday(connection, credentials(connection.credential))
+
+
+def _salesforce(connection: SalesforceConnection, credentials: Credentials) -> Application:
+    from ml_connector_dagster.destinations.salesforce import open_salesforce
+
+    return open_salesforce(connection, credentials(connection.credential))
+
+
+#: The model of a connection → what opens it as an application.
+APPLICATIONS: Final[Mapping[type[Connection], Callable[..., Application]]] = {
+    MondayConnection: _monday,
+    SalesforceConnection: _salesforce,
+}
+
+
+def utc_now() -> datetime:
+    """The clock of a real destination."""
+    return datetime.now(UTC)
+
+
+def open_application(
+    connection: Connection, credentials: Credentials = _no_credentials
+) -> Application:
+    """The application behind ``connection``; close it. Raises like ``open_destination``."""
+    try:
+        return APPLICATIONS[type(connection)](connection, credentials)
+    except ModuleNotFoundError as error:
+        raise MissingDriverError(error.name or connection.type, connection.type) from error
+
+
+def mapping_of(connection: Connection, target: FlowDestination) -> Callable[[str], Mapped]:
+    """Entity → how it stands in the application; raises ConfigError when it does not."""
+
+    @cache
+    def mapped(entity: str) -> Mapped:
+        return mapped_entity(connection.type, entity, target.mapping)
+
+    return mapped
+
+
+def application_destination(
+    application: Application,
+    connection: Connection,
+    target: FlowDestination,
+    records: RemoteRecords | None,
+    *,
+    now: Callable[[], datetime] = utc_now,
+    checkpoint: Callable[[str], None] = go_on,
+) -> ApplicationDestination:
+    """The destination ``target`` of a flow in an open application. ``records`` are the ledger's."""
+    if records is None:
+        raise ConfigError(
+            f"destination {target.name}: an application needs a ledger that remembers what it has accepted"
+        )
+    return ApplicationDestination(
+        target.name,
+        application,
+        records,
+        mapping_of(connection, target),
+        now=now,
+        checkpoint=checkpoint,
+    )
+
+
 @contextmanager
 def open_destination(
     connection: Connection,
@@ -112,22 +191,30 @@ def open_destination(
     credentials: Credentials = _no_credentials,
     *,
     flow: str = "",
+    records: RemoteRecords | None = None,
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
     ``flow`` is the flow's name: warehouses write it beside their statements ("" for no flow in particular).
+    ``records`` is what an application has accepted so far (the ledger's); warehouses know by themselves.
     Raises ConfigError when the connection is not one that takes records, MissingDriverError when its package
     is not installed.
     """
+    destination: Destination
     opener = DESTINATIONS.get(type(connection))
-    if opener is None:
-        known = ", ".join(sorted(model.model_fields["type"].default for model in DESTINATIONS))
+    if opener is None and type(connection) not in APPLICATIONS:
+        models = (*DESTINATIONS, *APPLICATIONS)
+        known = ", ".join(sorted(model.model_fields["type"].default for model in models))
         raise ConfigError(
             f"connection {connection.name!r} is of type {connection.type!r}, which takes no records; "
             f"a destination is one of: {known}"
         )
     try:
-        destination = opener(connection, target, home, credentials, flow)
+        if opener is None:
+            application = open_application(connection, credentials)
+            destination = application_destination(application, connection, target, records)
+        else:
+            destination = opener(connection, target, home, credentials, flow)
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
     try:

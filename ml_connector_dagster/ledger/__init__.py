@@ -8,8 +8,8 @@ from ml_connector_dagster.ledger.overviews import (
     TenantStatus,
 )
 from ml_connector_dagster.ledger.reads import ReadState, WindowRead
-from ml_connector_dagster.ledger.remote_records import RemoteRecord
 from ml_connector_dagster.ledger.tokens import Cipher
+from ml_connector_dagster.model.remote_records import RemoteRecord
 
 
 __all__ = [

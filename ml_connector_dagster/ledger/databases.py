@@ -24,6 +24,9 @@ from ml_connector_dagster.model.errors import ConfigError, TransientError
 
 _Value = TypeVar("_Value")
 
+#: How long ``Database.alone`` waits: a delivery of many records to an application takes minutes.
+ALONE_SECONDS: Final = 1800.0
+
 
 class Database:
     """Transactions on the ledger's database. Thread-safe; one per process (it must not cross a fork)."""
@@ -54,6 +57,15 @@ class Database:
             self._dialect.begin_write(connection, subject, durable=durable)
             yield connection
             connection.commit()
+
+    @contextmanager
+    def alone(self, subject: str, *, wait_seconds: float = ALONE_SECONDS) -> Iterator[None]:
+        """The only process and thread in a block of this ``subject``; for work that is longer than a transaction.
+
+        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``.
+        """
+        with self._dialect.alone(self._engine, subject, wait_seconds):
+            yield
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,6 +1,7 @@
 """The ledger: what happened and how far we are. One face for the whole room; each subject has its own file."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -19,7 +20,6 @@ from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
 from ml_connector_dagster.ledger.reads import WindowRead
-from ml_connector_dagster.ledger.remote_records import RemoteRecord
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.receipts import (
@@ -30,6 +30,7 @@ from ml_connector_dagster.model.receipts import (
     NewDeadLetter,
     OutcomeCounts,
 )
+from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
 from ml_connector_dagster.model.windows import Watermark, Window
 
 
@@ -283,11 +284,51 @@ class Ledger:
         """Record id → what ``destination`` calls it and has accepted of it; unknown ones are left out."""
         return remote_records.find(self._database, destination, entity, record_ids)
 
+    def deliver_alone(self, destination: str, entity: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, delivers ``entity`` to ``destination`` inside the block. It is waited for.
+
+        Raises TransientError when it takes too long. A process that dies lets go of it.
+        """
+        return self._database.alone(f"{destination}.{entity}")
+
+    def count_remote_records(
+        self, destination: str, entity: str, prefix: str, state: RemoteState
+    ) -> int:
+        """How many records whose id begins with ``prefix`` (not empty) are in ``state`` at ``destination``."""
+        return remote_records.count(self._database, destination, entity, prefix, state)
+
     def put_remote_records(
-        self, destination: str, entity: str, records: Sequence[RemoteRecord]
+        self,
+        destination: str,
+        entity: str,
+        records: Sequence[RemoteRecord],
+        *,
+        answered: Collection[str] = (),
     ) -> None:
-        """Remember ``records``, in place of what was known of them. All or none."""
-        remote_records.put(self._database, destination, entity, records, now=self._now())
+        """Remember ``records``, in place of what was known of them, and end the intents of ``answered``. All or none."""
+        remote_records.put(
+            self._database, destination, entity, records, answered=answered, now=self._now()
+        )
+
+    def put_intents(self, destination: str, entity: str, intents: Sequence[Intent]) -> None:
+        """Write down writes that are about to be sent. All or none."""
+        remote_records.put_intents(self._database, destination, entity, intents)
+
+    def intents(self, destination: str, entity: str) -> tuple[Intent, ...]:
+        """Writes without an answer, by ticket and in the order of sending."""
+        return remote_records.find_intents(self._database, destination, entity)
+
+    def put_job(self, destination: str, entity: str, ticket: str, job_id: str) -> None:
+        """A sending has become a job of the application, which another process can wait for too."""
+        remote_records.put_job(self._database, destination, entity, ticket, job_id, now=self._now())
+
+    def jobs(self, destination: str, entity: str) -> Mapping[str, str]:
+        """Ticket → id of its job."""
+        return remote_records.find_jobs(self._database, destination, entity)
+
+    def end_job(self, destination: str, entity: str, ticket: str) -> None:
+        """Nobody waits for the job of ``ticket`` any more."""
+        remote_records.end_job(self._database, destination, entity, ticket)
 
     def status(self, tenant: str) -> TenantStatus:
         """The newest read and delivery of each entity and company, and what is stuck, at one moment."""

@@ -110,7 +110,36 @@ _FIRST: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST,)
+_APPLICATIONS: Final = Migration(
+    version=2,
+    name="applications",
+    statements=(
+        # Nothing has written to it before there were applications.
+        "DROP TABLE remote_record",
+        """CREATE TABLE remote_record (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            remote_id TEXT NOT NULL, row_hash TEXT NOT NULL, batch_id TEXT NOT NULL,
+            accepted_at VARCHAR(27) NOT NULL,
+            external_id TEXT NOT NULL, version TEXT NOT NULL,
+            modified_at VARCHAR(27), extracted_at VARCHAR(27),
+            state TEXT NOT NULL, outcome TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE remote_intent (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            ticket TEXT NOT NULL, position BIGINT NOT NULL,
+            remote_id TEXT NOT NULL, row_hash TEXT NOT NULL, batch_id TEXT NOT NULL,
+            external_id TEXT NOT NULL, version TEXT NOT NULL,
+            modified_at VARCHAR(27), extracted_at VARCHAR(27),
+            state TEXT NOT NULL, outcome TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE remote_job (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, ticket TEXT NOT NULL,
+            job_id TEXT NOT NULL, started_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (destination, entity, ticket))""",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS)
 
 
 def migrate(

@@ -8,12 +8,14 @@ those after it.
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from ml_connector_dagster.ledger.dialects import LOCK_SECONDS
+from ml_connector_dagster.ledger.dialects import LOCK_SECONDS, busy
 from ml_connector_dagster.model.errors import MissingDriverError
 
 
@@ -33,6 +35,9 @@ _BEGIN = text(
     " pg_advisory_xact_lock(:subject)"
 )
 
+#: Held by a connection of its own, outside of any transaction; the server frees it when that connection ends.
+_TAKE = text("SELECT set_config('lock_timeout', :timeout, false), pg_advisory_lock(:subject)")
+
 
 class PostgresDialect:
     """One writer at a time for each subject."""
@@ -48,6 +53,23 @@ class PostgresDialect:
                 "subject": _number(subject),
             },
         )
+
+    @contextmanager
+    def alone(self, engine: Engine, subject: str, wait_seconds: float) -> Iterator[None]:
+        connection = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        # Ends the session with the block, so that neither the lock nor the setting stays in the pool.
+        connection.detach()
+        with connection:
+            try:
+                connection.execute(
+                    _TAKE,
+                    {"timeout": f"{max(wait_seconds, 0.001):.3f}s", "subject": _number(subject)},
+                )
+            except DBAPIError as error:
+                if self.is_locked(error):
+                    raise busy(subject, wait_seconds, "an advisory lock of PostgreSQL") from error
+                raise
+            yield
 
     def is_locked(self, error: DBAPIError) -> bool:
         return _code(error) == _LOCK_NOT_AVAILABLE

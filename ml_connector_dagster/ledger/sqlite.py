@@ -7,13 +7,17 @@ pysqlite (docs.sqlalchemy.org, "Serializable isolation / Savepoints / Transactio
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
+from filelock import FileLock, Timeout
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from ml_connector_dagster.ledger.dialects import LOCK_SECONDS
+from ml_connector_dagster.ledger.dialects import LOCK_SECONDS, busy
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -27,6 +31,20 @@ class SqliteDialect:
     def begin_write(self, connection: Connection, subject: str, *, durable: bool) -> None:
         connection.execution_options(ml_connector_synchronous=_SYNCHRONOUS[durable])
         connection.begin()
+
+    @contextmanager
+    def alone(self, engine: Engine, subject: str, wait_seconds: float) -> Iterator[None]:
+        # One machine's: a lock file beside the database is seen by everybody who can open it.
+        path = f"{engine.url.database}.{quote(subject, safe='')}.lock"
+        lock = FileLock(path, timeout=wait_seconds)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise busy(subject, wait_seconds, path) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def is_locked(self, error: DBAPIError) -> bool:
         return isinstance(error, OperationalError) and "locked" in str(error.orig)

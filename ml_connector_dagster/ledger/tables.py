@@ -64,6 +64,18 @@ def _count(name: str) -> Column[int]:
     return Column(name, BigInteger, nullable=False)
 
 
+def _version_of_record() -> tuple[Column[Any], ...]:
+    """Which version of a record an application has, or is about to have."""
+    return (
+        _text("external_id"),
+        _text("version"),
+        _moment("modified_at", null=True),
+        _moment("extracted_at", null=True),
+        _text("state"),
+        _text("outcome"),
+    )
+
+
 schema_version = Table(
     "schema_version",
     metadata,
@@ -150,6 +162,33 @@ remote_record = Table(
     _text("row_hash"),
     _text("batch_id"),
     _moment("accepted_at"),
+    *_version_of_record(),
+)
+
+#: Writes to applications that were sent, or about to be, and have no answer yet.
+remote_intent = Table(
+    "remote_intent",
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("record_id", key=True),
+    _text("ticket"),
+    _count("position"),
+    _text("remote_id"),
+    _text("row_hash"),
+    _text("batch_id"),
+    *_version_of_record(),
+)
+
+#: Jobs of applications (bulk loads) that intents wait for.
+remote_job = Table(
+    "remote_job",
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("ticket", key=True),
+    _text("job_id"),
+    _moment("started_at"),
 )
 
 dead_letter = Table(

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError
 from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
 from ml_connector_dagster.model.windows import Window
@@ -118,6 +119,59 @@ def deliver_entity(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PendingResult:
+    """What became of one entity at one destination. ``error`` is "" when all went well."""
+
+    destination: str
+    entity: str
+    counts: OutcomeCounts = field(default_factory=OutcomeCounts)
+    requests: int = 0
+    error: str = ""
+
+
+def deliver_pending(
+    workspace: Workspace,
+    flow: Flow,
+    targets: Sequence[FlowDestination],
+    *,
+    entities: Sequence[str] = (),
+    run_id: str,
+) -> tuple[PendingResult, ...]:
+    """Deliver all that ``targets`` lack, without reading the ERP. One that fails does not hold the others."""
+    results = []
+    for target in targets:
+        for entity in parents_first(entities or flow.entities):
+            try:
+                done = deliver_entity(
+                    workspace,
+                    flow,
+                    target,
+                    entity=entity,
+                    companies=flow.companies,
+                    run_id=run_id,
+                )
+            except ConnectorError as error:
+                results.append(
+                    PendingResult(destination=target.name, entity=entity, error=str(error))
+                )
+            else:
+                results.append(
+                    PendingResult(
+                        destination=target.name,
+                        entity=entity,
+                        counts=done.counts,
+                        requests=done.requests,
+                    )
+                )
+    return tuple(results)
+
+
+def parents_first(entities: Sequence[str]) -> tuple[str, ...]:
+    """``entities`` in the canonical order, in which what is pointed at comes before what points at it."""
+    return tuple(name for name in ENTITIES if name in entities)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EntityResult:
     """One line of a run's summary. ``error`` is "" when all went well.
 
@@ -155,7 +209,7 @@ def run_flow(
     with workspace.source(flow.source) as source:
         return tuple(
             _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
-            for entity in chosen_entities
+            for entity in parents_first(chosen_entities)
             for company in chosen_companies
         )
 

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.project import CloudSuiteConnection, is_application
+from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError
+from ml_connector_dagster.sync.applications import mapped_entities, opened_application
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -32,6 +34,8 @@ def ping_connection(workspace: Workspace, name: str) -> tuple[Finding, ...]:
     try:
         if isinstance(connection, CloudSuiteConnection):
             findings.extend(_ping_source(workspace, name))
+        elif is_application(connection):
+            findings.extend(_ping_application(workspace, name))
         else:
             findings.extend(_ping_destination(workspace, name))
     except ConnectorError as error:
@@ -75,6 +79,34 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
                     if chosen is None
                     else f"by {chosen.route}" + (f" ({others})" if others else ""),
                 )
+
+
+def _ping_application(workspace: Workspace, name: str) -> Iterator[Finding]:
+    """Signing in, the mappings against what is there, and what is left of the limits."""
+    mapped = mapped_entities(workspace, name)
+    with opened_application(workspace, name) as application:
+        found = application.structure.describe({one.placement.object for one in mapped})
+        for one in mapped:
+            facts = found.get(one.placement.object)
+            problems = list(mapping_problems(one, facts))
+            advice = f"; ml-connector setup {name} makes what is missing, or says how to"
+            url = "" if facts is None or not facts.url else f" {facts.url}"
+            yield Finding(
+                connection=name,
+                check=one.entity.name,
+                ok=not problems,
+                detail="; ".join(problems) + advice
+                if problems
+                else f"{one.placement.object}: {len(one.placement.shape.fields)} fields fit{url}",
+            )
+        usage = application.target.usage()
+    for budget in usage.budgets:
+        yield Finding(
+            connection=name,
+            check=budget.name,
+            ok=budget.used < budget.ceiling,
+            detail=f"{budget.used:,} of {budget.limit:,} used; we stop at {budget.ceiling:,}",
+        )
 
 
 def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:

@@ -228,8 +228,11 @@ def _deliver_pending(
     run_id: str,
 ) -> tuple[OutcomeCounts, list[str]]:
     counts, errors = OutcomeCounts(), []
+    parents_first = list(ENTITIES)
     for target in flow.destinations:
-        for entity, company in sorted(touched):
+        for entity, company in sorted(
+            touched, key=lambda one: (parents_first.index(one[0]), one[1])
+        ):
             if not workspace.ledger.pending(
                 destination=target.name, tenant=flow.source, entity=entity, companies=[company]
             ):

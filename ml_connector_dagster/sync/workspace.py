@@ -13,11 +13,17 @@ from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
 from ml_connector_dagster.config.loading import load_project
-from ml_connector_dagster.config.project import CloudSuiteConnection, FlowDestination, Project
+from ml_connector_dagster.config.project import (
+    CloudSuiteConnection,
+    FlowDestination,
+    Project,
+    is_application,
+)
 from ml_connector_dagster.config.settings import Settings
-from ml_connector_dagster.credentials import KeyRing, open_store
+from ml_connector_dagster.credentials import Credential, KeyRing, open_store
+from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.contract import Destination
-from ml_connector_dagster.destinations.registry import open_destination
+from ml_connector_dagster.destinations.registry import open_application, open_destination
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
@@ -149,6 +155,23 @@ class Workspace:
             connection,
             target,
             self.settings.home,
-            lambda name: open_store(self.settings).get(name),
+            self.credential,
             flow=flow,
+            records=self.ledger,
         )
+
+    def credential(self, name: str) -> Credential:
+        """A stored credential; raises CredentialError when there is none of that name."""
+        return open_store(self.settings).get(name)
+
+    def application(self, name: str) -> Application:
+        """The application behind the connection called ``name``; close it. Raises ConfigError when it is none."""
+        connection = self.project.connections.get(name)
+        if connection is None or not is_application(connection):
+            known = [
+                one for one, model in self.project.connections.items() if is_application(model)
+            ]
+            raise ConfigError(
+                f"{name!r} is not a connection to an application; configured are {', '.join(known) or 'none'}"
+            )
+        return open_application(connection, self.credential)

@@ -103,3 +103,17 @@ def test_a_server_that_goes_away_is_a_passing_failure_and_is_found_again(server:
         finally:
             server.start()
         assert budget.try_start("after", 1002.0, 5, 60.0) == 0.0
+
+
+def test_only_one_block_of_a_subject_runs_at_a_time(server: Postgres) -> None:
+    database = open_database(server.database())
+    with (
+        database.alone("crm.suppliers"),
+        database.alone("crm.customers"),
+        pytest.raises(TransientError, match=r"crm\.suppliers has been busy for 0\.05 seconds"),
+        database.alone("crm.suppliers", wait_seconds=0.05),
+    ):
+        raise AssertionError("two were alone")
+    with database.alone("crm.suppliers", wait_seconds=0.05):
+        pass
+    database.close()

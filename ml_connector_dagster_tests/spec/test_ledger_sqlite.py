@@ -20,6 +20,9 @@ from ml_connector_dagster_tests.contracts.ledger_samples import NOON
 from ml_connector_dagster_tests.contracts.ledger_shared import HOUR, SharedStateContract
 
 
+NEWEST = MIGRATIONS[-1].version
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "new folder" / "ledger.db"
@@ -72,25 +75,28 @@ def test_a_step_that_fails_leaves_the_ledger_as_it_was(file: Path) -> None:
     database = open_database(f"sqlite:///{file}")
     migrate(database, noon)
     broken = Migration(
-        version=2, name="broken", statements=("CREATE TABLE more (a TEXT)", "CREATE TABEL x")
+        version=NEWEST + 1,
+        name="broken",
+        statements=("CREATE TABLE more (a TEXT)", "CREATE TABEL x"),
     )
     with pytest.raises(Exception, match="TABEL"):
         migrate(database, noon, (*MIGRATIONS, broken))
-    whole = Migration(version=2, name="whole", statements=("CREATE TABLE more (a TEXT)",))
+    whole = Migration(version=NEWEST + 1, name="whole", statements=("CREATE TABLE more (a TEXT)",))
     migrate(database, noon, (*MIGRATIONS, whole))
     migrate(database, noon, (*MIGRATIONS, whole))
     database.close()
     with sqlite3.connect(file) as connection:
         rows = connection.execute("SELECT version, name FROM schema_version").fetchall()
     connection.close()
-    assert rows == [(1, MIGRATIONS[0].name), (2, "whole")]
+    steps = [(one.version, one.name) for one in MIGRATIONS]
+    assert rows == [*steps, (NEWEST + 1, "whole")]
 
 
 def test_a_ledger_of_a_newer_version_is_refused(file: Path) -> None:
     database = open_database(f"sqlite:///{file}")
     migrate(database, noon, (*MIGRATIONS, Migration(version=99, name="future", statements=())))
     database.close()
-    with pytest.raises(ConfigError, match=r"version 99.*knows 1; upgrade"):
+    with pytest.raises(ConfigError, match=rf"version 99.*knows {NEWEST}; upgrade"):
         Ledger.open(f"sqlite:///{file}")
 
 

@@ -1,0 +1,306 @@
+"""A destination that takes record by record: the engine between batches and an application.
+
+An unchanged record costs no call: what the application accepted last is in the ledger. Nothing is kept here.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+
+from ml_connector_dagster.destinations.applications.checks import fitted, mapping_problems
+from ml_connector_dagster.destinations.applications.contract import (
+    Application,
+    Change,
+    ChangeKind,
+    Found,
+    ObjectFacts,
+)
+from ml_connector_dagster.destinations.applications.diffs import Decision, Judge, find_parents
+from ml_connector_dagster.destinations.applications.drafts import draft
+from ml_connector_dagster.destinations.applications.incoming import newest_rows
+from ml_connector_dagster.destinations.applications.inspections import facts_of, found_rows
+from ml_connector_dagster.destinations.applications.placements import Mapped
+from ml_connector_dagster.destinations.applications.state import RemoteRecords
+from ml_connector_dagster.destinations.applications.writing import Pending, Writer, accepted, holds
+from ml_connector_dagster.destinations.contract import (
+    HISTORY_COLUMNS,
+    RECEIPT_SCHEMA,
+    Scope,
+    TableFacts,
+)
+from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
+from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster.model.errors import ConfigError
+from ml_connector_dagster.model.receipts import (
+    DeliveryReport,
+    Outcome,
+    OutcomeCounts,
+    RejectedRecord,
+)
+
+
+CAPABILITIES: Final = Capabilities(
+    write_modes=frozenset({WriteMode.UPSERT}),
+    history=Support.UNSUPPORTED,
+    audit=Support.UNSUPPORTED,
+    schema_evolution=Support.UNSUPPORTED,
+    per_company_tables=Support.UNSUPPORTED,
+    max_decimal_digits=18,
+    single_writer=True,
+)
+
+
+def go_on(point: str) -> None:
+    """The default of ``checkpoint``: nobody dies."""
+
+
+class ApplicationDestination:
+    """Batches into an application.
+
+    Args:
+        mapped: how an entity stands there; raises ConfigError when it does not.
+        checkpoint: called between any two writes, for tests to crash there.
+    """
+
+    capabilities = CAPABILITIES
+
+    def __init__(
+        self,
+        name: str,
+        application: Application,
+        records: RemoteRecords,
+        mapped: Callable[[str], Mapped],
+        *,
+        now: Callable[[], datetime],
+        checkpoint: Callable[[str], None] = go_on,
+    ) -> None:
+        self.name = name
+        self.application = application
+        self._records = records
+        self._mapped = mapped
+        self._now = now
+        self._checkpoint = checkpoint
+        self._facts: dict[str, ObjectFacts] = {}
+
+    def prepare(self, entity: Entity) -> None:
+        """Hold the mapping against the application's metadata. Raises ConfigError with every problem.
+
+        Nothing is made: that takes more rights than a delivery should have (``ml-connector setup``).
+        """
+        self.checked(self._mapped(entity.name))
+
+    def checked(self, mapped: Mapped) -> ObjectFacts:
+        """The object that ``mapped`` writes to, asked for once. Raises ConfigError with every problem."""
+        known = self._facts.get(mapped.entity.name)
+        if known is not None:
+            return known
+        name = mapped.placement.object
+        facts = self.application.structure.describe([name]).get(name)
+        problems = list(mapping_problems(mapped, facts))
+        if problems or facts is None:
+            raise ConfigError(
+                "\n".join(
+                    (
+                        f"the mapping does not fit {self.name}:",
+                        *(f"- {problem}" for problem in problems),
+                        f"ml-connector setup {self.name} makes what is missing, or says how to",
+                    )
+                )
+            )
+        self._facts[mapped.entity.name] = facts
+        return facts
+
+    def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
+        with self._records.deliver_alone(self.name, entity.name):
+            return self._deliver(entity, staged)
+
+    def _deliver(self, entity: Entity, staged: StagedBatch) -> DeliveryReport:
+        before = self.application.target.usage().requests
+        mapped = self._mapped(entity.name)
+        writer = Writer(
+            target=self.application.target,
+            records=self._records,
+            destination=self.name,
+            mapped=mapped,
+            checkpoint=self._checkpoint,
+        )
+        seen = writer.resume()
+        outcomes: Counter[Outcome] = Counter()
+        receipts: list[dict[str, object]] = []
+        delivered_at = self._now()
+        for decision in self._applied(writer, staged, seen):
+            outcomes[decision.outcome] += 1
+            if decision.outcome is not Outcome.UNCHANGED:
+                receipts.append(_receipt(entity, decision, staged.batch, delivered_at))
+        return DeliveryReport(
+            counts=OutcomeCounts(**{outcome.value: count for outcome, count in outcomes.items()}),
+            rejected=tuple(
+                RejectedRecord(record_id=str(one["record_id"]), reason=str(one["reason"]))
+                for one in receipts
+                if one["outcome"] == Outcome.REJECTED
+            ),
+            receipts=self._write_receipts(staged, receipts),
+            requests=self.application.target.usage().requests - before,
+        )
+
+    def decisions(
+        self,
+        mapped: Mapped,
+        staged: StagedBatch,
+        expected: Mapping[str, Collection[str]] | None = None,
+    ) -> Iterator[list[Decision]]:
+        """What each slice of a batch comes to, without a call. ``expected`` parents count as there."""
+        for rows in newest_rows(staged, mapped):
+            drafts = [draft(mapped, row) for row in rows]
+            known = self._records.remote_records(
+                self.name, mapped.entity.name, [one.record_id for one in drafts]
+            )
+            judge = Judge(
+                mapped=mapped,
+                destination=self.name,
+                batch_id=staged.batch.batch_id,
+                archives=self.application.archives,
+                parents=find_parents(self._records, self.name, mapped, drafts, expected),
+            )
+            yield [judge.decide(one, known.get(one.record_id)) for one in drafts]
+
+    def prepared(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Decision | Pending]:
+        """Writes as they would be sent. One that the application's metadata rules out becomes a refusal."""
+        if not any(one.write for one in decisions):
+            return list(decisions)
+        facts = self.checked(mapped)
+        return [one if one.write is None else _prepared(mapped, facts, one) for one in decisions]
+
+    def _applied(
+        self, writer: Writer, staged: StagedBatch, seen: Mapping[str, Found]
+    ) -> Iterator[Decision]:
+        """Every decision with its outcome, once it is written down."""
+        for decisions in self.decisions(writer.mapped, staged):
+            prepared = self.prepared(writer.mapped, decisions)
+            pending = [one for one in prepared if isinstance(one, Pending)]
+            landed = [one for one in pending if _landed(one, seen)]
+            at_once = [
+                one.remember
+                for one in prepared
+                if isinstance(one, Decision) and one.remember is not None
+            ]
+            at_once += [
+                accepted(one.decision.remember, one.change.remote_id)
+                for one in landed
+                if one.decision.remember is not None
+            ]
+            if at_once:
+                self._checkpoint("before unchanged")
+                self._records.put_remote_records(self.name, writer.mapped.entity.name, at_once)
+            there = {one.change.external_id for one in landed}
+            unsent = [one for one in pending if one.change.external_id not in there]
+            answers = writer.write(unsent, staged.batch.batch_id) if unsent else None
+            for one in prepared:
+                decision = one if isinstance(one, Decision) else one.decision
+                record_id = decision.draft.record_id
+                if answers is not None and record_id in answers.rejected:
+                    yield _refused(decision, answers.rejected[record_id])
+                elif answers is not None and record_id in answers.accepted:
+                    yield _named(decision, answers.accepted[record_id])
+                else:
+                    yield decision
+
+    def _write_receipts(
+        self, staged: StagedBatch, receipts: Sequence[Mapping[str, object]]
+    ) -> str | None:
+        if not receipts:
+            return None
+        return staged.write_receipts(
+            self.name, pa.Table.from_pylist(list(receipts), schema=RECEIPT_SCHEMA)
+        )
+
+    def inspect(self, entity: Entity, scope: Scope) -> TableFacts:
+        """Counted by the application itself, but for archived records, which it does not count."""
+        return facts_of(
+            self.application.census, self._records, self.name, self._mapped(entity.name), scope
+        )
+
+    def rows(self, entity: Entity, scope: Scope, limit: int | None = None) -> pa.Table:
+        """The fields as the application holds them, as text, by ``record_id``."""
+        return found_rows(self.application.target, self._mapped(entity.name), scope, limit)
+
+    def history(self, entity: Entity, record_id: str) -> pa.Table:
+        replaced_at, replaced_by = HISTORY_COLUMNS
+        return pa.table(
+            {
+                "record_id": pa.array([], pa.string()),
+                replaced_at: pa.array([], pa.timestamp("us", "UTC")),
+                replaced_by: pa.array([], pa.string()),
+            }
+        )
+
+    def audit(self, entity: Entity, record_id: str) -> pa.Table:
+        return RECEIPT_SCHEMA.empty_table()
+
+    def table_name(self, entity: Entity, company: str) -> str:
+        return self._mapped(entity.name).placement.object
+
+    def mapped(self, entity: Entity) -> Mapped:
+        """How ``entity`` stands in the application; raises ConfigError when it does not."""
+        return self._mapped(entity.name)
+
+    def close(self) -> None:
+        self.application.close()
+
+
+def _prepared(mapped: Mapped, facts: ObjectFacts, one: Decision) -> Decision | Pending:
+    kind = ChangeKind.ARCHIVE if one.write is None else one.write
+    key, remote_id = one.draft.external_id, one.remote_id
+    if kind is ChangeKind.ARCHIVE:
+        change = Change(kind=kind, external_id=key, remote_id=remote_id)
+        return Pending(decision=one, change=change)
+    fitting = fitted(mapped, facts, one.draft)
+    if fitting.refusal:
+        return _refused(one, fitting.refusal)
+    change = Change(
+        kind=kind, external_id=key, remote_id=remote_id, fields=fitting.fields, links=one.links
+    )
+    return Pending(decision=one, change=change)
+
+
+def _landed(one: Pending, seen: Mapping[str, Found]) -> bool:
+    found = seen.get(one.decision.draft.record_id)
+    return found is not None and holds(found, one.change)
+
+
+def _refused(decision: Decision, reason: str) -> Decision:
+    return Decision(
+        draft=decision.draft,
+        outcome=Outcome.REJECTED,
+        links={},
+        reason=reason,
+        remote_id=decision.remote_id,
+    )
+
+
+def _named(decision: Decision, remote_id: str) -> Decision:
+    return Decision(
+        draft=decision.draft,
+        outcome=decision.outcome,
+        links={},
+        remote_id=remote_id,
+    )
+
+
+def _receipt(
+    entity: Entity, decision: Decision, batch: Batch, delivered_at: datetime
+) -> dict[str, object]:
+    return {
+        "record_id": decision.draft.record_id,
+        "entity": entity.name,
+        "outcome": decision.outcome.value,
+        "reason": decision.reason or None,
+        "remote_id": decision.remote_id or None,
+        "batch_id": batch.batch_id,
+        "run_id": batch.run_id,
+        "delivered_at": delivered_at,
+    }

@@ -1,0 +1,348 @@
+"""The running org: real HTTP on loopback, uvicorn on a thread of its own; and the same as an ASGI application."""
+
+import asyncio
+import re
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import parse_qs, unquote
+
+import uvicorn
+
+from ml_connector_dagster.sandbox.salesforce import wire
+from ml_connector_dagster.sandbox.salesforce.api import LONGEST_URL, Api, Call, Reply, Several
+from ml_connector_dagster.sandbox.salesforce.bulk import BulkJobs
+from ml_connector_dagster.sandbox.salesforce.deployments import Deployments
+from ml_connector_dagster.sandbox.salesforce.faults import Fault, Faults
+from ml_connector_dagster.sandbox.salesforce.identity import Identity
+from ml_connector_dagster.sandbox.salesforce.journal import Journal, Request
+from ml_connector_dagster.sandbox.salesforce.options import OrgOptions
+from ml_connector_dagster.sandbox.salesforce.page import render
+from ml_connector_dagster.sandbox.salesforce.records import Records, Row, new_id
+from ml_connector_dagster.sandbox.salesforce.refusals import (
+    ApiError,
+    OAuthError,
+    not_found,
+    session_expired,
+)
+from ml_connector_dagster.sandbox.salesforce.schema import Schema
+from ml_connector_dagster.sandbox.salesforce.writes import DuplicateRule, Writes
+
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+TOKEN_PATH: Final = "/services/oauth2/token"
+PAGE_PATH: Final = "/_salesforce"
+#: Where people look at objects and records; every address below it shows the page.
+LIGHTNING_PATH: Final = "/lightning/"
+_DATA: Final = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>/.*)?")
+_OLDEST: Final = 31
+
+
+class SalesforceSandbox:
+    """A stand-in of one org. Use ``start`` as a context manager."""
+
+    def __init__(self, options: OrgOptions | None = None) -> None:
+        self.options = options or OrgOptions()
+        self.schema = Schema()
+        self.records = Records()
+        self.faults = Faults()
+        self.journal = Journal()
+        self.used = self.options.requests_used
+        self.url = ""
+        self.user_id = new_id("005", 1)
+        self.identity = Identity(self.options, new_id("00D", 1), self.user_id)
+        self.writes = Writes(
+            self.schema,
+            self.records,
+            self.faults,
+            now=self.options.now,
+            hold_seconds=self.options.write_seconds,
+        )
+        self.bulk = BulkJobs(self.options, self.schema, self.records, self.writes, self.faults)
+        self.deployments = Deployments(self.schema, self.records)
+        self._api = Api(
+            self.options,
+            self.schema,
+            self.records,
+            self.writes,
+            self.bulk,
+            self.deployments,
+            self.identity.url,
+        )
+        self.writes.saved = self._api.granted
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+        self._socket: socket.socket | None = None
+        self._furnish()
+
+    @classmethod
+    def start(cls, options: OrgOptions | None = None, *, port: int = 0) -> Self:
+        """Listen on 127.0.0.1; port 0 picks a free one."""
+        sandbox = cls(options)
+        sandbox.listen(port)
+        return sandbox
+
+    def reset(self) -> None:
+        """As right after the start, on the same port: records, metadata, rights, faults, tokens, jobs, counts."""
+        self.faults.clear()
+        self.records.clear()
+        self.schema.reset()
+        self.deployments.clear()
+        self.bulk.jobs.clear()
+        self.writes.duplicate_rules.clear()
+        self.identity.clear()
+        self.journal.clear()
+        self.used = self.options.requests_used
+        self._furnish()
+
+    def _furnish(self) -> None:
+        """What every org has: itself, and the user that the app runs as."""
+        may = "crud" if self.options.may_customize else "r"
+        self.schema.rights.objects["PermissionSetAssignment"] = may
+        user: Row = {"Id": self.user_id, "Username": self.options.username}
+        user["LastName"] = "Integration"
+        self.records.table(self.schema.objects["User"]).put(self.user_id, user)
+        org: Row = {"Id": new_id("00D", 1), "Name": self.options.my_domain, "IsSandbox": False}
+        org["OrganizationType"] = "Enterprise Edition"
+        self.records.table(self.schema.objects["Organization"]).put(str(org["Id"]), org)
+
+    def rows(self, sobject: str) -> list[Row]:
+        """The records of an object, oldest first."""
+        with self.writes.lock:
+            return [
+                dict(row) for row in self.records.table(self.schema.objects[sobject]).rows.values()
+            ]
+
+    def by_key(self, sobject: str, key: str = "ERP_Id__c") -> dict[str, Row]:
+        """The records of an object by the value of a field."""
+        return {str(row[key]): row for row in self.rows(sobject) if row.get(key) is not None}
+
+    def add_duplicate_rule(self, sobject: str, rule: DuplicateRule) -> None:
+        self.writes.duplicate_rules[sobject] = rule
+
+    def requests(self, method: str | None = None, path: str = "") -> tuple[Request, ...]:
+        """API requests (not logins), oldest first; ``path`` is searched for."""
+        return tuple(
+            one
+            for one in self.journal.requests()
+            if one.path != TOKEN_PATH
+            and one.path.startswith("/services/")
+            and (method is None or one.method == method)
+            and re.search(path, one.path)
+        )
+
+    # --- Serving ----------------------------------------------------------------------------------
+
+    def listen(self, port: int = 0) -> None:
+        """Serve on a thread until ``stop``."""
+        # Of protocol TCP, named: asyncio sets TCP_NODELAY for no other (reference §4).
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
+        self._socket.listen(128)
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        application: Any = self
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                application,
+                log_level="critical",
+                lifespan="off",
+                access_log=False,
+                ws="none",
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=1,
+                server_header=False,
+            )
+        )
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="salesforce-sandbox", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving and free everything; a second call does nothing."""
+        self.faults.clear()
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(timeout=10)
+        if self._socket is not None:
+            self._socket.close()
+        self._server = self._thread = self._socket = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The org as an ASGI application: ``/services/…``; ``/_salesforce`` and ``/lightning/…`` for people."""
+        if scope["type"] != "http":
+            return
+        started = time.monotonic()
+        body = await _body(receive)
+        headers = {
+            name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        method, raw = scope["method"], scope.get("raw_path", scope["path"].encode()).decode()
+        raw = raw.partition("?")[0]
+        reply: Reply | None
+        try:
+            reply = await self._replied(method, raw, scope["query_string"].decode(), headers, body)
+        except ApiError as error:
+            given = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
+            reply = Reply(status=error.status, content=error.body(), headers=given)
+        except Several as several:
+            reply = Reply(status=300, content=several.urls)
+        status = 0 if reply is None else reply.status
+        self.journal.add(
+            Request(
+                method=method,
+                path=unquote(raw),
+                status=status,
+                headers=headers,
+                body=body,
+                started=started,
+                ended=time.monotonic(),
+            )
+        )
+        if reply is None:
+            _abort(send)
+        else:
+            await self._send(send, reply)
+
+    async def _replied(
+        self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
+    ) -> Reply | None:
+        """The answer; None when the connection is to be cut."""
+        fault = self.faults.of_call(method, unquote(raw))
+        if fault is not None:
+            if fault.kind == "cut":
+                return None
+            if fault.kind == "slow":
+                waited = time.monotonic()
+                while not fault.released.is_set() and time.monotonic() - waited < fault.seconds:
+                    await asyncio.sleep(0.01)
+            elif fault.kind != "lost":
+                return self._faulty(fault, headers)
+        reply = await asyncio.to_thread(self._answer, method, raw, query, headers, body)
+        return None if fault is not None and fault.kind == "lost" else reply
+
+    def _faulty(self, fault: Fault, headers: dict[str, str]) -> Reply:
+        if fault.kind in ("expired", "refused"):
+            if fault.kind == "expired":
+                self.identity.revoke(headers.get("authorization", "").partition(" ")[2])
+            if fault.body is None:
+                raise session_expired()
+            return Reply(status=401, content=fault.body.encode(), content_type="text/html")
+        if fault.kind == "limit":
+            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        given = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        content: object = ApiError(fault.status, fault.code, fault.message).body()
+        if fault.body is not None:
+            content = fault.body.encode()
+        return Reply(status=fault.status, content=content, headers=given)
+
+    def _answer(
+        self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
+    ) -> Reply:
+        path = unquote(raw)
+        if method == "GET" and (path == PAGE_PATH or path.startswith(LIGHTNING_PATH)):
+            page = render(self).encode()
+            return Reply(content=page, content_type="text/html; charset=utf-8")
+        host = headers.get("host", "").lower()
+        if path == TOKEN_PATH and method == "POST":
+            try:
+                return Reply(content=self.identity.token(host, headers, body))
+            except OAuthError as error:
+                told = {"error": error.error, "error_description": error.description}
+                return Reply(status=400, content=told)
+        if host != self.options.host:
+            page = b"<html><body>URL No Longer Exists</body></html>"
+            return Reply(status=404, content=page, content_type="text/html; charset=utf-8")
+        if len(raw) + len(query) > LONGEST_URL:
+            return Reply(status=414, content=b"<h1>URI Too Long</h1>", content_type="text/html")
+        newest = self.options.newest_version
+        if path.rstrip("/") == "/services/data":
+            return Reply(
+                content=[
+                    {
+                        "label": f"v{number}",
+                        "url": f"/services/data/v{number}.0",
+                        "version": f"{number}.0",
+                    }
+                    for number in range(_OLDEST, newest + 1)
+                ]
+            )
+        found = _DATA.fullmatch(raw)
+        self.identity.check(headers.get("authorization", ""))
+        if found is None or not _OLDEST <= float(found["version"]) <= newest:
+            raise not_found()
+        if self.used >= self.options.daily_requests:
+            raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+        self.used += 1
+        parts = tuple(unquote(part) for part in (found["rest"] or "").split("/") if part)
+        values = {
+            name: value[-1] for name, value in parse_qs(query, keep_blank_values=True).items()
+        }
+        call = Call(
+            method=method,
+            version=found["version"],
+            parts=parts,
+            query=values,
+            headers=headers,
+            body=body,
+        )
+        return self._api.answer(call, self.used)
+
+    async def _send(self, send: Send, reply: Reply) -> None:
+        if reply.content is None:
+            body = b""
+        elif isinstance(reply.content, bytes):
+            body = reply.content
+        else:
+            body = wire.write(reply.content)
+        headers = {
+            "Content-Type": reply.content_type,
+            "Content-Length": str(len(body)),
+            "Sforce-Limit-Info": f"api-usage={self.used}/{self.options.daily_requests}",
+            **reply.headers,
+        }
+        if reply.status == 204:
+            del headers["Content-Type"], headers["Content-Length"]
+        await send(
+            {
+                "type": "http.response.start",
+                "status": reply.status,
+                "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _body(receive: Receive) -> bytes:
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _abort(send: Send) -> None:
+    """Close the connection without a word."""
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
+    transport.close()
