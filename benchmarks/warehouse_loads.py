@@ -27,7 +27,12 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import BaseModel, TypeAdapter
 
-from ml_connector_dagster.config.project import Connection, FlowDestination, SnowflakeConnection
+from ml_connector_dagster.config.project import (
+    Connection,
+    DatabricksConnection,
+    FlowDestination,
+    SnowflakeConnection,
+)
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.destinations.registry import open_destination
@@ -118,6 +123,29 @@ def serve_snowflake() -> None:
         )
 
 
+def serve_databricks() -> None:
+    """As ``serve_snowflake``."""
+    from ml_connector_dagster.sandbox.databricks import DatabricksSandbox
+
+    with DatabricksSandbox.start() as sandbox:
+        options = sandbox.options
+        connection = DatabricksConnection(
+            name="target",
+            host=sandbox.url,
+            warehouse_id=options.warehouse_id,
+            catalog=options.catalogs[0],
+            credential="target",
+        )
+        _answer(
+            connection,
+            {"token": options.token},
+            lambda: {
+                "statements": len(sandbox.executions.texts),
+                "requests": len(sandbox.calls),
+            },
+        )
+
+
 def _answer(
     connection: BaseModel, login: Mapping[str, str], used: Callable[[], dict[str, int]]
 ) -> None:
@@ -127,7 +155,10 @@ def _answer(
 
 
 #: Name → what serves its stand-in.
-SERVERS: Final[Mapping[str, Callable[[], None]]] = {"snowflake": serve_snowflake}
+SERVERS: Final[Mapping[str, Callable[[], None]]] = {
+    "snowflake": serve_snowflake,
+    "databricks": serve_databricks,
+}
 
 
 # What is staged
