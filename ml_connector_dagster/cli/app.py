@@ -12,6 +12,7 @@ from ml_connector_dagster.cli import (
     credentials,
     demo,
     dev,
+    marts,
     ping,
     replay,
     run,
@@ -35,6 +36,7 @@ app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
 app.command()(run.run)
+app.command()(marts.marts)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.add_typer(credentials.app, name="credentials")
