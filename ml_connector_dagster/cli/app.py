@@ -13,6 +13,7 @@ from ml_connector_dagster.cli import (
     deliver,
     demo,
     dev,
+    marts,
     ping,
     replay,
     run,
@@ -39,6 +40,7 @@ app.command()(ping.ping)
 app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)
+app.command()(marts.marts)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.add_typer(credentials.app, name="credentials")

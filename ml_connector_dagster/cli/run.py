@@ -1,18 +1,21 @@
 """``ml-connector run``: a whole flow without Dagster (cron jobs, trials, repairs)."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ml_connector_dagster.cli.marts import print_marts
 from ml_connector_dagster.cli.output import print_json, print_table, stderr
 from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.flows import EntityResult, ReadMode, run_flow
 from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.marts import refresh_marts
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -62,8 +65,15 @@ def run(
                 entities=entity or (),
                 on_page=on_page,
             )
-    print_results(results, as_json=as_json)
-    if any(result.error for result in results):
+        with stderr.status("Refreshing the marts ..."):
+            marts = refresh_marts(workspace, chosen, entities=entity or ())
+    if as_json:
+        print_json([*map(_as_json, results), *map(asdict, marts)])
+    else:
+        print_results(results)
+        if marts:
+            print_marts(chosen.name, marts)
+    if any(one.error for one in results) or any(one.error for one in marts):
         raise typer.Exit(1)
 
 
@@ -74,27 +84,23 @@ def find_flow(project: Project, name: str) -> Flow:
     return project.flows[name]
 
 
-def print_results(results: Sequence[EntityResult], *, as_json: bool) -> None:
+def _as_json(one: EntityResult) -> dict[str, object]:
+    return {
+        "entity": one.entity,
+        "company": one.company,
+        "rows_read": one.rows,
+        "inserted": one.counts.inserted,
+        "updated": one.counts.updated,
+        "unchanged": one.counts.unchanged,
+        "rejected": one.counts.rejected + one.dead_letters,
+        "repeated": one.repeated,
+        "requests": one.requests,
+        "error": one.error or None,
+    }
+
+
+def print_results(results: Sequence[EntityResult]) -> None:
     """The summary: what was read, written and refused, by entity and company."""
-    if as_json:
-        print_json(
-            [
-                {
-                    "entity": one.entity,
-                    "company": one.company,
-                    "rows_read": one.rows,
-                    "inserted": one.counts.inserted,
-                    "updated": one.counts.updated,
-                    "unchanged": one.counts.unchanged,
-                    "rejected": one.counts.rejected + one.dead_letters,
-                    "repeated": one.repeated,
-                    "requests": one.requests,
-                    "error": one.error or None,
-                }
-                for one in results
-            ]
-        )
-        return
     print_table(
         "Run",
         [

@@ -20,6 +20,7 @@ from ml_connector_dagster.defs.metadata import column_schema, same_columns
 from ml_connector_dagster.defs.names import (
     WORKSPACE,
     cloudsuite_name,
+    destination_group,
     destination_name,
     entity_key,
     erp_key,
@@ -120,7 +121,7 @@ def delivery_asset(
         ins={"staged": dg.AssetIn(upstream)},
         description=f"{definition.description} The current state of every record at {target.name}; replaced "
         f"versions are in {entity}_history.{_purpose(flow)}",
-        group_name=flow.source,
+        group_name=destination_group(key),
         kinds={target_type, "table"},
         owners=list(flow.owners),
         tags={"tenant": flow.source, "entity": entity, "stage": "delivered"},

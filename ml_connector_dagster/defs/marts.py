@@ -9,8 +9,8 @@ import dagster as dg
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
-from ml_connector_dagster.defs.metadata import PREVIEW_ROWS, TYPES, plain_table, table
-from ml_connector_dagster.defs.names import WORKSPACE
+from ml_connector_dagster.defs.metadata import PREVIEW_ROWS, plain_table, table
+from ml_connector_dagster.defs.names import WORKSPACE, destination_group
 from ml_connector_dagster.marts import Mart
 from ml_connector_dagster.marts.lineage import kept_lineage
 from ml_connector_dagster.sync.marts import MartRefresh, refresh_mart
@@ -33,7 +33,7 @@ def mart_asset(
         key=key,
         deps=list(tables.values()),
         description=f"{mart.description} A view at {target.name}; one row per {', '.join(mart.grain)}.",
-        group_name=flow.source,
+        group_name=destination_group(key),
         kinds={target_type, "view"},
         owners=list(flow.owners),
         tags={"tenant": flow.source, "mart": mart.name, "stage": "mart"},
@@ -94,7 +94,7 @@ def _column_schema(mart: Mart) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=TYPES.get(column.type, column.type.value),
+                type=column.type.value,
                 description=column.description,
             )
             for column in mart.columns

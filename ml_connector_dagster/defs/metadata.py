@@ -14,8 +14,7 @@ from ml_connector_dagster.model.entities import Column, ColumnType, Entity
 PREVIEW_ROWS: Final = 10
 PREVIEW_CELL: Final = 40
 
-#: How column types are shown, where not by their own name.
-TYPES: Final[Mapping[ColumnType, str]] = {ColumnType.DECIMAL: "decimal(27, 6)"}
+_TYPES: Final[Mapping[ColumnType, str]] = {ColumnType.DECIMAL: "decimal(27, 6)"}
 
 
 def column_schema(entity: Entity) -> dg.TableSchema:
@@ -25,7 +24,7 @@ def column_schema(entity: Entity) -> dg.TableSchema:
         columns=[
             dg.TableColumn(
                 name=column.name,
-                type=TYPES.get(column.type, column.type.value),
+                type=_TYPES.get(column.type, column.type.value),
                 description=column.description,
                 constraints=dg.TableColumnConstraints(
                     nullable=column.name not in required,

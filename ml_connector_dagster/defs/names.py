@@ -60,6 +60,14 @@ def _place(project: Project, tenant: str, target: FlowDestination) -> list[str]:
     return [tenant, target.connection, *([target.schema_name] if len(schemas) > 1 else [])]
 
 
+def destination_group(key: dg.AssetKey) -> str:
+    """The group of a delivery or mart: with each destination's in one of its own, the graph folds up.
+
+    ``acme_snowflake`` for ``acme/snowflake/suppliers``, ``acme_snowflake_marts`` for its marts.
+    """
+    return "_".join(key.path[:-1])
+
+
 def cloudsuite_name(tenant: str) -> str:
     """Resource key, and pool, of a tenant."""
     return f"cloudsuite_{tenant}"

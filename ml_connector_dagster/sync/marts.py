@@ -1,11 +1,13 @@
 """Keep the marts of a flow at its destinations: define the views as of what has been delivered, and prove them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.marts import AsOf, Mart
 from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -75,3 +77,47 @@ def refresh_mart(
             preview=tuple(destination.ask(preview).to_pylist()) if preview_rows else (),
             doubts=tuple(destination.ask(mart.doubts(now)).to_pylist()),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MartResult:
+    """One line of a summary. ``error`` is "" when all went well."""
+
+    mart: str
+    destination: str
+    rows: int = 0
+    adds_up: bool = False
+    as_of: str = ""
+    error: str = ""
+
+
+def refresh_marts(
+    workspace: Workspace, flow: Flow, *, entities: Sequence[str] = ()
+) -> tuple[MartResult, ...]:
+    """Every mart of ``flow`` at every destination, or those that read one of ``entities``.
+
+    One that fails does not hold the others.
+    """
+    return tuple(
+        _refresh_one(workspace, flow, target, mart)
+        for target in flow.destinations
+        for mart in flow.own_marts
+        if not entities or set(entities) & set(mart.entities)
+    )
+
+
+def _refresh_one(
+    workspace: Workspace, flow: Flow, target: FlowDestination, mart: Mart
+) -> MartResult:
+    try:
+        found = refresh_mart(workspace, flow, target, mart)
+    except ConnectorError as error:
+        return MartResult(mart=mart.name, destination=target.name, error=str(error))
+    days = sorted({one.day.isoformat() for one in found.dates})
+    return MartResult(
+        mart=mart.name,
+        destination=target.name,
+        rows=found.rows,
+        adds_up=not found.doubts,
+        as_of=" to ".join(dict.fromkeys((days[0], days[-1]))) if days else "",
+    )

@@ -16,10 +16,12 @@ from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import (
     CONNECTION_TYPES,
     CloudSuiteConnection,
+    DatabricksConnection,
     DuckDBConnection,
     Flow,
     FlowDestination,
     Project,
+    SnowflakeConnection,
 )
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings, read_settings
@@ -53,6 +55,25 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
             requests_per_minute=600,
         ),
         "warehouse": DuckDBConnection(name="warehouse", path=tmp_path / "home/warehouse.duckdb"),
+        "snowflake": SnowflakeConnection(
+            name="snowflake",
+            account="ACME",
+            user="ETL",
+            role="LOADER",
+            warehouse="LOADING",
+            database="ANALYTICS",
+            credential="snowflake",
+            host="127.0.0.1",
+            port=8700,
+            protocol="http",
+        ),
+        "databricks": DatabricksConnection(
+            name="databricks",
+            host="http://127.0.0.1:8700",
+            warehouse_id="0123456789abcdef",
+            catalog="main",
+            credential="databricks",
+        ),
     }
     flow = project.flows["erp_to_warehouse"]
     assert flow == Flow(
@@ -61,7 +82,10 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
         source="acme",
         companies=("100", "200"),
         entities=tuple(ENTITIES),
-        destinations=(FlowDestination(connection="warehouse", schema_name="erp"),),
+        destinations=tuple(
+            FlowDestination(connection=name, schema_name="erp")
+            for name in ("warehouse", "snowflake", "databricks")
+        ),
         start_date=date(2025, 11, 1),
         schedule=Schedule(cron="*/15 * * * *", timezone="Europe/Stockholm", enabled=False),
         owners=("team:finance-data",),

@@ -257,10 +257,12 @@ class Load:
         accepted = outcomes.filter(pc.not_equal(outcomes["outcome"], "rejected"))
         if accepted.num_rows == 0:
             return True
-        if pc.any(pc.not_equal(accepted["outcome"], "inserted")).as_py():
+        replaces = bool(pc.any(pc.not_equal(accepted["outcome"], "inserted")).as_py())
+        if replaces:
             self._move_replaced_to_history(table)
         self.checkpoint("history written")
-        return self._merge(source, brought, table) == accepted.num_rows or self._is_all_there()
+        written = self._merge(source, brought, table, replaces=replaces)
+        return written == accepted.num_rows or self._is_all_there()
 
     def _move_replaced_to_history(self, table: Columns) -> None:
         kept = [column.name for column in table.values()]
@@ -288,19 +290,22 @@ class Load:
             {"batch": self.batch.batch_id},
         )
 
-    def _merge(self, source: Incoming, brought: Mapping[str, str], table: Columns) -> int:
-        """Write the rows; answers how many were written."""
+    def _merge(
+        self, source: Incoming, brought: Mapping[str, str], table: Columns, *, replaces: bool
+    ) -> int:
+        """Write the rows; answers how many were written. A MERGE that only inserts rewrites no file."""
         values = {
             ticked(name): _stored(name, kind, table[name.lower()].type)
             for name, kind in brought.items()
         }
         changes = ", ".join(f"t.{name} = {value}" for name, value in values.items())
+        update = f" WHEN MATCHED AND {STILL.format(plan='s')} THEN UPDATE SET {changes}"
         answer = self.workspace.run(
             f"MERGE INTO {self.table} AS t USING ("
             f"SELECT i.*, p.stored_batch, p.stored_hash FROM {source.relation} AS i"
             f" JOIN {self.accepted} AS p ON i.record_id = p.record_id) AS s"
             " ON t.record_id = s.record_id"
-            f" WHEN MATCHED AND {STILL.format(plan='s')} THEN UPDATE SET {changes}"
+            f"{update if replaces else ''}"
             f" WHEN NOT MATCHED THEN INSERT ({', '.join(values)}) VALUES ({', '.join(values.values())})",
             source.parameters,
         )

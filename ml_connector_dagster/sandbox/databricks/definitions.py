@@ -4,7 +4,6 @@ Clauses that the engine lacks are kept in the catalog instead: comments, table p
 """
 
 import re
-import shutil
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -101,7 +100,7 @@ class Definitions:
                         f"CREATE TABLE {ticked(*name)} {location} AS {render(tree.expression)}"
                     )
                 except SqlError:
-                    self._forget(name)
+                    self._engine.drop(name)
                     raise
             else:
                 listed = ", ".join(
@@ -198,7 +197,7 @@ class Definitions:
                 self._catalog.relation(name)
             if not self._privileges.owns(*name):
                 raise insufficient("MANAGE", "Table", ".".join(name))
-            self._forget(name)
+            self._engine.drop(name)
             del self._catalog.relations[name]
             self._privileges.disown(*name)
         return pa.table({})
@@ -213,7 +212,7 @@ class Definitions:
             if not self._privileges.owns(catalog, schema):
                 raise insufficient("MANAGE", "Schema", f"{catalog}.{schema}")
             for name in [one for one in self._catalog.relations if one[:2] == (catalog, schema)]:
-                self._forget(name)
+                self._engine.drop(name)
                 del self._catalog.relations[name]
                 self._privileges.disown(*name)
             for volume in self._volumes.drop_all(catalog, schema):
@@ -237,10 +236,6 @@ class Definitions:
                 "value": pa.array(list(shown.values()), pa.string()),
             }
         )
-
-    def _forget(self, name: Name) -> None:
-        self._engine.run(f"DROP TABLE IF EXISTS {ticked(*name)}")
-        shutil.rmtree(self._engine.location(name), ignore_errors=True)
 
 
 def _described(tree: exp.Expression, relation: Relation) -> Relation:

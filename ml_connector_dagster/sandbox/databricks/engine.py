@@ -7,6 +7,7 @@ metastore is in memory; the counts it answers for a MERGE are wrong, the ones in
 import importlib
 import json
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -98,6 +99,11 @@ class Engine:
         """Let Sail see the Delta table that is at the name's location."""
         self.run(f"DROP TABLE IF EXISTS {ticked(*name)}")
         self.run(f"CREATE TABLE {ticked(*name)} USING DELTA LOCATION '{self.location(name)}'")
+
+    def drop(self, name: Name) -> None:
+        """Drop the table, if it is there, with its files."""
+        self.run(f"DROP TABLE IF EXISTS {ticked(*name)}")
+        shutil.rmtree(self.location(name), ignore_errors=True)
 
     def columns(self, name: Name) -> list[EngineColumn]:
         """The columns, from the Delta log."""

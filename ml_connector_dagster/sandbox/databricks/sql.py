@@ -1,7 +1,8 @@
 """Run one statement: parse it, check names and privileges, let the engine do it. What a loader does not need is refused."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from sqlglot import exp
 from ml_connector_dagster.sandbox.databricks.catalog import Catalog
 from ml_connector_dagster.sandbox.databricks.constraints import Constraints
 from ml_connector_dagster.sandbox.databricks.definitions import Definitions, Render
-from ml_connector_dagster.sandbox.databricks.engine import Engine
+from ml_connector_dagster.sandbox.databricks.engine import Engine, Name, ticked
 from ml_connector_dagster.sandbox.databricks.names import Resolver
 from ml_connector_dagster.sandbox.databricks.parsing import (
     TOKEN,
@@ -115,11 +116,35 @@ class Warehouse:
                     f"[EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE] 'MERGE' expects a table but `{target[2]}` is a view."
                 )
             before = self._engine.version(target)
-            self._engine.run(render(tree))
+            with self._settled_source(tree, target, render):
+                self._engine.run(render(tree))
             if self._engine.version(target) == before:
                 return pa.table(_NOTHING)
             self._constraints.hold(target, relation, before)
             return self._engine.merge_metrics(target)
+
+    @contextmanager
+    def _settled_source(self, tree: exp.Expression, target: Name, render: Render) -> Iterator[None]:
+        """Sail looks for nulls before it joins, in rows that are not to be written. So they are filtered beforehand."""
+        source = tree.args["using"]
+        if not isinstance(source, exp.Subquery) or all(
+            column.nullable for column in self._engine.columns(target)
+        ):
+            yield
+            return
+        aside = (*target[:2], f"{target[2]}__source")
+        self._engine.drop(aside)
+        self._engine.run(
+            f"CREATE TABLE {ticked(*aside)} USING DELTA LOCATION '{self._engine.location(aside)}'"
+            f" AS {render(source.this)}"
+        )
+        table = exp.to_table(ticked(*aside), dialect="databricks")
+        table.set("alias", source.args.get("alias"))
+        tree.set("using", table)
+        try:
+            yield
+        finally:
+            self._engine.drop(aside)
 
 
 def _plain(*names: str) -> tuple[str, ...]:
