@@ -106,6 +106,16 @@ class Destination(Protocol):
         """What was done to one record (``RECEIPT_SCHEMA``), oldest first."""
         ...
 
+    def table_name(self, entity: Entity, company: str) -> str:
+        """Where rows of ``company`` are, as a person would type it."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Warehouse(Destination, Protocol):
+    """A destination whose tables can be queried where they are: what marts live in."""
+
     def define_view(self, view: View) -> None:
         """Make the view, or give it its new query; its tables must be there (``prepare``).
 
@@ -116,9 +126,3 @@ class Destination(Protocol):
     def ask(self, query: str) -> pa.Table:
         """The rows of a query that is written as a view's is, over tables and views of the schema."""
         ...
-
-    def table_name(self, entity: Entity, company: str) -> str:
-        """Where rows of ``company`` are, as a person would type it."""
-        ...
-
-    def close(self) -> None: ...

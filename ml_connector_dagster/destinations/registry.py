@@ -24,7 +24,7 @@ from ml_connector_dagster.destinations.applications.destination import (
 )
 from ml_connector_dagster.destinations.applications.placements import Mapped, mapped_entity
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
-from ml_connector_dagster.destinations.contract import Destination
+from ml_connector_dagster.destinations.contract import Destination, Warehouse
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
 
 
@@ -108,7 +108,7 @@ def _snowflake(
 
 
 #: The model of a connection → what opens it as a destination.
-DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Destination]]] = {
+DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Warehouse]]] = {
     DatabricksConnection: _databricks,
     DuckDBConnection: _duckdb,
     SnowflakeConnection: _snowflake,

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from enum import StrEnum
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError
@@ -103,8 +104,26 @@ def deliver_entity(
     run_id: str,
     on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
 ) -> DeliverySummary:
-    """Deliver all that ``target`` lacks of one entity."""
+    """Deliver all that ``target`` lacks of one entity.
+
+    In an application records are linked to their parents, so what is pending of those goes first: were it to fail,
+    the children would all be refused.
+    """
     with workspace.destination(target, flow.name) as destination:
+        first: tuple[str, ...] = ()
+        if isinstance(destination, ApplicationDestination):
+            first = destination.parents(ENTITIES[entity])
+        for parent in (name for name in first if name in flow.entities):
+            deliver(
+                destination,
+                workspace.ledger,
+                workspace.staging,
+                tenant=flow.source,
+                entity=parent,
+                companies=companies,
+                run_id=run_id,
+                mode=target.write_mode,
+            )
         return deliver(
             destination,
             workspace.ledger,

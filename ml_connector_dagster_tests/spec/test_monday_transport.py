@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -327,6 +328,16 @@ def test_a_wrong_token_is_said_without_showing_it(sandbox: MondaySandbox) -> Non
 
     assert "a-wrong-token" not in str(error.value)
     assert len(sandbox.calls) == 1  # and it is not tried four times
+
+
+def test_a_netrc_of_the_machine_does_not_replace_the_token(
+    sandbox: MondaySandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+
+    assert api_of(sandbox, Waits(sandbox)).ask("{ me { id } }")["me"]["id"]
 
 
 def test_a_version_that_is_not_served_is_said(sandbox: MondaySandbox) -> None:

@@ -304,6 +304,10 @@ class Census(Protocol):
         ...
 
 
+def at_once() -> None:
+    """The ``settle`` of an application whose reads see every write."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """One application, open. The three faces may be one object.
@@ -314,6 +318,7 @@ class Application:
     Attributes:
         archives: whether ARCHIVE can be written: what the filter drops, or the ERP deletes, then leaves the target.
         close: gives the connection back.
+        settle: waits until ``find`` surely finds what was written just before; at once where that is always so.
     """
 
     target: Target
@@ -321,3 +326,4 @@ class Application:
     census: Census
     archives: bool
     close: Callable[[], None]
+    settle: Callable[[], None] = at_once

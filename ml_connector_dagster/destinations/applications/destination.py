@@ -33,7 +33,7 @@ from ml_connector_dagster.destinations.contract import (
 )
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
-from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster.model.entities import ENTITIES, Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import (
     DeliveryReport,
@@ -123,6 +123,7 @@ class ApplicationDestination:
         mapped = self._mapped(entity.name)
         writer = Writer(
             target=self.application.target,
+            settle=self.application.settle,
             records=self._records,
             destination=self.name,
             mapped=mapped,
@@ -243,6 +244,17 @@ class ApplicationDestination:
 
     def table_name(self, entity: Entity, company: str) -> str:
         return self._mapped(entity.name).placement.object
+
+    def parents(self, entity: Entity) -> tuple[str, ...]:
+        """The entities that ``entity`` links to, directly or through others, in the canonical order."""
+        found: set[str] = set()
+        waiting = [entity.name]
+        while waiting:
+            links = self._mapped(waiting.pop()).parents.values()
+            new = {parent.reference.entity for parent in links} - found
+            found |= new
+            waiting += new
+        return tuple(name for name in ENTITIES if name in found and name != entity.name)
 
     def mapped(self, entity: Entity) -> Mapped:
         """How ``entity`` stands in the application; raises ConfigError when it does not."""

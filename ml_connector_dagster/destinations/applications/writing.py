@@ -59,6 +59,7 @@ class Writer:
     """
 
     target: Target
+    settle: Callable[[], None]
     records: RemoteRecords
     destination: str
     mapped: Mapped
@@ -244,6 +245,7 @@ class Writer:
     def _found(self, external_ids: Sequence[str]) -> dict[str, Found]:
         """What the application has of these. Of several with one key the first counts, which is the oldest."""
         found: dict[str, Found] = {}
+        self.settle()
         for one in self.target.find(self.mapped.placement, external_ids=external_ids, prefix=""):
             found.setdefault(one.external_id, one)
         return found

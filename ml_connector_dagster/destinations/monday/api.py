@@ -53,6 +53,7 @@ class MondayApi:
         self._new_key = new_key
         # Links to files are signed: they get neither our token nor our cookies.
         self._files = requests.Session()
+        self._files.auth = lambda request: request
 
     @property
     def calls(self) -> int:

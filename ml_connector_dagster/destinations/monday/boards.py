@@ -5,9 +5,9 @@ looked up here. ``Subitems of X`` is the board behind the subitems of board X, w
 account's language.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
@@ -108,11 +108,19 @@ class Board:
         return self.groups[title]
 
 
+def utc_today() -> date:
+    """The day in which calls are counted."""
+    return datetime.now(UTC).date()
+
+
 class Boards:
     """All that is known of the account's boards. ``daily_limit`` and ``used_today`` come with the first look."""
 
-    def __init__(self, api: MondayApi, workspace_id: str) -> None:
+    def __init__(
+        self, api: MondayApi, workspace_id: str, *, today: Callable[[], date] = utc_today
+    ) -> None:
         self._api = api
+        self._today = today
         self._workspaces = [workspace_id] if workspace_id else None
         self._ids: dict[str, list[str]] | None = None  # name → ids
         self._boards: dict[str, Board] = {}
@@ -221,7 +229,7 @@ class Boards:
         analytics = platform.get("daily_analytics")
         days = analytics.get("by_day") if isinstance(analytics, Mapping) else None
         for day in days or []:
-            if day.get("day", "")[:10] == datetime.now(UTC).date().isoformat():
+            if day.get("day", "")[:10] == self._today().isoformat():
                 self.used_today = int(day["usage"])
 
     def _details(self, numbers: list[str]) -> dict[str, Board]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Final
 
 from ml_connector_dagster.config.project import MondayConnection
 from ml_connector_dagster.credentials import Credential
@@ -15,11 +16,11 @@ from ml_connector_dagster.destinations.monday.transport import Patience
 
 
 #: Calls a day by plan (developer.monday.com, rate limits, 2026-09-06).
-DAILY_CALLS = {"free": 1_000, "standard": 1_000, "pro": 10_000, "enterprise": 25_000}
+DAILY_CALLS: Final = {"free": 1_000, "standard": 1_000, "pro": 10_000, "enterprise": 25_000}
 
 #: Seconds after which a search surely finds a new item. Not published (reference saas-destinations §7): on the safe
 #: side, since an item that is not found is made again. Only waited after a crash or a lost answer.
-SEARCH_LAG = 10.0
+SEARCH_LAG: Final = 10.0
 
 
 def open_monday(

@@ -64,6 +64,12 @@ class Transport(MondayGraphQL):  # type: ignore[misc]  # the library has no type
         self._clock = clock
         self._pace = Pace(clock)
         self._session = requests.Session()
+        # As ``auth``, because requests puts a .netrc entry of the machine over a header that is only given.
+        self._session.auth = self._sign
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers[TOKEN_HEADER] = self._secret.reveal()
+        return request
 
     def close(self) -> None:
         self._session.close()
@@ -134,7 +140,7 @@ class Transport(MondayGraphQL):  # type: ignore[misc]  # the library has no type
         return self._post(question, question.key)
 
     def _post(self, question: Question, key: str) -> requests.Response:
-        headers = {**self.headers, TOKEN_HEADER: self._secret.reveal()}
+        headers = dict(self.headers)
         if key and question.writes:
             headers["Idempotency-Key"] = key
         return self._session.post(
