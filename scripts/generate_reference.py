@@ -1,4 +1,4 @@
-"""Write docs/reference from the code: entities, configuration, commands. Run by ``make docs``.
+"""Write docs/reference from the code: entities, marts, configuration, commands. Run by ``make docs``.
 
 ``pages()`` is a pure function of the installed package, so that a test can compare it with what is committed.
 """
@@ -33,6 +33,8 @@ from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRout
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.marts import MARTS, Mart
+from ml_connector_dagster.marts.lineage import KEPT, as_kept, kept_lineage
 from ml_connector_dagster.model.entities import (
     DECIMAL_PRECISION,
     DECIMAL_SCALE,
@@ -55,6 +57,12 @@ _COLUMN_TYPES = {
     ColumnType.JSON: "JSON text",
 }
 
+_MART_TYPES = {
+    ColumnType.STRING: "text",
+    ColumnType.INTEGER: "integer",
+    ColumnType.BOOLEAN: "boolean",
+}
+
 _PLAIN_TYPES = {
     str: "text",
     int: "whole number",
@@ -73,6 +81,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands_page(),
         "configuration.md": _configuration_page(),
         "entities.md": _entities_page(),
+        "marts.md": _marts_page(),
     }
 
 
@@ -84,6 +93,10 @@ def main() -> None:
         if not file.exists() or file.read_text(encoding="utf-8") != content:
             file.write_text(content, encoding="utf-8")
             sys.stdout.write(f"wrote docs/reference/{name}\n")
+    lineage = as_kept()
+    if KEPT.read_text(encoding="utf-8") != lineage:
+        KEPT.write_text(lineage, encoding="utf-8")
+        sys.stdout.write(f"wrote {KEPT.name} of the marts\n")
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------------------
@@ -198,6 +211,44 @@ def _entity(entity: Entity, catalog: EntityCatalog) -> Iterator[str]:
             ]
         )
     yield _table(["column", "type", "meaning", *(route.label for _, route in chosen)], rows)
+
+
+def _marts_page() -> str:
+    parts = [
+        _table(
+            ["mart", "what it is", "from"],
+            [
+                [f"[{name}](#{name})", mart.description, ", ".join(mart.entities)]
+                for name, mart in MARTS.items()
+            ],
+        ),
+        *(part for mart in MARTS.values() for part in _mart(mart)),
+    ]
+    return _page(
+        "Marts",
+        "Views that a flow keeps beside its tables ([how to use them](../how-to/marts.md)). Their columns are the same "
+        "in every warehouse.",
+        parts,
+    )
+
+
+def _mart(mart: Mart) -> Iterator[str]:
+    yield f"## {mart.name}"
+    yield mart.description
+    yield f"- One row per {', '.join(map(_code, mart.grain))}\n- Its check, `adds_up`: {mart.proves}"
+    lineage = kept_lineage()[mart.name]
+    yield _table(
+        ["column", "type", "meaning", "from"],
+        [
+            [
+                _code(column.name),
+                _MART_TYPES.get(column.type, column.type.value),
+                column.description,
+                ", ".join(_code(".".join(source)) for source in lineage[column.name]),
+            ]
+            for column in mart.columns
+        ],
+    )
 
 
 def _entity_link(name: str) -> str:

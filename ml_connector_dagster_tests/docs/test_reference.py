@@ -20,6 +20,7 @@ from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
+from ml_connector_dagster.marts import MARTS
 from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
 from ml_connector_dagster.sandbox.admin import _ROUTES
 from ml_connector_dagster.sandbox.faults import FaultKind
@@ -232,13 +233,15 @@ def test_every_schedule_that_is_shown_is_one(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """An empty warehouse with every table."""
+    """An empty warehouse with every table and mart."""
     file = tmp_path_factory.mktemp("docs") / "warehouse.duckdb"
     made = DuckDBDestination(
         "warehouse.erp", DatabaseFile(path=file, memory_limit="256MB", threads=1), "erp"
     )
     for entity in ENTITIES.values():
         made.prepare(entity)
+    for mart in MARTS.values():
+        made.define_view(mart.view(()))
     connection = duckdb.connect(file)
     yield connection
     connection.close()
