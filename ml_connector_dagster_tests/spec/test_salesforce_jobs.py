@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ml_connector_dagster.destinations.applications.contract import Portion, Status, Ticket
+from ml_connector_dagster.destinations.salesforce.ingest import Ingest
 from ml_connector_dagster.model.errors import ContractError, TransientError
 from ml_connector_dagster.sandbox.salesforce import Fault, OrgOptions, SalesforceSandbox
 from ml_connector_dagster_tests.spec.salesforce_org import (
@@ -229,13 +230,14 @@ def test_a_plan_does_not_depend_on_the_order_of_the_changes(org: SalesforceSandb
 def test_an_aborted_job_tells_what_it_did_not_do(org: SalesforceSandbox) -> None:
     org.faults.add(Fault(kind="job_stuck"))
     with transport_of(org) as transport:
-        job_id = transport.create_job("Account", "ERP_Id__c")
-        transport.upload(job_id, b"ERP_Id__c,Name\nSUP-1,One\n")
-        assert transport.job(job_id).state == "InProgress"
-        transport.abort(job_id)
-        job = transport.job(job_id)
+        ingest = Ingest(transport)
+        job_id = ingest.create("Account", "ERP_Id__c")
+        ingest.upload(job_id, b"ERP_Id__c,Name\nSUP-1,One\n")
+        assert ingest.job(job_id).state == "InProgress"
+        ingest.abort(job_id)
+        job = ingest.job(job_id)
         assert job.state == "Aborted"
-        unprocessed = [dict(row) for row, _ in transport.results(job, "unprocessed")]
+        unprocessed = [dict(row) for row, _ in ingest.results(job, "unprocessed")]
     assert unprocessed == [{"ERP_Id__c": "SUP-1", "Name": "One"}]
 
 

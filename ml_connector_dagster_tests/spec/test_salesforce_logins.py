@@ -8,7 +8,8 @@ from threading import Barrier
 import pytest
 
 from ml_connector_dagster.credentials import Credential
-from ml_connector_dagster.destinations.salesforce.sessions import Login, Patience, TokenSession
+from ml_connector_dagster.destinations.salesforce.logins import Login
+from ml_connector_dagster.destinations.salesforce.sessions import Patience, TokenSession
 from ml_connector_dagster.model.errors import ContractError, CredentialError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox.salesforce import Fault, OrgOptions, SalesforceSandbox

@@ -17,9 +17,9 @@ from ml_connector_dagster.destinations.applications.contract import (
 )
 from ml_connector_dagster.destinations.salesforce import tables
 from ml_connector_dagster.destinations.salesforce.calls import Calls
+from ml_connector_dagster.destinations.salesforce.ingest import Ingest, Job
 from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, explained
 from ml_connector_dagster.destinations.salesforce.shapes import parent_key, sheet
-from ml_connector_dagster.destinations.salesforce.transport import Job, Transport
 from ml_connector_dagster.model.errors import ContractError, OutcomeUnknownError, TransientError
 
 
@@ -34,15 +34,17 @@ class Jobs:
 
     def __init__(
         self,
-        transport: Transport,
+        ingest: Ingest,
         calls: Calls,
         *,
         timeout: float,
+        pause: Callable[[float], None] = time.sleep,
         allow_duplicates: bool,
         allowed: Callable[[], None],
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._transport = transport
+        self._ingest = ingest
+        self._pause = pause
         self._calls = calls
         self._timeout = timeout
         self._allow_duplicates = allow_duplicates
@@ -58,10 +60,10 @@ class Jobs:
         ordered = sorted(changes, key=lambda one: (parent_key(one), one.external_id))
         columns = sheet(placement, ordered)
         try:
-            job_id = self._transport.create_job(placement.object, placement.key_field)
+            job_id = self._ingest.create(placement.object, placement.key_field)
             ticket.remember(job_id)
             data = tables.written(columns.columns, columns.rows(ordered))
-            self._transport.upload(job_id, data)
+            self._ingest.upload(job_id, data)
             job = self._ended(job_id)
         except Refused as refused:
             raise explained(refused, what) from refused
@@ -88,9 +90,9 @@ class Jobs:
     ) -> Iterator[Sequence[Written]]:
         """Answer for the rows of a job that another process started; rows to send again get no answer."""
         try:
-            job = self._transport.job(job_id)
+            job = self._ingest.job(job_id)
             if job.state == "Open":
-                self._transport.abort(job_id)
+                self._ingest.abort(job_id)
                 return
             job = self._ended(job_id)
         except Refused as refused:
@@ -113,16 +115,16 @@ class Jobs:
         """The job at its end. Raises TransientError when that takes too long; the job goes on."""
         started = self._elapsed()
         wait = _FIRST_PAUSE
-        job = self._transport.job(job_id)
+        job = self._ingest.job(job_id)
         while not job.has_ended:
             if self._elapsed() - started > self._timeout:
                 raise TransientError(
                     f"bulk job {job_id} of {job.sobject} is still {job.state} after {self._timeout:.0f} s; its results "
                     "are collected by the next delivery (Setup, Bulk Data Load Jobs shows it)"
                 )
-            self._transport.pause(wait)
+            self._pause(wait)
             wait = min(wait * 1.6, _LONGEST_PAUSE)
-            job = self._transport.job(job_id)
+            job = self._ingest.job(job_id)
         return job
 
     def _answers(
@@ -136,7 +138,7 @@ class Jobs:
     def _rows(
         self, job: Job, placement: Placement, known: Mapping[str, object]
     ) -> Iterator[tuple[str, Written, Problem | None]]:
-        for row, _ in self._transport.results(job, "successful"):
+        for row, _ in self._ingest.results(job, "successful"):
             key = row[placement.key_field]
             yield (
                 key,
@@ -149,7 +151,7 @@ class Jobs:
             )
         if job.failed == 0 and job.state == "JobComplete":
             return
-        for row, problem in self._transport.results(job, "failed"):
+        for row, problem in self._ingest.results(job, "failed"):
             key = row[placement.key_field]
             written = Written(
                 external_id=_external_id(known, key), status=Status.REJECTED, reason=str(problem)

@@ -8,8 +8,10 @@ from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.salesforce.calls import Calls, stop_at
 from ml_connector_dagster.destinations.salesforce.census import SalesforceCensus
+from ml_connector_dagster.destinations.salesforce.ingest import Ingest
 from ml_connector_dagster.destinations.salesforce.jobs import Jobs
-from ml_connector_dagster.destinations.salesforce.sessions import Login, Patience, TokenSession
+from ml_connector_dagster.destinations.salesforce.logins import Login
+from ml_connector_dagster.destinations.salesforce.sessions import Patience, TokenSession
 from ml_connector_dagster.destinations.salesforce.structure import SalesforceStructure
 from ml_connector_dagster.destinations.salesforce.target import SalesforceTarget
 from ml_connector_dagster.destinations.salesforce.transport import Transport
@@ -35,8 +37,9 @@ def open_salesforce(
         elapsed=elapsed,
     )
     jobs = Jobs(
-        transport,
+        Ingest(transport),
         calls,
+        pause=pause,
         timeout=connection.job_timeout_seconds,
         allow_duplicates=connection.allow_duplicates,
         allowed=allowed,

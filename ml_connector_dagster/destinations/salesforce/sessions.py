@@ -1,7 +1,7 @@
 """The seam below simple-salesforce: every request of the library goes through one session of ours.
 
-What the library gets wrong is put right here, once (reference/saas-destinations.md §1.1, §1.4): timeouts, renewal of
-the token by one thread for all, headers that stay, retries that read ``Retry-After``, errors in every shape of body.
+What the library gets wrong is put right here, once (reference/saas-destinations.md §1.1, §1.4): renewal of the token by
+one thread for all, headers that stay, retries that read ``Retry-After``, errors in every shape of body.
 """
 
 import random
@@ -10,32 +10,21 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import requests
 import tenacity
-from requests.adapters import HTTPAdapter
-from simple_salesforce.exceptions import SalesforceAuthenticationFailed
-from simple_salesforce.login import SalesforceLogin
-from urllib3.exceptions import NewConnectionError
 
-from ml_connector_dagster.destinations.salesforce.refusals import (
-    Problem,
-    Refused,
-    login_refused,
-    problem_of,
-)
+from ml_connector_dagster.destinations.salesforce.logins import Login, log_in
+from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, problem_of
+from ml_connector_dagster.destinations.salesforce.wire import Wire, retry_after, was_never_sent
 from ml_connector_dagster.model.errors import (
     ConnectorError,
-    ContractError,
     CredentialError,
     OutcomeUnknownError,
     TransientError,
 )
-from ml_connector_dagster.model.secrets import Secret
 
 
 _TOKEN_PATH: Final = "/services/oauth2/token"  # noqa: S105  # a path
@@ -44,17 +33,6 @@ _PASSING: Final = (429, 500, 502, 503, 504)
 _REPEATABLE: Final = ("GET", "HEAD", "PUT", "PATCH", "DELETE")
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
-_CONNECT_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
-    """An app of the org with the client credentials flow. ``credential`` is the stored name of id and secret."""
-
-    domain: str
-    credential: str
-    client_id: Secret
-    client_secret: Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,33 +65,6 @@ class _Again(Exception):
         super().__init__(str(error))
         self.error = error
         self.retry_after = error.retry_after if isinstance(error, TransientError) else None
-
-
-class Wire(HTTPAdapter):
-    """Sockets: no request without a timeout, and to ``base_url`` in place of the internet when one is given."""
-
-    def __init__(self, base_url: str | None, seconds: float, connections: int) -> None:
-        self._base = None if base_url is None else urlsplit(base_url)
-        self._timeout = (_CONNECT_SECONDS, seconds)
-        super().__init__(pool_connections=connections, pool_maxsize=connections)
-
-    def send(
-        self,
-        request: requests.PreparedRequest,
-        stream: bool = False,
-        timeout: float | tuple[float | None, float | None] | None = None,
-        verify: bool | str = True,
-        cert: str | tuple[str, str] | None = None,
-        proxies: dict[str, str] | None = None,
-    ) -> requests.Response:
-        """One try of one request."""
-        if self._base is not None:
-            asked = urlsplit(str(request.url))
-            request.headers["Host"] = asked.netloc
-            request.url = urlunsplit(
-                (self._base.scheme, self._base.netloc, asked.path, asked.query, "")
-            )
-        return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
 
 class TokenSession(requests.Session):
@@ -200,7 +151,9 @@ class TokenSession(requests.Session):
             if not repeatable and status != 429:
                 raise OutcomeUnknownError(f"{said}: it may have been done")
             raise _Again(
-                TransientError(f"{said}, for as long as we tried", retry_after=_after(response))
+                TransientError(
+                    f"{said}, for as long as we tried", retry_after=retry_after(response)
+                )
             )
         if status == 401 and not is_login:
             raise self._not_accepted(problem_of(status, response.content))
@@ -263,32 +216,12 @@ class TokenSession(requests.Session):
                 self._unproved = False
 
     def _log_in(self) -> tuple[str, str]:
-        login = self._login
         try:
-            token, instance = SalesforceLogin(
-                session=self,
-                consumer_key=login.client_id.reveal(),
-                consumer_secret=login.client_secret.reveal(),
-                domain=login.domain,
-            )
-        except SalesforceAuthenticationFailed as error:
-            refused = login_refused(
-                str(error.code),
-                error.auth_message,
-                domain=login.domain,
-                credential=login.credential,
-            )
+            return log_in(self, self._login)
+        except CredentialError as refused:
             # Every further try would be refused too, and many of them lock the user.
             self._no_login = str(refused)
-            raise refused from error
-        except (AttributeError, TypeError) as error:
-            raise ContractError(
-                f"{login.domain}.salesforce.com answers a login without access_token and instance_url; is domain: "
-                "the org's My Domain?"
-            ) from error
-        if not token:
-            raise ContractError(f"{login.domain}.salesforce.com answers a login without a token")
-        return str(token), str(instance).rstrip("/")
+            raise
 
     def _not_accepted(self, problem: Problem) -> CredentialError:
         return CredentialError(
@@ -296,14 +229,13 @@ class TokenSession(requests.Session):
             "history of the user that the app runs as: an IP range, or an app that was blocked"
         )
 
-    def _lost(self, error: Exception, method: str, where: str, is_login: bool) -> Exception:
+    def _lost(
+        self, error: requests.RequestException, method: str, where: str, is_login: bool
+    ) -> Exception:
         said = f"Salesforce at {self._login.domain}.salesforce.com did not answer {where} ({type(error).__name__})"
         if isinstance(error, requests.exceptions.SSLError):
             return TransientError(f"{said}: its certificate is not accepted here")
-        never_sent = isinstance(error, requests.exceptions.ConnectTimeout) or isinstance(
-            getattr(error.args[0] if error.args else None, "reason", None), NewConnectionError
-        )
-        if is_login or never_sent or method in _REPEATABLE:
+        if is_login or was_never_sent(error) or method in _REPEATABLE:
             return _Again(TransientError(f"{said}, for as long as we tried"))
         return OutcomeUnknownError(f"{said}: it may have been done")
 
@@ -313,16 +245,3 @@ def _failure(state: tenacity.RetryCallState) -> _Again:
     if not isinstance(error, _Again):
         raise TypeError("only failed tries are waited for")
     return error
-
-
-def _after(response: requests.Response) -> float | None:
-    """Seconds that ``Retry-After`` asks for, as a number or as a date."""
-    value = str(response.headers.get("Retry-After", "")).strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

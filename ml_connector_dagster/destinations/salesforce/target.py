@@ -19,6 +19,7 @@ from ml_connector_dagster.destinations.applications.contract import (
 )
 from ml_connector_dagster.destinations.salesforce import soql
 from ml_connector_dagster.destinations.salesforce.calls import Calls, chains
+from ml_connector_dagster.destinations.salesforce.ingest import MOST_BYTES
 from ml_connector_dagster.destinations.salesforce.jobs import Jobs
 from ml_connector_dagster.destinations.salesforce.refusals import Refused, explained
 from ml_connector_dagster.destinations.salesforce.shapes import (
@@ -28,7 +29,7 @@ from ml_connector_dagster.destinations.salesforce.shapes import (
     sheet,
 )
 from ml_connector_dagster.destinations.salesforce.tables import cell_text
-from ml_connector_dagster.destinations.salesforce.transport import MOST_BYTES, Transport
+from ml_connector_dagster.destinations.salesforce.transport import Transport
 
 
 COLLECTIONS: Final = "collections"

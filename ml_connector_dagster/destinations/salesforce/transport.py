@@ -4,25 +4,21 @@ Left aside in the library, with reasons measured in reference/saas-destinations.
 keys are not escaped in the URL), its own renewal of tokens (no bound), bulk helpers that wait (they lose the job).
 """
 
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import quote
 
 from simple_salesforce.api import Salesforce
 
-from ml_connector_dagster.destinations.salesforce import tables
 from ml_connector_dagster.destinations.salesforce.jsons import Json, encoded
 from ml_connector_dagster.destinations.salesforce.refusals import (
     Problem,
     Refused,
     record_problem,
-    row_problem,
 )
 from ml_connector_dagster.destinations.salesforce.sessions import ApiUsage, TokenSession
 from ml_connector_dagster.model.errors import ContractError
@@ -30,13 +26,7 @@ from ml_connector_dagster.model.errors import ContractError
 
 #: Records of one Collections call.
 MOST_RECORDS: Final = 200
-#: Bytes of one upload: 150 MB after base64.
-MOST_BYTES: Final = 100 * 1024 * 1024
 _JSON: Final = {"Content-Type": "application/json"}
-_CSV: Final = {"Content-Type": "text/csv; charset=UTF-8"}
-
-JobState = Literal["Open", "UploadComplete", "InProgress", "JobComplete", "Failed", "Aborted"]
-ResultKind = Literal["successful", "failed", "unprocessed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,22 +35,6 @@ class Saved:
 
     id: str = ""
     problem: Problem | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """An ingest job. ``error`` is the whole job's; records have their own."""
-
-    id: str
-    state: JobState
-    sobject: str
-    processed: int
-    failed: int
-    error: str
-
-    @property
-    def has_ended(self) -> bool:
-        return self.state in ("JobComplete", "Failed", "Aborted")
 
 
 class Transport:
@@ -94,7 +68,7 @@ class Transport:
     def describe(self, sobject: str) -> Mapping[str, Any] | None:
         """The metadata of an object; None when it is not there, or not visible."""
         try:
-            told = self._restful(f"sobjects/{quote(sobject, safe='')}/describe")
+            told = self.restful(f"sobjects/{quote(sobject, safe='')}/describe")
         except Refused as refused:
             if refused.status == 404:
                 return None
@@ -105,20 +79,20 @@ class Transport:
 
     def limits(self) -> Mapping[str, Any]:
         """The org's limits, by name."""
-        told = self._salesforce().limits()
+        told = self.client().limits()
         if not isinstance(told, Mapping):
             raise ContractError("Salesforce answers its limits with something else than an object")
         return told
 
     def user_id(self) -> str:
         """The user that the app runs as."""
-        told = self._restful("")
+        told = self.restful("")
         identity = told.get("identity", "") if isinstance(told, Mapping) else ""
         return str(identity).rsplit("/", 1)[-1]
 
     def deploy(self, archive: bytes) -> str:
         """Start a deployment of metadata; answers its id."""
-        client = self._salesforce()
+        client = self.client()
         options = {"deployOptions": {"singlePackage": True, "rollbackOnError": True}}
         response = client.session.post(
             f"{client.base_url}metadata/deployRequest",
@@ -132,7 +106,7 @@ class Transport:
     def deployment(self, deployment_id: str) -> Mapping[str, Any]:
         """How a deployment stands: its ``deployResult``."""
         path = f"metadata/deployRequest/{deployment_id}?includeDetails=true"
-        told = self._restful(path)
+        told = self.restful(path)
         if not isinstance(told, Mapping) or not isinstance(told.get("deployResult"), Mapping):
             raise ContractError("Salesforce tells nothing of a deployment")
         result: Mapping[str, Any] = told["deployResult"]
@@ -142,7 +116,7 @@ class Transport:
 
     def query(self, soql: str) -> Iterator[Mapping[str, Any]]:
         """The records of a query, page by page. Numbers are Decimals."""
-        yield from self._salesforce().query_all_iter(soql)
+        yield from self.client().query_all_iter(soql)
 
     def count(self, soql: str) -> Mapping[str, Any]:
         """The only row of a query that aggregates without groups."""
@@ -187,7 +161,7 @@ class Transport:
         headers = dict(_JSON)
         if allow_duplicates:
             headers["Sforce-Duplicate-Rule-Header"] = "allowSave=true"
-        answers = self._restful(
+        answers = self.restful(
             path,
             method=method,
             data=encoded({"allOrNone": False, "records": typed}),
@@ -200,72 +174,9 @@ class Transport:
             )
         return [_saved(one) for one in answers]
 
-    # --- Bulk API 2.0 ---------------------------------------------------------------------------------
-
-    def create_job(self, sobject: str, key_field: str) -> str:
-        """A new job that upserts by external id; answers its id. A second one for nothing does no harm."""
-        told = self._restful(
-            "jobs/ingest",
-            method="POST",
-            json={
-                "object": sobject,
-                "operation": "upsert",
-                "externalIdFieldName": key_field,
-                "contentType": "CSV",
-                "lineEnding": "LF",
-            },
-        )
-        return _job(told).id
-
-    def upload(self, job_id: str, data: bytes) -> None:
-        """The job's data, once and whole; then no more can come."""
-        client = self._salesforce()
-        try:
-            # Not by restful(): the answer has no body, and it parses one.
-            client.session.put(
-                f"{client.bulk2_url}ingest/{job_id}/batches", data=data, headers=_CSV
-            )
-        except Refused as refused:
-            # What a repetition gets when the first answer was lost: the data is there.
-            if refused.problem.code != "INVALIDJOBSTATE":
-                raise
-        self._complete(job_id)
-
-    def _complete(self, job_id: str) -> None:
-        try:
-            self._restful(f"jobs/ingest/{job_id}", method="PATCH", json={"state": "UploadComplete"})
-        except Refused:
-            if self.job(job_id).state in ("Open", "Aborted"):
-                raise
-
-    def job(self, job_id: str) -> Job:
-        """How a job stands. Raises ``Refused`` with status 404 when the org knows no such job."""
-        return _job(self._restful(f"jobs/ingest/{job_id}"))
-
-    def abort(self, job_id: str) -> None:
-        """End a job; nothing more of it is worked off."""
-        self._restful(f"jobs/ingest/{job_id}", method="PATCH", json={"state": "Aborted"})
-
-    def results(
-        self, job: Job, kind: ResultKind
-    ) -> Iterator[tuple[Mapping[str, str], Problem | None]]:
-        """The rows of a job that has ended, with the problem of those that failed."""
-        bulk = getattr(self._salesforce().bulk2, job.sobject)
-        download: Callable[..., str] = {
-            "successful": bulk.get_successful_records,
-            "failed": bulk.get_failed_records,
-            "unprocessed": bulk.get_unprocessed_records,
-        }[kind]
-        with tempfile.TemporaryDirectory(prefix="ml-connector-") as folder:
-            file = Path(folder) / "results.csv"
-            # Into a file: as text the library guesses the charset and loses newlines.
-            download(job.id, file=str(file))
-            for row in tables.read(file):
-                yield row, row_problem(row.get("sf__Error", "")) if kind == "failed" else None
-
     # --- The library ----------------------------------------------------------------------------------
 
-    def _salesforce(self) -> Salesforce:
+    def client(self) -> Salesforce:
         """The library's client. It never logs in: the session puts the token into each request."""
         with self._lock:
             if self._client is None:
@@ -280,9 +191,9 @@ class Transport:
                 )
             return self._client
 
-    def _restful(self, path: str, method: str = "GET", **settings: Any) -> Any:
+    def restful(self, path: str, method: str = "GET", **settings: Any) -> Any:
         """A call by path. ``settings`` are requests' own: json, data, headers."""
-        return self._salesforce().restful(path, method=method, **settings)
+        return self.client().restful(path, method=method, **settings)
 
 
 def _saved(answer: object) -> Saved:
@@ -291,16 +202,3 @@ def _saved(answer: object) -> Saved:
     if answer.get("success") is True:
         return Saved(id=str(answer.get("id", "")))
     return Saved(problem=record_problem(answer.get("errors")))
-
-
-def _job(told: object) -> Job:
-    if not isinstance(told, Mapping) or "id" not in told or "state" not in told:
-        raise ContractError("Salesforce tells of a bulk job without id and state")
-    return Job(
-        id=str(told["id"]),
-        state=told["state"],
-        sobject=str(told.get("object", "")),
-        processed=int(told.get("numberRecordsProcessed") or 0),
-        failed=int(told.get("numberRecordsFailed") or 0),
-        error=str(told.get("errorMessage") or ""),
-    )

@@ -1,0 +1,61 @@
+"""Sockets below the session, and what HTTP itself says about waiting."""
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import NewConnectionError
+
+
+_CONNECT_SECONDS: Final = 10.0
+
+
+class Wire(HTTPAdapter):
+    """Sockets: no request without a timeout, and to ``base_url`` in place of the internet when one is given."""
+
+    def __init__(self, base_url: str | None, seconds: float, connections: int) -> None:
+        self._base = None if base_url is None else urlsplit(base_url)
+        self._timeout = (_CONNECT_SECONDS, seconds)
+        super().__init__(pool_connections=connections, pool_maxsize=connections)
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: float | tuple[float | None, float | None] | None = None,
+        verify: bool | str = True,
+        cert: str | tuple[str, str] | None = None,
+        proxies: dict[str, str] | None = None,
+    ) -> requests.Response:
+        """One try of one request."""
+        if self._base is not None:
+            asked = urlsplit(str(request.url))
+            request.headers["Host"] = asked.netloc
+            request.url = urlunsplit(
+                (self._base.scheme, self._base.netloc, asked.path, asked.query, "")
+            )
+        return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
+
+
+def retry_after(response: requests.Response) -> float | None:
+    """Seconds that ``Retry-After`` asks for, as a number or as a date."""
+    value = str(response.headers.get("Retry-After", "")).strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def was_never_sent(error: requests.RequestException) -> bool:
+    """Whether a request failed before anything of it went out."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
