@@ -22,7 +22,7 @@ _DEPTH = 5
 
 
 class Staging:
-    """Batches under one root: ``…/tenant/entity/company/window/batch_id/part-0.parquet`` beside ``manifest.json``.
+    """Batches under one root: ``…/tenant/entity/company/window/batch_id/part-0.parquet, …`` beside ``manifest.json``.
 
     ``step`` is called at every write point, by name: tests crash there.
     """

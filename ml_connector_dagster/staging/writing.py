@@ -24,7 +24,9 @@ from ml_connector_dagster.staging.store import LocalStore
 #: Rows of a Parquet row group: what the writer holds in memory at most, pages included.
 ROW_GROUP = 32_768
 
-PART = "part-0.parquet"
+#: Rows of one file at most. Warehouses load the files of a batch side by side, and clients hold a file in memory.
+PART_ROWS = 4 * ROW_GROUP
+
 MANIFEST = "manifest.json"
 
 #: Columns with a value of its own on every row.
@@ -58,6 +60,8 @@ class BatchWriter:
     rows: int = 0
     _aside: Path | None = None
     _file: pq.ParquetWriter | None = None
+    _file_rows: int = 0
+    _parts: list[str] = field(default_factory=list)
     _waiting: list[pa.Table] = field(default_factory=list)
     _waiting_rows: int = 0
     _schema: pa.Schema | None = None
@@ -91,12 +95,10 @@ class BatchWriter:
     ) -> Batch:
         """Make the batch visible, durably, and answer its manifest."""
         self._flush(keep=0)
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._end_part()
         aside = self._folder()
         self.step("staging: rows written")
-        parts = (PART,) if self.rows else ()
+        parts = tuple(self._parts)
         batch = Batch(
             batch_id=self.batch_id,
             run_id=self.run_id,
@@ -130,9 +132,7 @@ class BatchWriter:
 
     def abort(self) -> None:
         """Forget the batch."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._end_part()
         if self._aside is not None and self._aside.exists():
             self.store.discard(self._aside)
         self._aside = None
@@ -166,18 +166,34 @@ class BatchWriter:
         table = pa.concat_tables(self._waiting)
         rest = table.slice(table.num_rows - keep)
         table = table.slice(0, table.num_rows - keep)
-        if self._file is None:
-            self._file = pq.ParquetWriter(
-                self._folder() / PART,
-                table.schema,
-                compression="snappy",
-                use_dictionary=_repetitive(table.schema),
-                write_statistics=list(SEARCHED),
-            )
-            self.step("staging: part begun")
-        self._file.write_table(table, row_group_size=ROW_GROUP)
         self._add_up(table)
+        while table.num_rows:
+            file = self._begin_part(table.schema) if self._file is None else self._file
+            here = table.slice(0, PART_ROWS - self._file_rows)
+            file.write_table(here, row_group_size=ROW_GROUP)
+            self._file_rows += here.num_rows
+            if self._file_rows == PART_ROWS:
+                self._end_part()
+            table = table.slice(here.num_rows)
         self._waiting, self._waiting_rows = ([rest] if keep else []), keep
+
+    def _begin_part(self, schema: pa.Schema) -> pq.ParquetWriter:
+        self._parts.append(f"part-{len(self._parts)}.parquet")
+        self._file = pq.ParquetWriter(
+            self._folder() / self._parts[-1],
+            schema,
+            compression="snappy",
+            use_dictionary=_repetitive(schema),
+            write_statistics=list(SEARCHED),
+        )
+        self._file_rows = 0
+        self.step("staging: part begun")
+        return self._file
+
+    def _end_part(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _add_up(self, table: pa.Table) -> None:
         for name in self.entity.control_totals:

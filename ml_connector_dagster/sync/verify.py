@@ -23,10 +23,14 @@ class CompanyVerification:
     open_dead_letters: int
 
     @property
+    def held(self) -> int:
+        """Rows of the table, with those that are marked deleted: they are not erased."""
+        return self.found.rows + self.found.deleted
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """What is wrong, in words; empty when nothing is."""
-        found = self.found
-        held = found.rows + found.deleted
+        found, held = self.found, self.held
         problems = []
         if held != self.expected_rows:
             problems.append(

@@ -139,6 +139,10 @@ class Account:
         self.opened.append(destination)
         return destination
 
+    def path_of(self, schema: str) -> str:
+        """As it is written in SQL."""
+        return f'"{self.connection.database}"."{schema.upper()}"'
+
     def run(self, sql: str, *binds: str | int | None) -> list[list[str | None]]:
         """What a user types, as the loader's role."""
         api = SqlApi(self.connection, Access(self.connection, self.proof), pause=no_pause)
@@ -153,8 +157,7 @@ class Account:
             opened.close()
         if self.sandbox is None:
             for schema in self.schemas:
-                database = self.connection.database
-                self.run(f'DROP SCHEMA IF EXISTS "{database}"."{schema.upper()}" CASCADE')
+                self.run(f"DROP SCHEMA IF EXISTS {self.path_of(schema)} CASCADE")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError, ContractError
 from ml_connector_dagster.model.windows import Window
-from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.staging import Staging, writing
 from ml_connector_dagster.staging.writing import ROW_GROUP
 from ml_connector_dagster_tests.spec.staging_samples import (
     DAY,
@@ -92,6 +92,24 @@ def test_days_are_those_of_the_tenant(
 ) -> None:
     batch = stage(staging, payments([payment(1, modified=stamp)]), timezone=ZoneInfo(zone))
     assert batch.rows_by_day == {day: 1}
+
+
+@pytest.mark.parametrize("pages", [1, 9])
+def test_a_large_batch_is_several_files_in_order(
+    staging: Staging, monkeypatch: pytest.MonkeyPatch, pages: int
+) -> None:
+    monkeypatch.setattr(writing, "PART_ROWS", ROW_GROUP)
+    total = 9 * 16_000
+    with begin(staging) as writer:
+        for number in range(pages):
+            writer.append(many(total // pages, number * total // pages))
+        batch = commit(writer)
+    staged = staging.open(batch)
+    assert batch.parts == ("part-0.parquet", "part-1.parquet", "part-2.parquet")
+    sizes = [pq.read_metadata(file).num_rows for file in staged.files]
+    assert sizes == [ROW_GROUP, ROW_GROUP, total - 2 * ROW_GROUP]
+    assert staged.reader().read_all().equals(many(total, 0))
+    assert batch.bytes == sum(Path(file).stat().st_size for file in staged.files)
 
 
 def test_small_pages_become_full_row_groups_without_waiting_for_the_end(staging: Staging) -> None:

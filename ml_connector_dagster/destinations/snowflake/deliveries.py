@@ -1,8 +1,7 @@
 """Apply one staged batch to Snowflake: rows into a table of their own, then one transaction that does everything.
 
-The transaction is in ``scripts.py``. Receipts are read back from ``_audit`` afterwards. A process that dies before that
-leaves a mark without a receipts path, and whoever delivers the batch again writes them. The tables of a process that
-was killed are dropped by a delivery some hours later, when nobody can be using them any more.
+The transaction is in ``scripts.py``, what is reported in ``reports.py``. The tables of a process that was killed are
+dropped by a delivery some hours later, when nobody can be using them any more.
 """
 
 import json
@@ -14,20 +13,20 @@ from typing import Final
 
 import pyarrow as pa
 
-from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.limits import reason
 from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
+from ml_connector_dagster.destinations.snowflake.reports import Reports
 from ml_connector_dagster.destinations.snowflake.scripts import Script
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import Schema
-from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, moment, texts
+from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, texts
 from ml_connector_dagster.destinations.snowflake.views import union_views
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConnectorError
-from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts, RejectedRecord
+from ml_connector_dagster.model.receipts import DeliveryReport
 
 
 #: The points that a delivery passes, for tests that end a process there.
@@ -83,6 +82,18 @@ class Load:
         return json.dumps(facts)[:2000]
 
     @property
+    def _reports(self) -> Reports:
+        return Reports(
+            api=self.api,
+            marks=self.schema.sql(BATCHES),
+            audit=self.schema.sql(self.names.audit),
+            destination=self.destination,
+            staged=self.staged,
+            tag=self.tag,
+            checkpoint=self.checkpoint,
+        )
+
+    @property
     def _incoming(self) -> str:
         return self.schema.sql(f"_load_{self.id}")
 
@@ -95,7 +106,7 @@ class Load:
         names = self.names
         present = self.schema.columns(*names.tables)
         self._clear_up()
-        known = self._report() if present[BATCHES] else None
+        known = self._reports.find() if present[BATCHES] else None
         if known is not None:
             return known
         # A batch of no rows has no files, and so no columns of its own.
@@ -113,7 +124,7 @@ class Load:
                 self._drop(self._incoming, self._decided)
             raise
         self._drop(self._incoming, self._decided)
-        report = self._report()
+        report = self._reports.find()
         if report is None:
             raise AssertionError(f"batch {self.batch.batch_id} is committed and has no mark")
         return report
@@ -193,74 +204,6 @@ class Load:
                 tag=self.tag,
             )
             position += count
-
-    def _report(self) -> DeliveryReport | None:
-        found = self.api.run(
-            "SELECT inserted, updated, unchanged, deleted, rejected, receipts, delivered_at, run_id"
-            f" FROM {self.schema.sql(BATCHES)} WHERE batch_id = ? AND inserted IS NOT NULL",
-            self.batch.batch_id,
-            tag=self.tag,
-        ).rows
-        if not found:
-            return None
-        *numbers, receipts, delivered_at, run_id = found[0]
-        fields = ("inserted", "updated", "unchanged", "deleted", "rejected")
-        counts = OutcomeCounts(
-            **{name: int(number or 0) for name, number in zip(fields, numbers, strict=True)}
-        )
-        if receipts is None and counts.total > counts.unchanged:
-            receipts = self._write_receipts(moment(str(delivered_at)), str(run_id))
-        return DeliveryReport(counts=counts, rejected=self._rejected(counts), receipts=receipts)
-
-    def _rejected(self, counts: OutcomeCounts) -> tuple[RejectedRecord, ...]:
-        if not counts.rejected:
-            return ()
-        found = self.api.run(
-            f"SELECT record_id, reason FROM {self.schema.sql(self.names.audit)}"
-            " WHERE batch_id = ? AND outcome = 'rejected' ORDER BY record_id",
-            self.batch.batch_id,
-            tag=self.tag,
-        ).rows
-        return tuple(
-            RejectedRecord(record_id=str(record_id), reason=str(why)) for record_id, why in found
-        )
-
-    def _write_receipts(self, delivered_at: datetime, run_id: str) -> str:
-        reader = pa.RecordBatchReader.from_batches(
-            RECEIPT_SCHEMA, self._receipts(delivered_at, run_id)
-        )
-        path = self.staged.write_receipts(self.destination, reader)
-        self.checkpoint("receipts written")
-        self.api.run(
-            f"UPDATE {self.schema.sql(BATCHES)} SET receipts = ? WHERE batch_id = ?",
-            path,
-            self.batch.batch_id,
-            tag=self.tag,
-        )
-        self.checkpoint("batch marked")
-        return path
-
-    def _receipts(self, delivered_at: datetime, run_id: str) -> Iterator[pa.RecordBatch]:
-        """Page by page, so that a million of them need no memory."""
-        for rows in self.api.pages(
-            f"SELECT record_id, outcome, reason FROM {self.schema.sql(self.names.audit)} WHERE batch_id = ?",
-            self.batch.batch_id,
-            tag=self.tag,
-        ):
-            count = len(rows)
-            values = {
-                "record_id": pa.array([row[0] for row in rows], pa.string()),
-                "entity": pa.repeat(self.entity.name, count),
-                "outcome": pa.array([row[1] for row in rows], pa.string()),
-                "reason": pa.array([row[2] for row in rows], pa.string()),
-                "remote_id": pa.nulls(count, pa.string()),
-                "batch_id": pa.repeat(self.batch.batch_id, count),
-                "run_id": pa.repeat(run_id, count),
-                "delivered_at": pa.repeat(
-                    pa.scalar(delivered_at, pa.timestamp("us", "UTC")), count
-                ),
-            }
-            yield pa.record_batch(values, schema=RECEIPT_SCHEMA)
 
 
 def _pieces(reader: pa.RecordBatchReader) -> Iterator[tuple[str, int]]:

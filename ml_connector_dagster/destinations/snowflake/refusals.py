@@ -25,6 +25,10 @@ _NO_WAREHOUSE: Final = ("000606", "000607")
 #: A view is to replace a table.
 _OF_OTHER_KIND: Final = "001998"
 _BAD_VALUE: Final = ("100035", "100038", "100039", "100040", "100046", "100072", "100078", "100132")
+_DOUBLED: Final = (
+    "The table holds records more than once. The connector never writes a record twice: something else did. "
+    "Delete the surplus rows (GROUP BY record_id HAVING COUNT(*) > 1), then deliver again"
+)
 #: Internal errors, cancellation, lock timeouts, resumed or full warehouses, ended sessions.
 _PASSING: Final = ("000603", "000604", "000625", "000630", "390112", "390114", "390104", "000610")
 
@@ -68,10 +72,7 @@ def explained(
     if refused.code in (NOT_PERMITTED, NO_SUCH_OBJECT):
         return CredentialError(f"{said} Run: {_grant(refused, connection)}")
     if refused.code == DOUBLED_ROW:
-        return ConfigError(
-            f"{said} The table holds records more than once. The connector never writes a record twice: something "
-            "else did. Delete the surplus rows (GROUP BY record_id HAVING COUNT(*) > 1), then deliver again"
-        )
+        return ConfigError(f"{said} {_DOUBLED}")
     if refused.code == _OF_OTHER_KIND:
         return ConfigError(f"{said}. Rename it, or leave this mart out (marts:) of the flow")
     if refused.code in _BAD_VALUE:

@@ -170,18 +170,19 @@ class Schema:
             changed |= self._make(table, present[table], types, comment, descriptions)
         if changed:
             present = self.columns(*tables, again=True)
-        for table in tables:
-            if not present[
-                table
-            ]:  # CREATE … IF NOT EXISTS was content with one that we may not see
-                words = f"Table '{self.shown(table)}' does not exist or not authorized."
-                raise Refused(NO_SUCH_OBJECT, words)
+            self._refuse_hidden(present)
         own = [name for name in present[names.table] if name not in present[names.history]]
         for name in own:  # the user's own columns are kept in the history, too
             self._add(names.history, {name: _unlimited(present[names.table][name])})
         if own:
             self.columns(*tables, again=True)
         return changed or bool(own)
+
+    def _refuse_hidden(self, present: Mapping[str, Columns]) -> None:
+        for table, columns in present.items():
+            if not columns:  # CREATE … IF NOT EXISTS was content with one that we may not see
+                words = f"Table '{self.shown(table)}' does not exist or not authorized."
+                raise Refused(NO_SUCH_OBJECT, words)
 
     def make_batches(self) -> None:
         """The schema and its ``_batches``."""

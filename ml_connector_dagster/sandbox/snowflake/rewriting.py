@@ -12,6 +12,7 @@ from ml_connector_dagster.sandbox.snowflake.refusals import Refusal
 
 
 _LONGEST_BIND: Final = 16_777_216
+_QUOTED = re.compile(r"""\"(?:[^"]|"")*\"|'(?:[^'\\]|''|\\.)*'""")
 _FLATTEN = re.compile(r"(?i)TABLE\(FLATTEN\(INPUT => PARSE_JSON\(\?\)\)\)")
 
 
@@ -36,7 +37,7 @@ def rows_of_binds(sql: str, binds: list[Any]) -> tuple[str, dict[str, pa.Table]]
     """
     lists: dict[str, pa.Table] = {}
     while match := _FLATTEN.search(sql):
-        text = binds.pop(sql[: match.start()].count("?"))
+        text = binds.pop(_QUOTED.sub("", sql[: match.start()]).count("?"))
         if not isinstance(text, str) or len(text.encode()) > _LONGEST_BIND:
             raise Refusal("100078", "22000", "String is too long and would be truncated")
         rows = json.loads(text)

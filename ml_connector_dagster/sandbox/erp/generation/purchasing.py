@@ -45,6 +45,16 @@ def lines_per_order(orders: int, lines: int, random: Random) -> list[int]:
     return counts
 
 
+def lateness(supplier: str, serial: int) -> int:
+    """Days between the promised and the real receipt: suppliers have habits, and most keep their word."""
+    habit = sum(map(ord, supplier)) % 7
+    if habit == 0:
+        return serial % 5 * 3
+    if habit == 1:
+        return 14 if serial % 4 == 0 else 0
+    return -2 if habit == 2 else 0
+
+
 def make_orders(
     company: int,
     orders: int,
@@ -127,7 +137,11 @@ def make_orders(
                         "LOCD": "SEK",
                         "DWDT": calendar.number[wanted],
                         "CODT": calendar.number[wanted] if line_status >= "35" else 0,
-                        "RCDT": calendar.number[min(wanted, calendar.last)] if received else 0,
+                        "RCDT": calendar.number[
+                            min(wanted + lateness(supplier.number, serial), calendar.last)
+                        ]
+                        if received
+                        else 0,
                         "VTCD": 1,
                         "BUYE": buyer,
                         "PURC": BUYERS[serial % len(BUYERS)] if serial % 2 else "",
