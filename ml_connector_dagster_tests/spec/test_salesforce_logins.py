@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Barrier
 
 import pytest
@@ -161,6 +162,18 @@ def test_a_login_that_answers_without_a_token_is_no_login(org: SalesforceSandbox
         pytest.raises(ContractError, match="without access_token and instance_url"),
     ):
         transport.describe("Account")
+
+
+def test_a_netrc_of_the_machine_replaces_nothing(
+    org: SalesforceSandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "netrc"
+    file.write_text("default login somebody password else\n")
+    file.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(file))
+    with transport_of(org) as transport:
+        transport.session.trust_env = True
+        assert transport.describe("Account") is not None
 
 
 def test_a_login_that_the_org_is_too_busy_for_is_tried_again(org: SalesforceSandbox) -> None:

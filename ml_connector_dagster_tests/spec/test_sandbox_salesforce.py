@@ -571,3 +571,16 @@ def test_people_see_accounts_and_objects_of_their_own(org: Org) -> None:
 def test_a_fault_of_an_unknown_kind_is_a_mistake_of_the_test() -> None:
     with pytest.raises(ValueError, match="unknown fault"):
         Fault(kind="nonsense")  # type: ignore[arg-type]  # that is the point
+
+
+def test_faults_are_switched_by_http_too(bare: Org) -> None:
+    path = "/_salesforce/faults"
+    fault = {"kind": "status", "status": 503, "path": "limits", "times": None}
+    assert bare.http.post(path, json=fault).status_code == 201
+    assert bare.call("GET", "/limits").status_code == 503
+    [armed] = bare.http.get(path).json()
+    assert (armed["kind"], armed["fired"]) == ("status", 1)
+    assert bare.http.post(path, json={"kind": "nonsense"}).status_code == 400
+    assert bare.http.post(path, json={"kid": "status"}).status_code == 400
+    assert bare.http.delete(path).status_code == 204
+    assert bare.call("GET", "/limits").status_code == 200

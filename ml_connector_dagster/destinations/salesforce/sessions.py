@@ -89,6 +89,7 @@ class TokenSession(requests.Session):
     ) -> None:
         super().__init__()
         self.trust_env = base_url is None  # a proxy is not for a sandbox on this machine
+        self.auth = _as_it_is  # or a .netrc of this machine would replace what we send
         self.mount("https://", Wire(base_url, patience.request, connections))
         self.instance = ""
         self.usage: ApiUsage | None = None
@@ -238,6 +239,10 @@ class TokenSession(requests.Session):
         if is_login or was_never_sent(error) or method in _REPEATABLE:
             return _Again(TransientError(f"{said}, for as long as we tried"))
         return OutcomeUnknownError(f"{said}: it may have been done")
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _failure(state: tenacity.RetryCallState) -> _Again:

@@ -11,6 +11,7 @@ sharing no code with the rest. What the real API would refuse is refused.
         org.requests("PATCH"); org.identity.logins
 
 It serves ``/services/…`` when the Host header is the org's, and for people, whatever the host, ``/_salesforce`` and ``/lightning/…``.
+Faults also by HTTP: ``/_salesforce/faults`` (``admin.py``).
 
 What is NOT simulated:
     - other grants than client credentials; scopes, IP ranges, per-app limits; SOAP; streaming;

@@ -6,12 +6,18 @@ slash that was sent as %2F.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ml_connector_dagster.sandbox.salesforce import wire
 from ml_connector_dagster.sandbox.salesforce.bulk import BulkJobs
+from ml_connector_dagster.sandbox.salesforce.calls import Call, Reply
 from ml_connector_dagster.sandbox.salesforce.changes import read_json
+from ml_connector_dagster.sandbox.salesforce.collection_calls import (
+    Collections,
+    key_of,
+    object_of,
+    with_headers,
+)
 from ml_connector_dagster.sandbox.salesforce.deployments import Deployments, refuse_without_rights
 from ml_connector_dagster.sandbox.salesforce.fields import Field, SObject
 from ml_connector_dagster.sandbox.salesforce.multipart import parts_of
@@ -20,35 +26,11 @@ from ml_connector_dagster.sandbox.salesforce.records import Records, Row
 from ml_connector_dagster.sandbox.salesforce.refusals import ApiError, not_found
 from ml_connector_dagster.sandbox.salesforce.schema import Schema
 from ml_connector_dagster.sandbox.salesforce.soql import Queries
-from ml_connector_dagster.sandbox.salesforce.writes import Operation, Saved, Write, Writes
+from ml_connector_dagster.sandbox.salesforce.writes import Write, Writes
 
 
-#: Records of one Collections call.
-MOST_RECORDS: Final = 200
 #: URL and headers together, in bytes.
 LONGEST_URL: Final = 16_384
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request, after login and version. ``parts`` is the decoded path behind the version."""
-
-    method: str
-    version: str
-    parts: tuple[str, ...]
-    query: dict[str, str]
-    headers: dict[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """``content``: JSON, or bytes of ``content_type``; None for no body."""
-
-    status: int = 200
-    content: object = None
-    content_type: str = "application/json;charset=UTF-8"
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Api:
@@ -71,6 +53,7 @@ class Api:
         self._writes = writes
         self._bulk = bulk
         self._deployments = deployments
+        self._collections = Collections(schema, records, writes)
         self._queries = Queries(schema, records)
         self._cursors: dict[str, tuple[int, list[dict[str, object]], int]] = {}
 
@@ -86,7 +69,7 @@ class Api:
                 seen = [self._schema.summary(one) for one in self._seen()]
                 return Reply(content={"encoding": "UTF-8", "maxBatchSize": 200, "sobjects": seen})
             case ("GET", "sobjects", name, "describe"):
-                return Reply(content=self._schema.describe(self._object(name)))
+                return Reply(content=self._schema.describe(object_of(self._schema, name)))
             case ("GET", "limits"):
                 return Reply(content=self._limits(used))
             case ("GET", "query" | "queryAll"):
@@ -96,7 +79,7 @@ class Api:
             case (_, "sobjects", *rest) if rest:
                 return self._rows(call, rest)
             case (_, "composite", "sobjects", *rest):
-                return self._collections(call, rest)
+                return self._collections.answer(call, rest)
             case (_, "jobs", "ingest", *rest):
                 return self._jobs(call, rest)
             case (_, "metadata", "deployRequest", *rest):
@@ -140,7 +123,7 @@ class Api:
     # --- Single records -----------------------------------------------------------------------------
 
     def _rows(self, call: Call, parts: Sequence[str]) -> Reply:
-        sobject = self._object(parts[0])
+        sobject = object_of(self._schema, parts[0])
         match (call.method, *parts[1:]):
             case ("POST",):
                 return self._single(call, Write(sobject=sobject, operation="insert"), {})
@@ -155,11 +138,11 @@ class Api:
                     raise ApiError(403, error.code, error.message)
                 return Reply(status=204)
             case ("GET", key_name, value):
-                key = self._key(sobject, key_name)
+                key = key_of(self._schema, sobject, key_name)
                 ids = self._found(sobject, key, value)
                 return Reply(content=self._read(sobject, ids[0], call))
             case ("PATCH", key_name, value):
-                key = self._key(sobject, key_name)
+                key = key_of(self._schema, sobject, key_name)
                 self._found(sobject, key, value, needed=False)
                 write = Write(sobject=sobject, operation="upsert", key=key)
                 return self._single(call, write, {key.name: value})
@@ -187,7 +170,7 @@ class Api:
             )
         record = {name: value for name, value in record.items() if name not in given}
         change = read_json(self._schema, write.sobject, record | given)
-        [saved] = self._writes.save(self._with_headers(write, call), [change])
+        [saved] = self._writes.save(with_headers(write, call), [change])
         if saved.error is not None:
             error = saved.error
             raise ApiError(400, error.code, error.message, fields=error.fields)
@@ -210,87 +193,6 @@ class Api:
                 )
             told[one.name] = row.get(one.name)
         return told
-
-    # --- Collections ----------------------------------------------------------------------------------
-
-    def _collections(self, call: Call, parts: Sequence[str]) -> Reply:
-        match (call.method, *parts):
-            case ("PATCH", name, key_name):
-                sobject = self._object(name)
-                write = Write(sobject=sobject, operation="upsert", key=self._key(sobject, key_name))
-                return self._many(call, write)
-            case ("POST",) | ("PATCH",):
-                operation: Operation = "insert" if call.method == "POST" else "update"
-                return self._many(call, Write(sobject=self._common(call), operation=operation))
-            case ("DELETE",):
-                return self._delete_many(call)
-        raise not_found()
-
-    def _many(self, call: Call, write: Write) -> Reply:
-        body = self._collection(call)
-        records = body["records"]
-        changes = []
-        for record in records:
-            attributes = record.get("attributes") if isinstance(record, dict) else None
-            kind = attributes.get("type") if isinstance(attributes, dict) else None
-            if kind is None:
-                raise ApiError(400, "INVALID_INPUT", "Include an attributes.type in each record")
-            if str(kind).lower() != write.sobject.name.lower():
-                raise ApiError(400, "INVALID_INPUT", f"Mixed or wrong types of records: {kind}")
-            if write.operation == "upsert" and any(name.lower() == "id" for name in record):
-                raise ApiError(
-                    400, "INVALID_INPUT", "Don't set the id: the external ID finds the record"
-                )
-            changes.append(read_json(self._schema, write.sobject, record))
-        all_or_none = body.get("allOrNone", False) is True
-        write = self._with_headers(write, call, all_or_none=all_or_none)
-        saved = self._writes.save(write, changes)
-        return Reply(content=[one.body(write.operation) for one in saved])
-
-    def _collection(self, call: Call) -> dict[str, Any]:
-        body = wire.read(call.body)
-        if not isinstance(body, dict) or not isinstance(body.get("records"), list):
-            raise ApiError(400, "JSON_PARSER_ERROR", "The Collections call needs records")
-        if unknown := set(body) - {"allOrNone", "records"}:
-            raise ApiError(400, "JSON_PARSER_ERROR", f'Unrecognized field "{min(unknown)}"')
-        if len(body["records"]) > MOST_RECORDS:
-            raise ApiError(
-                400,
-                "EXCEEDED_ID_LIMIT",
-                "record limit reached. cannot submit more than 200 records into this call",
-            )
-        if not body["records"]:
-            raise ApiError(400, "INVALID_INPUT", "The records list is empty")
-        return body
-
-    def _common(self, call: Call) -> SObject:
-        """The object of the first record: create and update of several types at once are not simulated."""
-        first = self._collection(call)["records"][0]
-        return self._object(str(first.get("attributes", {}).get("type", "")))
-
-    def _delete_many(self, call: Call) -> Reply:
-        ids = [one for one in call.query.get("ids", "").split(",") if one]
-        if not ids or len(ids) > MOST_RECORDS:
-            raise ApiError(400, "EXCEEDED_ID_LIMIT", "between 1 and 200 ids are needed")
-        told = []
-        for record_id in ids:
-            sobject = self._records.object_of(self._schema.objects.values(), record_id)
-            if sobject is None:
-                raise not_found()
-            told.append(
-                Saved(id=record_id, error=self._writes.delete(sobject, record_id)).body("update")
-            )
-        return Reply(content=told)
-
-    def _with_headers(self, write: Write, call: Call, *, all_or_none: bool = False) -> Write:
-        allowed = "allowsave=true" in call.headers.get("sforce-duplicate-rule-header", "").lower()
-        return Write(
-            sobject=write.sobject,
-            operation=write.operation,
-            key=write.key,
-            all_or_none=all_or_none,
-            allow_duplicates=allowed,
-        )
 
     # --- Jobs, deployments, limits --------------------------------------------------------------------
 
@@ -341,22 +243,6 @@ class Api:
 
     def _seen(self) -> list[SObject]:
         return [one for one in self._schema.objects.values() if self._schema.may(one, "r")]
-
-    def _object(self, name: str) -> SObject:
-        found = self._schema.find(name)
-        if found is None:
-            raise not_found()
-        return found
-
-    def _key(self, sobject: SObject, name: str) -> Field:
-        found = self._schema.field(sobject, name)
-        if found is None or not found.external_id:
-            raise ApiError(
-                404,
-                "NOT_FOUND",
-                f"Provided external ID field does not exist or is not accessible: {name}",
-            )
-        return found
 
     def _id(self, sobject: SObject, text: str) -> str:
         found = self._records.table(sobject).by_id(text)

@@ -10,42 +10,22 @@ from dataclasses import dataclass, field
 from typing import Final
 from xml.etree import ElementTree
 
-from ml_connector_dagster.sandbox.salesforce.fields import Field, FieldType, SObject
+from ml_connector_dagster.sandbox.salesforce.fields import Field, SObject
+from ml_connector_dagster.sandbox.salesforce.metadata_fields import (
+    NAMESPACE,
+    Broken,
+    field_of,
+    is_true,
+    text_of,
+)
 from ml_connector_dagster.sandbox.salesforce.objects import SYSTEM_FIELDS
 from ml_connector_dagster.sandbox.salesforce.records import Records, Row
 from ml_connector_dagster.sandbox.salesforce.refusals import ApiError, not_found
 from ml_connector_dagster.sandbox.salesforce.schema import Schema
 
 
-_NAMESPACE: Final = "{http://soap.sforce.com/2006/04/metadata}"
-_TYPES: Final[dict[str, FieldType]] = {
-    "Text": "string",
-    "LongTextArea": "textarea",
-    "TextArea": "textarea",
-    "Number": "double",
-    "Currency": "currency",
-    "Percent": "percent",
-    "Checkbox": "boolean",
-    "Date": "date",
-    "DateTime": "datetime",
-    "Picklist": "picklist",
-    "Email": "email",
-    "Phone": "phone",
-    "Url": "url",
-    "Lookup": "reference",
-    "MasterDetail": "reference",
-}
 #: Where the custom fields of tasks are defined.
 _SHARED: Final = {"Activity": ("Task",)}
-
-
-class Broken(Exception):
-    """A component that does not deploy: (component, problem)."""
-
-    def __init__(self, component: str, problem: str) -> None:
-        super().__init__(problem)
-        self.component = component
-        self.problem = problem
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,8 +136,8 @@ class Deployments:
             sobject = self._schema.objects.get(target)
             if sobject is None:
                 sobject = self._new_object(name, root)
-            for element in root.iter(f"{_NAMESPACE}fields"):
-                one = self._field(name, element)
+            for element in root.iter(f"{NAMESPACE}fields"):
+                one = field_of(name, element, self._schema)
                 self._keep_type(target, sobject, one)
                 is_new = one.name not in sobject.fields
                 sobject = sobject.with_fields(one)
@@ -170,94 +150,31 @@ class Deployments:
     def _new_object(self, name: str, root: ElementTree.Element) -> SObject:
         if not name.endswith("__c"):
             raise Broken(name, f"Entity of type CustomObject named {name} cannot be found")
-        label = _text(root, "label")
+        label = text_of(root, "label")
         if not label:
             raise Broken(name, "Must specify a label for the object")
-        naming = root.find(f"{_NAMESPACE}nameField")
+        naming = root.find(f"{NAMESPACE}nameField")
         if naming is None:
             raise Broken(name, "Must specify a nameField of type Text or AutoNumber")
         for needed in ("pluralLabel", "deploymentStatus", "sharingModel"):
-            if not _text(root, needed):
+            if not text_of(root, needed):
                 raise Broken(name, f"Must specify {needed}")
         made = SObject(
             name=name,
             label=label,
-            plural=_text(root, "pluralLabel"),
+            plural=text_of(root, "pluralLabel"),
             prefix=self._schema.next_prefix(),
         )
         name_field = Field(
             name="Name",
-            label=_text(naming, "label") or "Name",
+            label=text_of(naming, "label") or "Name",
             type="string",
             length=80,
-            nillable=_text(naming, "type") == "AutoNumber",
-            createable=_text(naming, "type") == "Text",
-            updateable=_text(naming, "type") == "Text",
+            nillable=text_of(naming, "type") == "AutoNumber",
+            createable=text_of(naming, "type") == "Text",
+            updateable=text_of(naming, "type") == "Text",
         )
         return made.with_fields(*SYSTEM_FIELDS, name_field)
-
-    def _field(self, owner: str, element: ElementTree.Element) -> Field:
-        name, kind = _text(element, "fullName"), _text(element, "type")
-        component = f"{owner}.{name}"
-        if not name.endswith("__c"):
-            raise Broken(component, f"Custom field names end in __c: {name}")
-        if kind not in _TYPES:
-            raise Broken(component, f"Field type {kind!r} is not simulated")
-        if not _text(element, "label"):
-            raise Broken(component, "Must specify a label")
-        length = int(_text(element, "length") or 0)
-        described = _TYPES[kind]
-        if kind == "Text" and not 1 <= length <= 255:
-            raise Broken(component, "Text length must be between 1 and 255")
-        if kind == "LongTextArea" and not _text(element, "visibleLines"):
-            raise Broken(component, "Must specify visibleLines")
-        external, unique = _flag(element, "externalId"), _flag(element, "unique")
-        if external and kind not in ("Text", "Number", "Email"):
-            raise Broken(component, f"A field of type {kind} cannot be an external ID")
-        precision, scale = int(_text(element, "precision") or 0), int(_text(element, "scale") or 0)
-        if described in ("double", "currency", "percent") and not scale < precision <= 18:
-            raise Broken(component, "Precision must be at most 18 and larger than scale")
-        target = _text(element, "referenceTo")
-        if described == "reference" and target not in self._schema.objects:
-            raise Broken(
-                component,
-                f"referenceTo value of '{target}' does not resolve to a valid sObject type",
-            )
-        if (
-            described == "reference"
-            and not _text(element, "relationshipName")
-            and owner != "Activity"
-        ):
-            raise Broken(component, "Must specify a relationshipName")
-        values = tuple(_text(value, "fullName") for value in element.iter(f"{_NAMESPACE}value"))
-        if kind == "Picklist" and not values:
-            raise Broken(component, "Must specify a valueSet")
-        default: str | bool | None = None
-        if kind == "Checkbox":
-            if _text(element, "defaultValue") not in ("true", "false"):
-                raise Broken(component, "Must specify defaultValue true or false")
-            default = _flag(element, "defaultValue")
-        lengths = {"Picklist": 255, "TextArea": 255, "Email": 80, "Phone": 40, "Url": 255}
-        return Field(
-            name=name,
-            label=_text(element, "label"),
-            type=described,
-            length=18 if described == "reference" else lengths.get(kind, length),
-            precision=precision,
-            scale=scale,
-            nillable=not _flag(element, "required") and kind not in ("MasterDetail", "Checkbox"),
-            external_id=external,
-            unique=unique,
-            case_sensitive=_flag(element, "caseSensitive"),
-            values=values,
-            restricted=any(
-                _flag(one, "restricted") for one in element.iter(f"{_NAMESPACE}valueSet")
-            ),
-            reference_to=(target,) if target else (),
-            relationship=f"{name[:-1]}r" if described == "reference" else None,
-            master=kind == "MasterDetail",
-            default=default,
-        )
 
     def _keep_type(self, target: str, sobject: SObject, one: Field) -> None:
         """A field does not become another kind of field, nor shorter than its values."""
@@ -269,8 +186,8 @@ class Deployments:
 
     def _permission_set(self, name: str, root: ElementTree.Element) -> list[str]:
         made = PermissionSet()
-        for one in root.iter(f"{_NAMESPACE}objectPermissions"):
-            sobject = _text(one, "object")
+        for one in root.iter(f"{NAMESPACE}objectPermissions"):
+            sobject = text_of(one, "object")
             if sobject not in self._schema.objects:
                 raise Broken(
                     name, f"In field: objectPermissions - no CustomObject named {sobject} found"
@@ -285,9 +202,9 @@ class Deployments:
                 ("allowEdit", "u"),
                 ("allowDelete", "d"),
             )
-            made.objects[sobject] = "".join(letter for tag, letter in letters if _flag(one, tag))
-        for one in root.iter(f"{_NAMESPACE}fieldPermissions"):
-            path = _text(one, "field")
+            made.objects[sobject] = "".join(letter for tag, letter in letters if is_true(one, tag))
+        for one in root.iter(f"{NAMESPACE}fieldPermissions"):
+            path = text_of(one, "field")
             owner, _, field_name = path.partition(".")
             for target in _SHARED.get(owner, (owner,)):
                 sobject_found = self._schema.objects.get(target)
@@ -296,11 +213,11 @@ class Deployments:
                     raise Broken(name, f"In field: field - no CustomField named {path} found")
                 if found.required or found.master:
                     raise Broken(name, f"You cannot deploy to a required field: {path}")
-                if _flag(one, "readable"):
+                if is_true(one, "readable"):
                     made.sees.add(f"{target}.{field_name}")
-                if _flag(one, "editable"):
+                if is_true(one, "editable"):
                     made.writes.add(f"{target}.{field_name}")
-        self._replace(name, made, label=_text(root, "label") or name)
+        self._replace(name, made, label=text_of(root, "label") or name)
         return [name]
 
     def _replace(self, name: str, made: PermissionSet, *, label: str) -> None:
@@ -332,9 +249,9 @@ def _unpacked(archive: bytes) -> dict[str, dict[str, ElementTree.Element]]:
         files = {name: package.read(name) for name in package.namelist()}
     manifest = ElementTree.fromstring(files["package.xml"])  # noqa: S314  # our own tests wrote it
     listed = {
-        (_text(kind, "name"), member.text or "")
-        for kind in manifest.iter(f"{_NAMESPACE}types")
-        for member in kind.iter(f"{_NAMESPACE}members")
+        (text_of(kind, "name"), member.text or "")
+        for kind in manifest.iter(f"{NAMESPACE}types")
+        for member in kind.iter(f"{NAMESPACE}members")
     }
     found: dict[str, dict[str, ElementTree.Element]] = {}
     for path, content in files.items():
@@ -347,14 +264,6 @@ def _unpacked(archive: bytes) -> dict[str, dict[str, ElementTree.Element]]:
         if (kind, name) in listed or (folder == "objects" and by_field):
             found.setdefault(folder, {})[name] = ElementTree.fromstring(content)  # noqa: S314  # as above
     return found
-
-
-def _text(element: ElementTree.Element, tag: str) -> str:
-    return (element.findtext(f"{_NAMESPACE}{tag}") or "").strip()
-
-
-def _flag(element: ElementTree.Element, tag: str) -> bool:
-    return _text(element, tag) == "true"
 
 
 def refuse_without_rights(may_customize: bool) -> None:

@@ -13,8 +13,10 @@ from urllib.parse import parse_qs, unquote
 import uvicorn
 
 from ml_connector_dagster.sandbox.salesforce import wire
-from ml_connector_dagster.sandbox.salesforce.api import LONGEST_URL, Api, Call, Reply, Several
+from ml_connector_dagster.sandbox.salesforce.admin import FAULTS_PATH, administer
+from ml_connector_dagster.sandbox.salesforce.api import LONGEST_URL, Api, Several
 from ml_connector_dagster.sandbox.salesforce.bulk import BulkJobs
+from ml_connector_dagster.sandbox.salesforce.calls import Call, Reply
 from ml_connector_dagster.sandbox.salesforce.deployments import Deployments
 from ml_connector_dagster.sandbox.salesforce.faults import Fault, Faults
 from ml_connector_dagster.sandbox.salesforce.identity import Identity
@@ -226,7 +228,9 @@ class SalesforceSandbox:
         self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
     ) -> Reply | None:
         """The answer; None when the connection is to be cut."""
-        fault = self.faults.of_call(method, unquote(raw))
+        # What people and tests ask of the stand-in itself never fails.
+        is_ours = not unquote(raw).startswith("/services")
+        fault = None if is_ours else self.faults.of_call(method, unquote(raw))
         if fault is not None:
             if fault.kind == "cut":
                 return None
@@ -257,50 +261,56 @@ class SalesforceSandbox:
     def _answer(
         self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
     ) -> Reply:
-        path = unquote(raw)
+        path, host = unquote(raw), headers.get("host", "").lower()
         if method == "GET" and (path == PAGE_PATH or path.startswith(LIGHTNING_PATH)):
             page = render(self).encode()
             return Reply(content=page, content_type="text/html; charset=utf-8")
-        host = headers.get("host", "").lower()
+        if path == FAULTS_PATH:
+            return administer(self.faults, method, body)
         if path == TOKEN_PATH and method == "POST":
-            try:
-                return Reply(content=self.identity.token(host, headers, body))
-            except OAuthError as error:
-                told = {"error": error.error, "error_description": error.description}
-                return Reply(status=400, content=told)
+            return self._logged_in(host, headers, body)
         if host != self.options.host:
-            page = b"<html><body>URL No Longer Exists</body></html>"
-            return Reply(status=404, content=page, content_type="text/html; charset=utf-8")
+            gone = b"<html><body>URL No Longer Exists</body></html>"
+            return Reply(status=404, content=gone, content_type="text/html; charset=utf-8")
         if len(raw) + len(query) > LONGEST_URL:
             return Reply(status=414, content=b"<h1>URI Too Long</h1>", content_type="text/html")
-        newest = self.options.newest_version
         if path.rstrip("/") == "/services/data":
-            return Reply(
-                content=[
-                    {
-                        "label": f"v{number}",
-                        "url": f"/services/data/v{number}.0",
-                        "version": f"{number}.0",
-                    }
-                    for number in range(_OLDEST, newest + 1)
-                ]
-            )
+            return Reply(content=self._versions())
+        return self._resource(method, raw, query, headers, body)
+
+    def _logged_in(self, host: str, headers: dict[str, str], body: bytes) -> Reply:
+        try:
+            return Reply(content=self.identity.token(host, headers, body))
+        except OAuthError as error:
+            told = {"error": error.error, "error_description": error.description}
+            return Reply(status=400, content=told)
+
+    def _versions(self) -> list[dict[str, str]]:
+        numbers = range(_OLDEST, self.options.newest_version + 1)
+        return [
+            {"label": f"v{number}", "url": f"/services/data/v{number}.0", "version": f"{number}.0"}
+            for number in numbers
+        ]
+
+    def _resource(
+        self, method: str, raw: str, query: str, headers: dict[str, str], body: bytes
+    ) -> Reply:
+        """What is behind a login, and counts as an API request."""
         found = _DATA.fullmatch(raw)
         self.identity.check(headers.get("authorization", ""))
-        if found is None or not _OLDEST <= float(found["version"]) <= newest:
+        if found is None or not _OLDEST <= float(found["version"]) <= self.options.newest_version:
             raise not_found()
         if self.used >= self.options.daily_requests:
             raise ApiError(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
         self.used += 1
+        # Each part is decoded by itself: a key may hold a slash that was sent as %2F.
         parts = tuple(unquote(part) for part in (found["rest"] or "").split("/") if part)
-        values = {
-            name: value[-1] for name, value in parse_qs(query, keep_blank_values=True).items()
-        }
+        values = parse_qs(query, keep_blank_values=True)
         call = Call(
             method=method,
             version=found["version"],
             parts=parts,
-            query=values,
+            query={name: value[-1] for name, value in values.items()},
             headers=headers,
             body=body,
         )
