@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from ml_connector_dagster.cli.dagster_api import DagsterApi
 from ml_connector_dagster.cli.output import print_table, stdout
 from ml_connector_dagster.config.project import Flow
-from ml_connector_dagster.destinations.contract import Destination, Scope, TableFacts
+from ml_connector_dagster.destinations.contract import Scope, TableFacts, Warehouse
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import OutcomeCounts
 from ml_connector_dagster.sync.workspace import Workspace
@@ -35,8 +35,8 @@ def _print_flow(workspace: Workspace, flow: Flow) -> bool:
     )
     with ExitStack() as stack, stdout.status("Asking the destinations ..."):
         opened = [
-            stack.enter_context(workspace.destination(target, flow.name))
-            for target in flow.destinations
+            stack.enter_context(workspace.warehouse(target, flow.name))
+            for target in flow.warehouses
         ]
         held = [
             row
@@ -50,7 +50,7 @@ def _print_flow(workspace: Workspace, flow: Flow) -> bool:
             [f"marts/{mart.name}", *(_rows_of(mart.name, one) for one in opened)]
             for mart in flow.own_marts
         ]
-    names = [target.name for target in flow.destinations]
+    names = [target.name for target in flow.warehouses]
     print_table(
         f"{flow.name}: rows and control totals, as each destination says itself",
         ["entity", *names],
@@ -90,6 +90,6 @@ def _side_by_side(entity: str, facts: Sequence[TableFacts]) -> Iterator[list[obj
         yield [f"  {name}", *(f"{one.control_totals[name].normalize():f}" for one in facts)]
 
 
-def _rows_of(mart: str, destination: Destination) -> int:
+def _rows_of(mart: str, destination: Warehouse) -> int:
     (row,) = destination.ask(f"SELECT COUNT(*) AS found FROM {mart}").to_pylist()
     return int(row["found"])

@@ -41,7 +41,7 @@ def marts(
 
 def _listed(flow: Flow) -> list[dict[str, str]]:
     kept = {mart.name for mart in flow.own_marts}
-    places = ", ".join(target.name for target in flow.destinations)
+    places = ", ".join(target.name for target in flow.warehouses)
     return [
         {
             "flow": flow.name,

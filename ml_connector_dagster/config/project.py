@@ -479,8 +479,13 @@ class Flow(BaseModel):
     description: str = Field(default="", description="What the flow is for, shown on the assets.")
 
     @property
+    def warehouses(self) -> tuple[FlowDestination, ...]:
+        """The destinations that have tables, and so marts; applications have neither."""
+        return tuple(target for target in self.destinations if target.schema_name)
+
+    @property
     def own_marts(self) -> tuple[Mart, ...]:
-        """The marts that this flow keeps."""
+        """The marts that this flow keeps, in each of its warehouses."""
         names = MARTS if self.marts is None else self.marts
         return tuple(MARTS[name] for name in names if name not in self.marts_left_out)
 

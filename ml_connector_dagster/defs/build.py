@@ -119,7 +119,7 @@ def _add_flow(
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
             )
-    for target in flow.destinations:
+    for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
     if clock is not None:

@@ -42,7 +42,7 @@ def _databricks(
     home: Path,
     credentials: Credentials,
     flow: str,
-) -> Destination:
+) -> Warehouse:
     from ml_connector_dagster.destinations.databricks import (
         DatabricksDestination,
         Login,
@@ -75,7 +75,7 @@ def _duckdb(
     home: Path,
     credentials: Credentials,
     flow: str,
-) -> Destination:
+) -> Warehouse:
     from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 
     file = DatabaseFile(
@@ -94,7 +94,7 @@ def _snowflake(
     home: Path,
     credentials: Credentials,
     flow: str,
-) -> Destination:
+) -> Warehouse:
     from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 
     return SnowflakeDestination(
@@ -107,8 +107,8 @@ def _snowflake(
     )
 
 
-#: The model of a connection → what opens it as a destination.
-DESTINATIONS: Final[Mapping[type[Connection], Callable[..., Warehouse]]] = {
+#: The model of a connection → what opens it as a warehouse.
+WAREHOUSES: Final[Mapping[type[Connection], Callable[..., Warehouse]]] = {
     DatabricksConnection: _databricks,
     DuckDBConnection: _duckdb,
     SnowflakeConnection: _snowflake,
@@ -200,24 +200,53 @@ def open_destination(
     Raises ConfigError when the connection is not one that takes records, MissingDriverError when its package
     is not installed.
     """
-    destination: Destination
-    opener = DESTINATIONS.get(type(connection))
-    if opener is None and type(connection) not in APPLICATIONS:
-        models = (*DESTINATIONS, *APPLICATIONS)
+    if type(connection) in APPLICATIONS:
+        with _driver_of(connection):
+            application = open_application(connection, credentials)
+            destination: Destination = application_destination(
+                application, connection, target, records
+            )
+        try:
+            yield destination
+        finally:
+            destination.close()
+    else:
+        with open_warehouse(connection, target, home, credentials, flow=flow) as warehouse:
+            yield warehouse
+
+
+@contextmanager
+def open_warehouse(
+    connection: Connection,
+    target: FlowDestination,
+    home: Path,
+    credentials: Credentials = _no_credentials,
+    *,
+    flow: str = "",
+) -> Iterator[Warehouse]:
+    """Like ``open_destination``, for what only a warehouse can do. Raises ConfigError for anything else."""
+    opener = WAREHOUSES.get(type(connection))
+    if opener is None:
+        models = (*WAREHOUSES, *APPLICATIONS)
         known = ", ".join(sorted(model.model_fields["type"].default for model in models))
         raise ConfigError(
             f"connection {connection.name!r} is of type {connection.type!r}, which takes no records; "
             f"a destination is one of: {known}"
+            if type(connection) not in APPLICATIONS
+            else f"connection {connection.name!r} is of type {connection.type!r}, which is no warehouse"
         )
+    with _driver_of(connection):
+        warehouse = opener(connection, target, home, credentials, flow)
     try:
-        if opener is None:
-            application = open_application(connection, credentials)
-            destination = application_destination(application, connection, target, records)
-        else:
-            destination = opener(connection, target, home, credentials, flow)
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+@contextmanager
+def _driver_of(connection: Connection) -> Iterator[None]:
+    """A package that is not installed is named together with what installs it."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise MissingDriverError(error.name or connection.type, connection.type) from error
-    try:
-        yield destination
-    finally:
-        destination.close()

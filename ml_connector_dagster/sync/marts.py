@@ -59,7 +59,7 @@ def refresh_mart(
     workspace: Workspace, flow: Flow, target: FlowDestination, mart: Mart, *, preview_rows: int = 0
 ) -> MartRefresh:
     """Define the view anew, as of what has been delivered, look at what it gives, and prove it."""
-    with workspace.destination(target, flow.name) as destination:
+    with workspace.warehouse(target, flow.name) as destination:
         for entity in mart.entities:
             destination.prepare(ENTITIES[entity])  # nothing may have come of one of them yet
         dates = None
@@ -94,13 +94,13 @@ class MartResult:
 def refresh_marts(
     workspace: Workspace, flow: Flow, *, entities: Sequence[str] = ()
 ) -> tuple[MartResult, ...]:
-    """Every mart of ``flow`` at every destination, or those that read one of ``entities``.
+    """Every mart of ``flow`` at every warehouse, or those that read one of ``entities``.
 
     One that fails does not hold the others.
     """
     return tuple(
         _refresh_one(workspace, flow, target, mart)
-        for target in flow.destinations
+        for target in flow.warehouses
         for mart in flow.own_marts
         if not entities or set(entities) & set(mart.entities)
     )

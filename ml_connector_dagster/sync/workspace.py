@@ -22,8 +22,12 @@ from ml_connector_dagster.config.project import (
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.credentials import Credential, KeyRing, open_store
 from ml_connector_dagster.destinations.applications.contract import Application
-from ml_connector_dagster.destinations.contract import Destination
-from ml_connector_dagster.destinations.registry import open_application, open_destination
+from ml_connector_dagster.destinations.contract import Destination, Warehouse
+from ml_connector_dagster.destinations.registry import (
+    open_application,
+    open_destination,
+    open_warehouse,
+)
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
@@ -159,6 +163,13 @@ class Workspace:
             flow=flow,
             records=self.ledger,
         )
+
+    def warehouse(
+        self, target: FlowDestination, flow: str = ""
+    ) -> AbstractContextManager[Warehouse]:
+        """Like ``destination``, for what only a warehouse can do. Raises ConfigError for anything else."""
+        connection = self.project.connections[target.connection]
+        return open_warehouse(connection, target, self.settings.home, self.credential, flow=flow)
 
     def credential(self, name: str) -> Credential:
         """A stored credential; raises CredentialError when there is none of that name."""
