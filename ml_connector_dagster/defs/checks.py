@@ -7,7 +7,7 @@ import dagster as dg
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
-from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.metadata import REASON_CELL, table
 from ml_connector_dagster.defs.names import WORKSPACE
 from ml_connector_dagster.defs.partitions import companies_of_run
 from ml_connector_dagster.model.entities import ENTITIES
@@ -176,6 +176,7 @@ def letters_table(letters: tuple[DeadLetter, ...]) -> dg.MarkdownMetadataValue:
             ]
             for one in letters
         ],
+        width=REASON_CELL,
     )
 
 

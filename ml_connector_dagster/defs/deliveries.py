@@ -113,7 +113,9 @@ class Shipping:
 
     def _summary(self, one: CompanyDelivery) -> dict[str, Any]:
         counts, batches = one.summary.counts, one.summary.batches
+        address = one.summary.address
         return {
+            **({"link": dg.MetadataValue.url(address)} if address else {}),
             "company": one.company,
             "inserted": counts.inserted,
             "updated": counts.updated,

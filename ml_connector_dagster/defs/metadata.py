@@ -14,6 +14,9 @@ from ml_connector_dagster.model.entities import Column, ColumnType, Entity
 PREVIEW_ROWS: Final = 10
 PREVIEW_CELL: Final = 40
 
+#: Characters of a cell that holds a reason: the words of the system that refused.
+REASON_CELL: Final = 400
+
 _TYPES: Final[Mapping[ColumnType, str]] = {ColumnType.DECIMAL: "decimal(27, 6)"}
 
 
@@ -48,11 +51,13 @@ def same_columns(entity: Entity, upstream: dg.AssetKey) -> dg.TableColumnLineage
     )
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> dg.MarkdownMetadataValue:
-    """A small table. Cells are text, cut and with the characters that would break the table replaced."""
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[Any]], *, width: int = PREVIEW_CELL
+) -> dg.MarkdownMetadataValue:
+    """A small table. Cells are text, cut at ``width``, and with the characters that would break the table replaced."""
     lines = [headers, ["---"] * len(headers), *rows]
     return dg.MetadataValue.md(
-        "\n".join("| " + " | ".join(map(_cell, line)) + " |" for line in lines)
+        "\n".join("| " + " | ".join(_cell(value, width) for value in line) + " |" for line in lines)
     )
 
 
@@ -90,9 +95,9 @@ def _plain(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, width: int) -> str:
     if value is None:
         return ""
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
     text = " ".join(text.replace("|", "¦").split())
-    return text if len(text) <= PREVIEW_CELL else text[: PREVIEW_CELL - 1] + "…"
+    return text if len(text) <= width else text[: width - 1] + "…"

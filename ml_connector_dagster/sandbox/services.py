@@ -87,6 +87,32 @@ def _databricks(surroundings: Surroundings) -> Service:
     )
 
 
+def _salesforce(surroundings: Surroundings) -> Service:
+    from ml_connector_dagster.sandbox.salesforce import OrgOptions, SalesforceSandbox
+
+    stand_in = SalesforceSandbox(OrgOptions())
+    ((key, secret),) = stand_in.options.clients.items()
+    return Service(
+        stand_in=stand_in,
+        application=stand_in,
+        login={"client_id": key, "client_secret": secret},
+        close=stand_in.stop,
+    )
+
+
+def _monday(surroundings: Surroundings) -> Service:
+    from ml_connector_dagster.sandbox.monday import MondayOptions
+    from ml_connector_dagster.sandbox.monday.application import MondayApplication
+
+    stand_in = MondayApplication(MondayOptions())
+    return Service(
+        stand_in=stand_in,
+        application=stand_in,
+        login={"token": stand_in.options.token},
+        close=lambda: None,
+    )
+
+
 #: Name → stand-in. The name is also the type of the connections that it serves.
 SERVICES: Final[Mapping[str, Offer]] = {
     "snowflake": Offer(
@@ -98,6 +124,10 @@ SERVICES: Final[Mapping[str, Offer]] = {
         paths=("/api/2.0", "/api/2.1", "/oidc", "/.well-known", "/_external"),
         packages=("pysail", "deltalake", "adbc_driver_flightsql"),
         extra="sandbox-databricks",
+    ),
+    "salesforce": Offer(open=_salesforce, paths=("/services", "/_salesforce", "/lightning")),
+    "monday": Offer(
+        open=_monday, paths=("/v2", "/_monday"), packages=("graphql",), extra="sandbox-monday"
     ),
 }
 

@@ -23,7 +23,10 @@ from ml_connector_dagster.staging import Staging
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverySummary:
-    """What one call of ``deliver`` did. ``batches`` are those that were delivered by this call."""
+    """What one call of ``deliver`` did. ``batches`` are those that were delivered by this call.
+
+    ``address`` is where a person sees the object of an application, as far as this call has learned it; else "".
+    """
 
     destination: str
     entity: str
@@ -31,6 +34,7 @@ class DeliverySummary:
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
     requests: int = 0
     resolved: int = 0
+    address: str = ""
 
     @property
     def repeated(self) -> int:

@@ -4,7 +4,7 @@ Dagster does the same steps asset by asset through ``extract_company`` and ``del
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
@@ -124,7 +124,7 @@ def deliver_entity(
                 run_id=run_id,
                 mode=target.write_mode,
             )
-        return deliver(
+        summary = deliver(
             destination,
             workspace.ledger,
             workspace.staging,
@@ -135,6 +135,9 @@ def deliver_entity(
             mode=target.write_mode,
             on_batch=on_batch,
         )
+        if isinstance(destination, ApplicationDestination):
+            return replace(summary, address=destination.address(ENTITIES[entity]))
+        return summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -144,7 +144,10 @@ def test_loading_imports_no_vendor_driver() -> None:
     code = dedent("""
         import sys
         import ml_connector_dagster.defs.build
-        drivers = {"snowflake.connector", "databricks.sdk", "pyspark", "duckdb", "looker_sdk", "sqlglot"}
+        drivers = {
+            "snowflake.connector", "databricks.sdk", "pyspark", "duckdb", "looker_sdk", "sqlglot",
+            "monday_sdk", "simple_salesforce",
+        }
         print(sorted(drivers & set(sys.modules)))
     """)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

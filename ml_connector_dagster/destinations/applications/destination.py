@@ -245,6 +245,11 @@ class ApplicationDestination:
     def table_name(self, entity: Entity, company: str) -> str:
         return self._mapped(entity.name).placement.object
 
+    def address(self, entity: Entity) -> str:
+        """Where a person sees the object; "" before anything was written, since nothing is asked for it."""
+        facts = self._facts.get(entity.name)
+        return "" if facts is None else facts.url
+
     def parents(self, entity: Entity) -> tuple[str, ...]:
         """The entities that ``entity`` links to, directly or through others, in the canonical order."""
         found: set[str] = set()
