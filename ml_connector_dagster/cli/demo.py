@@ -13,17 +13,18 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ml_connector_dagster.cli.dagster_api import DagsterApi, RunState
+from ml_connector_dagster.cli.dagster_api import AssetNode, DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
 from ml_connector_dagster.cli.demo_flows import runnable_flows, unusable_types
 from ml_connector_dagster.cli.demo_home import fresh_home
 from ml_connector_dagster.cli.demo_summary import print_summary
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
-from ml_connector_dagster.config.project import Flow
+from ml_connector_dagster.config.project import Flow, is_application
 from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sync.applications import set_up
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -52,6 +53,7 @@ def demo(
         store_logins(settings, sandbox, "acme")
         settings = _with_flows(settings, sandbox)
         workspace = stack.enter_context(Workspace.open(settings))
+        _set_up(workspace)
         log = settings.home / "dagster.log"
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
             chosen = port if port_is_free(port) else free_port()
@@ -81,12 +83,35 @@ def _with_flows(settings: Settings, sandbox: Sandbox) -> Settings:
     return runnable_flows(settings, sandbox, tuple(absent))
 
 
+def _set_up(workspace: Workspace) -> None:
+    """Objects, boards and fields: what a person does once with ``ml-connector setup``."""
+    for name, connection in workspace.project.connections.items():
+        if is_application(connection):
+            with stdout.status(f"Setting up {name} ..."):
+                made = set_up(workspace, name, dry_run=False).made
+            stdout.print(f"{name}: {len(made)} objects, fields and labels made")
+
+
+def _assets_of(api: DagsterApi, flow: Flow) -> list[AssetNode]:
+    places = {target.connection for target in flow.destinations}
+    return [
+        asset
+        for asset in api.materializable_assets()
+        if asset.path[0] == flow.source
+        and (
+            asset.path[1] in flow.entities
+            if len(asset.path) == 2
+            else asset.path[1] in places and {"marts", *flow.entities} & set(asset.path[2:])
+        )
+    ]
+
+
 def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunState]:
     """One run per company over the last days, as the flow's schedule would launch them."""
     zone = workspace.cloudsuite(flow.source).zone
     today = workspace.now().astimezone(zone).date()
     first = max(flow.start_date, today - timedelta(days=DAYS_SHOWN - 1))
-    assets = [asset for asset in api.materializable_assets() if asset.path[0] == flow.source]
+    assets = _assets_of(api, flow)
     runs = {
         company: api.launch(
             assets,
@@ -106,9 +131,9 @@ def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunStat
 
 def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     # An entity is read once; each destination takes it, checks it, and keeps the marts.
-    steps = len(flow.entities) + len(flow.destinations) * (
-        2 * len(flow.entities) + len(flow.own_marts)
-    )
+    entities = len(flow.entities)
+    steps = entities * (1 + 2 * len(flow.destinations))
+    steps += len(flow.warehouses) * len(flow.own_marts)
     states: dict[str, RunState] = {}
     with Progress(
         TextColumn("{task.description}"),
@@ -132,11 +157,19 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     return list(states.values())
 
 
+def _pages(sandbox: Sandbox) -> str:
+    """Where a person can look at what the applications hold."""
+    found = [
+        f"{sandbox.url}/_{name}" for name in ("salesforce", "monday") if name in sandbox.services
+    ]
+    return f"     what it holds: {', '.join(found)}" if found else ""
+
+
 def _serve(api: DagsterApi, sandbox: Sandbox, settings: Settings) -> None:
     where = "" if settings == read_settings() else f"ML_CONNECTOR_FLOWS={settings.flows} "
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
-        f"Sandbox:    [bold]{sandbox.url}[/]\n"
+        f"Sandbox:    [bold]{sandbox.url}[/]{_pages(sandbox)}\n"
         f"Try in another terminal:  {where}.venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
         "Ctrl-C ends everything."
     )

@@ -33,6 +33,8 @@ def _print_flow(workspace: Workspace, flow: Flow) -> bool:
         read,
         footer=["total", *(f"{total:,}" for total in totals)],
     )
+    if not flow.warehouses:
+        return _print_applications(workspace, flow)
     with ExitStack() as stack, stdout.status("Asking the destinations ..."):
         opened = [
             stack.enter_context(workspace.warehouse(target, flow.name))
@@ -62,6 +64,38 @@ def _print_flow(workspace: Workspace, flow: Flow) -> bool:
     elif len(names) > 1:
         stdout.print(f"[green]The same[/] in {', '.join(names)}.")
     return not different
+
+
+def _print_applications(workspace: Workspace, flow: Flow) -> bool:
+    """What each application holds, and whether that is what it has accepted."""
+    equal = True
+    for target in flow.destinations:
+        with workspace.destination(target, flow.name) as destination:
+            rows = [
+                [
+                    entity,
+                    destination.table_name(ENTITIES[entity], ""),
+                    destination.inspect(ENTITIES[entity], Scope(tenant=flow.source)).rows,
+                    *_counts(workspace, flow, target.name, entity),
+                ]
+                for entity in flow.entities
+            ]
+        print_table(
+            f"{flow.name}: records, as {target.name} says itself",
+            ["entity", "there", "held", "written", "unchanged", "refused"],
+            rows,
+        )
+        equal = equal and all(row[2] == row[3] for row in rows)
+    return equal
+
+
+def _counts(workspace: Workspace, flow: Flow, destination: str, entity: str) -> list[int]:
+    counts = OutcomeCounts()
+    for company in flow.companies:
+        counts += workspace.ledger.delivered_counts(
+            destination=destination, tenant=flow.source, entity=entity, company=company
+        )
+    return [counts.written, counts.unchanged, counts.rejected]
 
 
 def _what_was_read(workspace: Workspace, flow: Flow, entity: str) -> list[object]:

@@ -107,6 +107,10 @@ def judge(response: requests.Response) -> Answer | Setback:
         return Setback(reason=said, wait=first.wait or wait, replayed=replayed)
     if status in _WAITING:
         return Setback(reason=said, wait=wait, replayed=replayed)
+    if status in (404, 405) and first is None:
+        raise ConfigError(
+            f"{said}: the API is not at this address; leave base_url out, or give its whole path (…/v2)"
+        )
     if status >= 500 or not isinstance(body, dict) or ("data" not in body and first is None):
         # A proxy's page, or an answer cut short: what became of the question is not known.
         return Setback(reason=f"{said}, not an answer of the API", wait=wait, perhaps_done=True)
