@@ -89,6 +89,7 @@ def test_the_change_sensor_runs_what_has_changed(installation: Installation) -> 
     assert requests[0].asset_selection == [
         dg.AssetKey(["acme", "purchase_orders"]),
         dg.AssetKey(["acme", "warehouse", "purchase_orders"]),
+        dg.AssetKey(["acme", "warehouse", "marts", "purchase_commitments"]),
     ]
 
 
