@@ -28,7 +28,6 @@ from ml_connector_dagster_tests.contracts.staged import DAYS, TENANT, row, stage
 from ml_connector_dagster_tests.spec.databricks_workspace import (
     Access,
     of_sandbox,
-    sandbox_workspace,
 )
 
 
@@ -38,19 +37,10 @@ WRITES = ("CREATE TABLE IF NOT EXISTS [^ ]*_plan_", "MERGE INTO .*_history`", "M
           "MERGE INTO .*_audit`", "MERGE INTO .*_batches`", "DROP TABLE")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def databricks() -> Iterator[DatabricksSandbox]:
-    with sandbox_workspace() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def access(databricks: DatabricksSandbox) -> Iterator[Access]:
     local = of_sandbox(databricks)
     yield local
-    databricks.faults.clear()
-    databricks.identity.pat_is_valid = True
-    databricks.executions.can_use = True
     local.clear()
 
 

@@ -11,16 +11,9 @@ pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not ins
 pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
 
 from ml_connector_dagster.sandbox.databricks import DatabricksSandbox, Fault
-from ml_connector_dagster_tests.spec.databricks_workspace import sandbox_workspace
 
 
 STATEMENTS = "/api/2.0/sql/statements/"
-
-
-@pytest.fixture(scope="module")
-def databricks() -> Iterator[DatabricksSandbox]:
-    with sandbox_workspace() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -28,7 +21,6 @@ def client(databricks: DatabricksSandbox) -> Iterator[httpx.Client]:
     headers = {"authorization": f"Bearer {databricks.options.token}"}
     with httpx.Client(base_url=databricks.url, headers=headers, timeout=60) as opened:
         yield opened
-    databricks.faults.clear()
 
 
 def submit(client: httpx.Client, statement: str, **more: Any) -> httpx.Response:
