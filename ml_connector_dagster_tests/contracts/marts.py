@@ -98,9 +98,7 @@ def _odd_ledger(accounts: list[Row], dimensions: list[Row], balances: list[Row])
     # An account that all divisions share, and that one of them has for itself, of another kind.
     common = next(one for one in accounts if one["division"] == "")
     other = not common["is_profit_and_loss"]
-    accounts.append(
-        {**common, "division": "AAA", "name": "AAA's own", "is_profit_and_loss": other}
-    )
+    accounts.append({**common, "division": "AAA", "name": "AAA's own", "is_profit_and_loss": other})
     dimensions.append({**dimensions[0], "division": "", "name": "common to all"})
     dimensions.append({**dimensions[0], "division": "", "dimension_value": "X9", "name": "common"})
     balances[0] |= {"dimension_2": "X9", "dimension_7": "no such value"}
@@ -118,9 +116,7 @@ class MartContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def loaded(
-        cls, destination: Destination, tmp_path_factory: pytest.TempPathFactory
-    ) -> Loaded:
+    def loaded(cls, destination: Destination, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
         folder = tmp_path_factory.mktemp("staged")
         with Sandbox.start(SandboxOptions(size=ErpSize.tiny())) as sandbox:
             rows, today = rows_of(sandbox), sandbox.today
