@@ -3,11 +3,16 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster_tests.spec.sandbox_calls import Caller
+
+
+if TYPE_CHECKING:
+    from ml_connector_dagster.sandbox.databricks import DatabricksSandbox
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +47,19 @@ def caller(sandbox: Sandbox) -> Iterator[Caller]:
     made = Caller(sandbox)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def running_databricks() -> Iterator["DatabricksSandbox"]:
+    """One workspace for the whole session: its engine is warm, and each test has a schema of its own."""
+    from ml_connector_dagster_tests.spec.databricks_workspace import sandbox_workspace
+
+    with sandbox_workspace() as running:
+        yield running
+
+
+@pytest.fixture
+def databricks(running_databricks: "DatabricksSandbox") -> "DatabricksSandbox":
+    """A Databricks workspace: faults, tokens and grants are as at start; what other tests made is still there."""
+    running_databricks.reset()
+    return running_databricks

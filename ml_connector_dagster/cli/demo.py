@@ -170,7 +170,8 @@ def _serve(api: DagsterApi, sandbox: Sandbox, settings: Settings) -> None:
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
         f"Sandbox:    [bold]{sandbox.url}[/]{_pages(sandbox)}\n"
-        f"Try in another terminal:  {where}.venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
+        "Try in another terminal:\n"
+        f"  {where}.venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
         "Ctrl-C ends everything."
     )
     while api.is_up():

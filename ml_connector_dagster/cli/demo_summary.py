@@ -49,13 +49,12 @@ def _print_flow(workspace: Workspace, flow: Flow) -> bool:
             )
         ]
         marts = [
-            [f"marts/{mart.name}", *(_rows_of(mart.name, one) for one in opened)]
-            for mart in flow.own_marts
+            [mart.name, *(_rows_of(mart.name, one) for one in opened)] for mart in flow.own_marts
         ]
     names = [target.name for target in flow.warehouses]
     print_table(
         f"{flow.name}: rows and control totals, as each destination says itself",
-        ["entity", *names],
+        ["entity, or mart", *names],
         [*held, *marts],
     )
     different = [str(row[0]).strip() for row in [*held, *marts] if len(set(row[1:])) > 1]

@@ -10,14 +10,15 @@ _KEY = f"tenant, company, division, balance_key, value_type, account_id, {_PARTS
 
 #: A combination has a cell in every period from its first movement on, so balances add up in any period, also where
 #: nothing moved. Empty parts are '' inside, since a null joins nothing. An account or dimension that is common to
-#: all divisions has the division ''; a division's own one goes before it.
+#: all divisions has the division ''; a division's own one goes before it. Columns that are hidden by an alias of the
+#: same name are qualified: systems differ in which of the two they mean.
 _QUERY = f"""
 WITH movements AS (
-    SELECT tenant, company, division, balance_key, value_type, account_id,
-        {", ".join(f"COALESCE(dimension_{n}, '') AS dimension_{n}" for n in _DIMENSIONS)},
-        year, period, COALESCE(debit, 0) AS debit, COALESCE(credit, 0) AS credit
-    FROM gl_balances
-    WHERE _deleted_at IS NULL
+    SELECT b.tenant, b.company, b.division, b.balance_key, b.value_type, b.account_id,
+        {", ".join(f"COALESCE(b.dimension_{n}, '') AS dimension_{n}" for n in _DIMENSIONS)},
+        b.year, b.period, COALESCE(b.debit, 0) AS debit, COALESCE(b.credit, 0) AS credit
+    FROM gl_balances AS b
+    WHERE b._deleted_at IS NULL
 ),
 periods AS (
     SELECT DISTINCT tenant, company, division, balance_key, value_type, year, period,
@@ -41,9 +42,9 @@ cells AS (
     WHERE p.position >= c.first_position
 ),
 moved AS (
-    SELECT {_KEY}, year, period, SUM(debit) AS debit, SUM(credit) AS credit,
-        SUM(debit - credit) AS movement
-    FROM cells
+    SELECT {_KEY}, year, period, SUM(c.debit) AS debit, SUM(c.credit) AS credit,
+        SUM(c.debit - c.credit) AS movement
+    FROM cells AS c
     GROUP BY {_KEY}, year, period
 ),
 divisions AS (

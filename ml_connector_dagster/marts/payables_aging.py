@@ -7,7 +7,7 @@ from ml_connector_dagster.marts.mart import Mart
 #: An open item is all invoices and payments with the same invoice key and currency. A payment that matches no
 #: invoice (or is in another currency) stays an item of its own: so the total is invoices less payments, always.
 _QUERY = """
-WITH items AS (
+WITH entries AS (
     SELECT tenant, company, division, supplier_id, invoice_number, invoice_year, currency,
         due_date, amount, 1 AS is_invoice
     FROM supplier_invoices
@@ -21,7 +21,7 @@ WITH items AS (
 open_items AS (
     SELECT tenant, company, supplier_id, currency, MAX(due_date) AS due_date,
         MAX(is_invoice) AS has_invoice, SUM(amount) AS open_amount
-    FROM items
+    FROM entries
     GROUP BY tenant, company, division, supplier_id, invoice_number, invoice_year, currency
     HAVING SUM(amount) <> 0
 ),

@@ -4,6 +4,7 @@ from ml_connector_dagster.marts.columns import AS_OF_DATE, COMPANY, day, decimal
 from ml_connector_dagster.marts.mart import Mart
 
 
+#: NULLIF, although no such line gets there: a planner may divide before it filters.
 #: A line is closed when everything was received, or when the ERP says that no more will come: in M3 the lines of
 #: status 85 and above. What is open is worth its share of the line's amount, so discounts and price units count.
 _LINES = """
@@ -19,7 +20,7 @@ _LINES = """
         ON o.tenant = l.tenant AND o.company = l.company AND o.purchase_order_id = l.purchase_order_id
     JOIN as_of AS a ON a.tenant = l.tenant AND a.company = l.company
     WHERE l._deleted_at IS NULL
-        AND l.ordered_quantity > COALESCE(l.received_quantity, 0)
+        AND l.ordered_quantity > 0 AND l.ordered_quantity > COALESCE(l.received_quantity, 0)
         AND NOT (l._source_system = 'm3' AND COALESCE(l.status_lowest, '') >= '85')
 """
 
@@ -28,7 +29,7 @@ WITH lines AS ({_LINES}),
 valued AS (
     SELECT tenant, company, supplier_id, currency, promised_date, as_of_date,
         CAST(DATE_TRUNC('month', promised_date) AS DATE) AS due_month,
-        ROUND(CAST(line_amount * open_quantity / ordered_quantity AS DECIMAL(38, 10)), 2) AS open_amount
+        ROUND(CAST(line_amount * open_quantity / NULLIF(ordered_quantity, 0) AS DECIMAL(38, 10)), 2) AS open_amount
     FROM lines
 )
 SELECT v.tenant, v.company, v.supplier_id, MAX(s.name) AS supplier_name, v.currency, v.due_month,
@@ -51,7 +52,7 @@ FROM (
     FROM purchase_order_lines AS l
     JOIN as_of AS a ON a.tenant = l.tenant AND a.company = l.company
     WHERE l._deleted_at IS NULL
-        AND l.ordered_quantity > COALESCE(l.received_quantity, 0)
+        AND l.ordered_quantity > 0 AND l.ordered_quantity > COALESCE(l.received_quantity, 0)
         AND NOT (l._source_system = 'm3' AND COALESCE(l.status_lowest, '') >= '85')
 ) AS everything
 GROUP BY tenant, company

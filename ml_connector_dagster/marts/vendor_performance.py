@@ -29,7 +29,7 @@ priced AS (
     SELECT j.tenant, j.company, j.purchase_order_id, j.line_number, j.subline_number,
         SUM(n.net_amount) AS invoiced_amount,
         SUM(ROUND(CAST(CAST(j.line_amount AS DOUBLE) * CAST(n.invoiced_quantity AS DOUBLE)
-            / CAST(j.ordered_quantity AS DOUBLE) AS DECIMAL(38, 10)), 2)) AS ordered_amount
+            / NULLIF(CAST(j.ordered_quantity AS DOUBLE), 0) AS DECIMAL(38, 10)), 2)) AS ordered_amount
     FROM judged AS j
     JOIN supplier_invoice_lines AS n
         ON n.tenant = j.tenant AND n.company = j.company

@@ -45,9 +45,9 @@ STEPS = st.fixed_dictionaries(
 )
 
 
-@pytest.fixture(scope="module")
-def access() -> Iterator[Access]:
-    with access_to_workspace() as workspace:
+@pytest.fixture
+def access(request: pytest.FixtureRequest) -> Iterator[Access]:
+    with access_to_workspace(lambda: request.getfixturevalue("databricks")) as workspace:
         yield workspace
 
 

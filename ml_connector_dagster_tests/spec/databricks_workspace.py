@@ -110,13 +110,12 @@ def sandbox_workspace() -> Iterator[DatabricksSandbox]:
 
 
 @contextmanager
-def access_to_workspace() -> Iterator[Access]:
-    """A real workspace when the environment names one, else the sandbox's."""
+def access_to_workspace(local: Callable[[], DatabricksSandbox]) -> Iterator[Access]:
+    """A real workspace when the environment names one, else ``local``."""
     if HOST not in os.environ:
-        with sandbox_workspace() as sandbox:
-            local = of_sandbox(sandbox)
-            yield local
-            local.clear()
+        access = of_sandbox(local())
+        yield access
+        access.clear()
         return
     real = Access(
         host=os.environ[HOST],

@@ -28,12 +28,14 @@ from ml_connector_dagster.sync.flows import run_flow
 from ml_connector_dagster.sync.pending import answers, deliver_overdue, overdue_deliveries
 from ml_connector_dagster.sync.ping import ping_connection
 from ml_connector_dagster.sync.workspace import Workspace
-from ml_connector_dagster_tests.spec.databricks_workspace import of_sandbox, sandbox_workspace
+from ml_connector_dagster_tests.spec.databricks_workspace import of_sandbox
 
 
-WANTED = ("suppliers", "purchase_orders", "purchase_order_lines")
+WANTED = ("suppliers", "purchase_orders")
 TARGETS = (
-    FlowDestination.model_validate({"connection": "lake", "tables": "per_company"}),
+    FlowDestination.model_validate(
+        {"connection": "lake", "schema": "flow", "tables": "per_company"}
+    ),
     FlowDestination(connection="warehouse"),
 )
 
@@ -71,58 +73,57 @@ def project_of(sandbox: Sandbox, databricks: DatabricksSandbox) -> Project:
 
 
 def test_a_flow_loads_databricks_and_duckdb_alike_and_an_outage_is_made_up_for(
-    sandbox: Sandbox, tmp_path: Path
+    sandbox: Sandbox, databricks: DatabricksSandbox, tmp_path: Path
 ) -> None:
-    with sandbox_workspace() as databricks:
-        settings = read_settings({"ML_CONNECTOR_HOME": str(tmp_path / "home")})
-        settings.home.mkdir(parents=True)
-        store = open_store(settings)
-        store.add("acme", "ionapi", {"ionapi": Secret(sandbox.ionapi_text("ACME_TST"))})
-        options = databricks.options
-        secrets = {
-            "client_id": Secret(options.client_id),
-            "client_secret": Secret(options.client_secret),
+    settings = read_settings({"ML_CONNECTOR_HOME": str(tmp_path / "home")})
+    settings.home.mkdir(parents=True)
+    store = open_store(settings)
+    store.add("acme", "ionapi", {"ionapi": Secret(sandbox.ionapi_text("ACME_TST"))})
+    options = databricks.options
+    secrets = {
+        "client_id": Secret(options.client_id),
+        "client_secret": Secret(options.client_secret),
+    }
+    store.add("lake", "databricks", secrets)
+    project = project_of(sandbox, databricks)
+    flow = project.flows["flow"]
+    with Workspace.open(settings, project=project, now=sandbox.clock.now) as workspace:
+        assert all(finding.ok for finding in ping_connection(workspace, "lake"))
+
+        # Suppliers get through to their history; then the service is away, in the middle of a delivery.
+        down = Fault(kind="refused", statement=r"MERGE INTO .*`suppliers_200` AS t", times=None)
+        databricks.faults.add(down)
+        failed = run_flow(workspace, flow, run_id="first", entities=WANTED[:1])
+        (error,) = [result.error for result in failed if result.error]
+        assert "was not available for 1 s" in error
+        databricks.faults.add(Fault(kind="refused", path="/api/", times=None))
+        assert "the replay sensor delivers again" in answers(workspace, flow, TARGETS[0])
+
+        databricks.faults.clear()
+        assert answers(workspace, flow, TARGETS[0]) == ""
+        overdue = overdue_deliveries(workspace, flow, older_than=timedelta(0))
+        assert ("suppliers", "200", "lake.flow") in {
+            (one.entity, one.company, one.target.name) for one in overdue
         }
-        store.add("lake", "databricks", secrets)
-        project = project_of(sandbox, databricks)
-        flow = project.flows["flow"]
-        with Workspace.open(settings, project=project, now=sandbox.clock.now) as workspace:
-            assert all(finding.ok for finding in ping_connection(workspace, "lake"))
+        made_up = deliver_overdue(workspace, flow, overdue, run_id="replay")
+        assert [one.error for one in made_up if one.error] == []
 
-            # Suppliers get through to their history; then the service is away, in the middle of a delivery.
-            down = Fault(kind="refused", statement=r"MERGE INTO .*`suppliers_200` AS t", times=None)
-            databricks.faults.add(down)
-            failed = run_flow(workspace, flow, run_id="first", entities=WANTED[:1])
-            (error,) = [result.error for result in failed if result.error]
-            assert "was not available for 1 s" in error
-            databricks.faults.add(Fault(kind="refused", path="/api/", times=None))
-            assert "the replay sensor delivers again" in answers(workspace, flow, TARGETS[0])
-
-            databricks.faults.clear()
-            assert answers(workspace, flow, TARGETS[0]) == ""
-            overdue = overdue_deliveries(workspace, flow, older_than=timedelta(0))
-            assert ("suppliers", "200", "lake.erp") in {
-                (one.entity, one.company, one.target.name) for one in overdue
-            }
-            made_up = deliver_overdue(workspace, flow, overdue, run_id="replay")
-            assert [one.error for one in made_up if one.error] == []
-
-            again = run_flow(workspace, flow, run_id="second")
-            assert [result.error for result in again if result.error] == []
-            with (
-                workspace.destination(TARGETS[0], flow.name) as lake,
-                workspace.destination(TARGETS[1], flow.name) as warehouse,
-            ):
-                for name in WANTED:
-                    facts = lake.inspect(ENTITIES[name], Scope(tenant="acme"))
-                    assert facts.rows > 0
-                    assert facts.duplicates == 0
-                    assert facts == warehouse.inspect(ENTITIES[name], Scope(tenant="acme"))
-        access = of_sandbox(databricks)
-        for table, batch in {"_audit": "batch_id", "suppliers_history": "_batch_id"}.items():
-            doubled = access.workspace().run(
-                f"SELECT count(*) FROM (SELECT record_id FROM `main`.`erp`.`{table}`"
-                f" GROUP BY record_id, {batch} HAVING count(*) > 1) AS twice"
-            )
-            assert doubled == [["0"]]
-        access.clear()
+        again = run_flow(workspace, flow, run_id="second")
+        assert [result.error for result in again if result.error] == []
+        with (
+            workspace.destination(TARGETS[0], flow.name) as lake,
+            workspace.destination(TARGETS[1], flow.name) as warehouse,
+        ):
+            for name in WANTED:
+                facts = lake.inspect(ENTITIES[name], Scope(tenant="acme"))
+                assert facts.rows > 0
+                assert facts.duplicates == 0
+                assert facts == warehouse.inspect(ENTITIES[name], Scope(tenant="acme"))
+    access = of_sandbox(databricks)
+    for table, batch in {"_audit": "batch_id", "suppliers_history": "_batch_id"}.items():
+        doubled = access.workspace().run(
+            f"SELECT count(*) FROM (SELECT record_id FROM `main`.`flow`.`{table}`"
+            f" GROUP BY record_id, {batch} HAVING count(*) > 1) AS twice"
+        )
+        assert doubled == [["0"]]
+    access.clear()

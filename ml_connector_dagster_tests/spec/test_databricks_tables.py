@@ -23,19 +23,12 @@ from ml_connector_dagster_tests.contracts.staged import DAYS, TENANT, row, stage
 from ml_connector_dagster_tests.spec.databricks_workspace import (
     Access,
     of_sandbox,
-    sandbox_workspace,
 )
 
 
 ORDERS = ENTITIES["purchase_orders"]
 GOOD: dict[str, Any] = {"net_amount": Decimal("10.25"), "buyer": "Eve"}
 Deliver = Callable[..., DeliveryReport]
-
-
-@pytest.fixture(scope="module")
-def databricks() -> Iterator[DatabricksSandbox]:
-    with sandbox_workspace() as sandbox:
-        yield sandbox
 
 
 @pytest.fixture
@@ -78,33 +71,38 @@ def deliver(destination: DatabricksDestination, tmp_path: Path) -> Deliver:
 
 
 @pytest.mark.parametrize(
-    ("columns", "constraint", "bad", "reason"),
+    ("inline_rows", "columns", "constraint", "bad", "reason"),
     [
         (
+            1000,
             "net_amount DECIMAL(10,2), buyer STRING",
             "",
             {"net_amount": Decimal("123456789.5")},
             "column net_amount: 123456789.500000 does not fit decimal(10,2) exactly",
         ),
         (
+            0,
             "buyer STRING NOT NULL",
             "",
             {"buyer": None},
             "[DELTA_NOT_NULL_CONSTRAINT_VIOLATED] NOT NULL constraint violated for column: buyer.",
         ),
         (
+            1000,
             "buyer VARCHAR(5)",
             "",
             {"buyer": "O'Brien 🏗️"},
             "[DELTA_EXCEED_CHAR_VARCHAR_LIMIT] column buyer: 'O'Brien 🏗️' exceeds the length limitation of varchar(5)",
         ),
         (
+            0,
             "net_amount DECIMAL(27,6)",
             "ADD CONSTRAINT positive CHECK (net_amount > 0)",
             {"net_amount": Decimal(-1)},
             "[DELTA_VIOLATE_CONSTRAINT_WITH_VALUES] CHECK constraint positive (net_amount > 0) violated by this record",
         ),
         (
+            1000,
             "net_amount DECIMAL(27,6)",  # Delta wants a check to be true: a null is not
             "ADD CONSTRAINT positive CHECK (net_amount > 0)",
             {"net_amount": None},
@@ -112,7 +110,6 @@ def deliver(destination: DatabricksDestination, tmp_path: Path) -> Deliver:
         ),
     ],
 )
-@pytest.mark.parametrize("inline_rows", [0, 1000])
 def test_a_row_that_the_table_refuses_is_rejected_and_the_others_go_on(
     access: Access,
     schema: str,

@@ -16,6 +16,7 @@ pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not ins
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.databricks.deliveries import CHECKPOINTS
 from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster.sandbox.databricks import DatabricksSandbox
 from ml_connector_dagster_tests.contracts.destinations import (
     SUPPLIERS,
     Clock,
@@ -33,13 +34,12 @@ from ml_connector_dagster_tests.spec.databricks_workspace import (
     WAREHOUSE,
     Access,
     access_to_workspace,
-    sandbox_workspace,
 )
 
 
-@pytest.fixture(scope="module")
-def access() -> Iterator[Access]:
-    with access_to_workspace() as workspace:
+@pytest.fixture
+def access(request: pytest.FixtureRequest) -> Iterator[Access]:
+    with access_to_workspace(lambda: request.getfixturevalue("databricks")) as workspace:
         yield workspace
 
 
@@ -89,29 +89,33 @@ class TestTablesPerCompanyFromParameters(Databricks):
     per_company = True
     inline_rows = 10_000
 
+    test_a_large_batch_and_its_change = None  # type: ignore[assignment]  # goes by file in any case
+
 
 @pytest.mark.parametrize("by_token", [True, False])
 def test_the_suite_runs_where_the_environment_points(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_token: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    databricks: DatabricksSandbox,
+    by_token: bool,
 ) -> None:
     """Against the sandbox over its address alone, as it would against a real workspace; nothing is left there."""
-    with sandbox_workspace() as sandbox:
-        options = sandbox.options
-        login = {TOKEN: options.token}
-        if not by_token:
-            login = {CLIENT_ID: options.client_id, CLIENT_SECRET: options.client_secret}
-        place = {HOST: sandbox.url, WAREHOUSE: options.warehouse_id, CATALOG: "main"}
-        for name in (TOKEN, CLIENT_ID, CLIENT_SECRET):
-            monkeypatch.delenv(name, raising=False)
-        for name, value in (place | login).items():
-            monkeypatch.setenv(name, value)
-        with access_to_workspace() as access:
-            assert access.sandbox is None
-            clock = Clock()
-            destination = access.destination(access.schema_of(tmp_path), inline_rows=0, now=clock)
-            pair = Pair(tmp_path, clock, destination)
-            pair.send(SUPPLIERS, row(SUPPLIERS, "1"), row(SUPPLIERS, "2"))
-            pair.assert_equal(SUPPLIERS)
-            assert len(sandbox.catalog.relations) == 4
-        assert len(sandbox.catalog.relations) == 0
-        assert sandbox.catalog.schemas == {("main", "default")}
+    options = databricks.options
+    login = {TOKEN: options.token}
+    if not by_token:
+        login = {CLIENT_ID: options.client_id, CLIENT_SECRET: options.client_secret}
+    place = {HOST: databricks.url, WAREHOUSE: options.warehouse_id, CATALOG: "main"}
+    for name in (TOKEN, CLIENT_ID, CLIENT_SECRET):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in (place | login).items():
+        monkeypatch.setenv(name, value)
+    with access_to_workspace(lambda: databricks) as access:
+        assert access.sandbox is None
+        schema = access.schema_of(tmp_path)
+        clock = Clock()
+        pair = Pair(tmp_path, clock, access.destination(schema, inline_rows=0, now=clock))
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1"), row(SUPPLIERS, "2"))
+        pair.assert_equal(SUPPLIERS)
+        assert ("main", schema) in databricks.catalog.schemas
+    assert ("main", schema) not in databricks.catalog.schemas
+    assert not [name for name in databricks.catalog.relations if name[1] == schema]

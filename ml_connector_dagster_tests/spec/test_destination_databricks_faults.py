@@ -28,7 +28,6 @@ from ml_connector_dagster_tests.contracts.staged import DAYS, TENANT, row, stage
 from ml_connector_dagster_tests.spec.databricks_workspace import (
     Access,
     of_sandbox,
-    sandbox_workspace,
 )
 
 
@@ -38,19 +37,10 @@ WRITES = ("CREATE TABLE IF NOT EXISTS [^ ]*_plan_", "MERGE INTO .*_history`", "M
           "MERGE INTO .*_audit`", "MERGE INTO .*_batches`", "DROP TABLE")  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def databricks() -> Iterator[DatabricksSandbox]:
-    with sandbox_workspace() as sandbox:
-        yield sandbox
-
-
 @pytest.fixture
 def access(databricks: DatabricksSandbox) -> Iterator[Access]:
     local = of_sandbox(databricks)
     yield local
-    databricks.faults.clear()
-    databricks.identity.pat_is_valid = True
-    databricks.executions.can_use = True
     local.clear()
 
 
@@ -222,6 +212,30 @@ def test_an_interrupt_cancels_the_statement(
     pair.assert_equal(SUPPLIERS)
 
 
+def test_a_statement_that_takes_too_long_is_cancelled(
+    access: Access, sandbox: DatabricksSandbox, tmp_path: Path
+) -> None:
+    pair = pair_of(access, tmp_path)
+    sandbox.faults.add(Fault(kind="pending", polls=100_000))
+    slow = access.destination(access.schema_of(tmp_path), statement_timeout=0.05)
+    with pytest.raises(
+        TransientError, match=r"not done after 0.05 s and is cancelled; take a larger"
+    ):
+        slow.inspect(SUPPLIERS, SCOPE)
+    assert sandbox.calls[-1].endswith("/cancel")
+    sandbox.faults.clear()
+    pair.assert_equal(SUPPLIERS)
+
+
+def test_a_link_that_ran_out_is_asked_for_again(
+    access: Access, sandbox: DatabricksSandbox, tmp_path: Path
+) -> None:
+    pair = pair_of(access, tmp_path)
+    ended = sandbox.faults.add(Fault(kind="status", path="^/_external/", status=403, times=2))
+    pair.assert_equal(SUPPLIERS)
+    assert ended.fired == 2
+
+
 def service_principal(sandbox: DatabricksSandbox, secret: str | None = None) -> Login:
     options = sandbox.options
     return Login(
@@ -309,6 +323,21 @@ def test_a_missing_privilege_is_named_with_its_grant(
     assert report.counts == OutcomeCounts(updated=1)
 
 
+@pytest.mark.parametrize("missing", ["USE CATALOG", "CREATE SCHEMA"])
+def test_a_missing_privilege_on_the_catalog_is_named_with_its_grant(
+    access: Access, sandbox: DatabricksSandbox, tmp_path: Path, missing: str
+) -> None:
+    sandbox.privileges.revoke(missing, "main")
+    destination = access.destination(access.schema_of(tmp_path))
+    with pytest.raises(
+        CredentialError,
+        match=rf"loader@example\.com does not have {missing} on catalog main; .*GRANT {missing} ON",
+    ):
+        destination.prepare(SUPPLIERS)
+    sandbox.privileges.grant(missing, "main")
+    destination.prepare(SUPPLIERS)
+
+
 def test_a_warehouse_that_may_not_be_used_is_named(
     access: Access, sandbox: DatabricksSandbox, tmp_path: Path
 ) -> None:
@@ -383,8 +412,8 @@ def test_nothing_is_left_behind(access: Access, sandbox: DatabricksSandbox, tmp_
 @pytest.mark.parametrize(
     ("rows", "statements"),
     [
-        ([row(SUPPLIERS, "1", name="new", extracted=DAYS[1])], 8),
-        ([row(SUPPLIERS, "9")], 7),
+        ([row(SUPPLIERS, "1", name="new", extracted=DAYS[1])], 9),
+        ([row(SUPPLIERS, "9")], 8),
         ([row(SUPPLIERS, "2", extracted=DAYS[1])], 5),
         ([], 2),
     ],

@@ -68,3 +68,11 @@ def test_tables_per_company_have_marts_too(sandbox: Sandbox, tmp_path: Path) -> 
     assert found.error == ""
     assert found.adds_up
     assert found.rows
+
+
+def test_before_an_entity_has_come_its_mart_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    world = World(sandbox, tmp_path, PAYABLES, tables="per_company")
+    world.run(entities=["suppliers", "supplier_invoices"])
+    (found,) = refreshed(world)
+    assert "payments" in found.error
+    assert "Nothing of that entity has come yet" in found.error

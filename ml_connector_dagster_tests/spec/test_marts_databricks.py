@@ -15,6 +15,8 @@ from ml_connector_dagster_tests.spec.databricks_workspace import access_to_works
 class TestDatabricks(MartContract):
     @pytest.fixture(scope="class")
     @classmethod
-    def destination(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Destination]:
-        with access_to_workspace() as access:
+    def destination(
+        cls, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    ) -> Iterator[Destination]:
+        with access_to_workspace(lambda: request.getfixturevalue("running_databricks")) as access:
             yield access.destination(access.schema_of(tmp_path_factory.mktemp("marts")))

@@ -61,7 +61,7 @@ def test_a_flow_loads_snowflake_and_duckdb_alike_and_an_outage_is_made_up_for(
     flow = Flow(
         name="flow",
         source="acme",
-        companies=("100", "200"),
+        companies=("100",),
         entities=WANTED,
         destinations=targets,
         marts=(),

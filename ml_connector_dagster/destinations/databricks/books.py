@@ -1,8 +1,8 @@
 """What is written down of a delivery: ``_audit``, receipts beside the batch, and the batch's mark in ``_batches``."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,15 +15,23 @@ from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts, RejectedRecord
 
 
-#: What is read of a plan: an outcome for each record that did not stay unchanged.
-OUTCOMES: Final = pa.schema(
-    [
-        ("record_id", pa.string()),
-        ("outcome", pa.string()),
-        ("reason", pa.string()),
-        ("delivered_at", pa.timestamp("us", "UTC")),
-    ]
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """How many records a plan holds by outcome. Unchanged ones are not among them."""
+
+    inserted: int = 0
+    updated: int = 0
+    deleted: int = 0
+    rejected: int = 0
+
+    @property
+    def written(self) -> int:
+        """Records that go to the table."""
+        return self.inserted + self.updated + self.deleted
+
+    @property
+    def all(self) -> int:
+        return self.written + self.rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,34 +92,54 @@ class Books:
             {"entity": self.entity.name, "batch": self.batch.batch_id, "run": self.batch.run_id},
         )
 
-    def counted(self, records: int, outcomes: pa.Table) -> DeliveryReport:
-        """The report on ``records`` distinct records with these outcomes (``OUTCOMES``); receipts are written."""
-        counted = outcomes.group_by("outcome").aggregate([("record_id", "count")])
-        found = dict(
-            zip(counted["outcome"].to_pylist(), counted["record_id_count"].to_pylist(), strict=True)
+    def report(self, plan: str, decided: Decisions, records: int) -> DeliveryReport:
+        """The report on ``records`` distinct records, of which ``plan`` (quoted) holds those that were decided on.
+
+        Receipts are written on the way, a chunk at a time: a first load has one for each record.
+        """
+        counts = OutcomeCounts(
+            inserted=decided.inserted,
+            updated=decided.updated,
+            unchanged=records - decided.all,
+            deleted=decided.deleted,
+            rejected=decided.rejected,
         )
-        rejected = outcomes.filter(pc.equal(outcomes["outcome"], "rejected"))
+        if not decided.all:
+            return DeliveryReport(counts=counts)
+        rejected: list[pa.Table] = []
+        receipts = pa.RecordBatchReader.from_batches(
+            RECEIPT_SCHEMA,
+            (batch for chunk in self._receipts(plan, rejected) for batch in chunk.to_batches()),
+        )
+        path = self.staged.write_receipts(self.destination, receipts)
         return DeliveryReport(
-            counts=OutcomeCounts(unchanged=records - outcomes.num_rows, **found),
-            rejected=_rejections(rejected),
-            receipts=self._write_receipts(outcomes) if outcomes.num_rows else None,
+            counts=counts,
+            rejected=_rejections(pa.concat_tables(rejected)) if rejected else (),
+            receipts=path,
         )
 
-    def _write_receipts(self, outcomes: pa.Table) -> str:
+    def _receipts(self, plan: str, rejected: list[pa.Table]) -> Iterator[pa.Table]:
+        """The receipts in chunks; those of rejected records are kept in ``rejected``."""
         same = {
             "entity": self.entity.name,
             "remote_id": None,
             "batch_id": self.batch.batch_id,
             "run_id": self.batch.run_id,
         }
-        columns = [
-            pa.repeat(pa.scalar(same[one.name], one.type), outcomes.num_rows)
-            if one.name in same
-            else outcomes[one.name]
-            for one in RECEIPT_SCHEMA
-        ]
-        table = pa.table(columns, schema=RECEIPT_SCHEMA)
-        return self.staged.write_receipts(self.destination, table)
+        for chunk in self.workspace.stream(
+            f"SELECT record_id, outcome, reason, delivered_at FROM {plan}"
+        ):
+            columns = [
+                pa.repeat(pa.scalar(same[one.name], one.type), chunk.num_rows)
+                if one.name in same
+                else chunk[one.name].cast(one.type)
+                for one in RECEIPT_SCHEMA
+            ]
+            receipts = pa.table(columns, schema=RECEIPT_SCHEMA)
+            refused = receipts.filter(pc.equal(receipts["outcome"], "rejected"))
+            if refused.num_rows:
+                rejected.append(refused)
+            yield receipts
 
     def mark(self, report: DeliveryReport) -> None:
         """Write down that the batch has been applied."""
@@ -145,7 +173,7 @@ class Books:
 
 
 def _rejections(table: pa.Table) -> tuple[RejectedRecord, ...]:
-    if not table.num_rows:
+    if not table.num_columns:
         return ()
     rows = table.select(["record_id", "reason"]).sort_by("record_id").to_pylist()
     return tuple(RejectedRecord(**one) for one in rows)

@@ -15,9 +15,6 @@ decided twice; and the rest finds its own traces:
 - ``_audit`` takes a record of a batch once, ``_batches`` a batch once.
 - When the table refuses the rows as a whole, what went to the history before them is taken out again. CHECK constraints
   are only looked up then, so tables without any pay nothing; the plan is made anew with them, and the rest goes on.
-
-MERGE is used for appending, too: unlike an INSERT, its reading of the target is checked against other writers' commits.
-It joins on ``=`` alone; ``<=>`` is quadratic in some engines, and keys are never null.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,11 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from ml_connector_dagster.destinations.contract import HISTORY_COLUMNS
-from ml_connector_dagster.destinations.databricks.books import OUTCOMES, Books
+from ml_connector_dagster.destinations.databricks.books import Books, Decisions
 from ml_connector_dagster.destinations.databricks.incoming import (
     Incoming,
     incoming,
@@ -38,13 +31,11 @@ from ml_connector_dagster.destinations.databricks.incoming import (
 )
 from ml_connector_dagster.destinations.databricks.limits import refused_rows
 from ml_connector_dagster.destinations.databricks.plans import (
-    ACCEPTED,
     ALL_FIT,
+    COUNTED,
     DECIDE,
     DECIDE_ANEW,
-    MISSING,
     SOME_MAY_NOT_FIT,
-    STILL,
 )
 from ml_connector_dagster.destinations.databricks.tables import (
     Columns,
@@ -53,8 +44,8 @@ from ml_connector_dagster.destinations.databricks.tables import (
     table_checks,
     table_columns,
 )
-from ml_connector_dagster.destinations.databricks.types import is_narrower, ticked
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.destinations.databricks.writes import Writes
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError, TransientError
@@ -106,22 +97,15 @@ class Load:
         return self.staged.batch
 
     @property
-    def table(self) -> str:
-        return self.names.sql(self.names.table)
-
-    @property
-    def history(self) -> str:
-        return self.names.sql(self.names.history)
-
-    @property
     def plan(self) -> str:
         """The batch's own table of outcomes."""
         return self.names.sql(f"_plan_{batch_key(self.batch.batch_id)}")
 
     @property
-    def accepted(self) -> str:
-        """The records of the plan that are written."""
-        return ACCEPTED.format(plan=self.plan)
+    def writes(self) -> Writes:
+        return Writes(
+            workspace=self.workspace, names=self.names, plan=self.plan, batch_id=self.batch.batch_id
+        )
 
     @property
     def books(self) -> Books:
@@ -144,7 +128,7 @@ class Load:
         table = self.make_tables(brought or self.expected)
         self.checkpoint("tables made")
         if not brought:
-            return self._close_books(0, OUTCOMES.empty_table())
+            return self._close_books(0, Decisions())
         with incoming(
             self.workspace,
             self.names,
@@ -154,14 +138,14 @@ class Load:
             volume=self.volume,
         ) as source:
             self.checkpoint("rows brought")
-            outcomes = self._write(source, brought, table)
-            report = self._close_books(source.records, outcomes)
+            decided = self._write(source, brought, table)
+            report = self._close_books(source.records, decided)
         self._drop_plan()
         self.checkpoint("committed")
         return report
 
-    def _close_books(self, records: int, outcomes: pa.Table) -> DeliveryReport:
-        report = self.books.counted(records, outcomes)
+    def _close_books(self, records: int, decided: Decisions) -> DeliveryReport:
+        report = self.books.report(self.plan, decided, records)
         self.checkpoint("receipts written")
         self.books.mark(report)
         self.checkpoint("batch marked")
@@ -177,15 +161,15 @@ class Load:
     def _drop_plan(self) -> None:
         self.workspace.run(f"DROP TABLE IF EXISTS {self.plan}")
 
-    def _write(self, source: Incoming, brought: Mapping[str, str], table: Columns) -> pa.Table:
-        """Decide and write; answers the outcomes that came true."""
+    def _write(self, source: Incoming, brought: Mapping[str, str], table: Columns) -> Decisions:
+        """Decide and write; answers the decisions that came true."""
         for round_number in range(ROUNDS):
-            outcomes = self._decide(source, brought, table, anew=round_number > 0)
+            decided = self._decide(source, brought, table, anew=round_number > 0)
             self.checkpoint("outcomes decided")
             try:
-                done = self._write_accepted(source, brought, table, outcomes)
+                done = self._write_accepted(source, brought, table, decided)
             except ConfigError:
-                self._take_back_history()
+                self.writes.take_back_history()
                 known = (table, dict(self.checks))
                 table = table_columns(self.workspace, self.names)
                 self.checks.update(table_checks(self.workspace, self.names))
@@ -194,10 +178,10 @@ class Load:
                 continue
             if done:
                 self.checkpoint("rows written")
-                if outcomes.num_rows:
+                if decided.all:
                     self.books.write_audit(self.plan)
                 self.checkpoint("audit written")
-                return outcomes
+                return decided
         raise TransientError(
             f"Another delivery keeps changing the same records of {self.names.shown(self.names.table)} as batch "
             f"{self.batch.batch_id}; let it finish, then deliver again"
@@ -205,9 +189,9 @@ class Load:
 
     def _decide(
         self, source: Incoming, brought: Mapping[str, str], table: Columns, *, anew: bool
-    ) -> pa.Table:
+    ) -> Decisions:
         refused = refused_rows(
-            source.relation, self.table, brought=brought, columns=table, checks=self.checks
+            source.relation, self.writes.table, brought=brought, columns=table, checks=self.checks
         )
         reason, join = SOME_MAY_NOT_FIT if refused else ALL_FIT
         if anew:
@@ -216,8 +200,8 @@ class Load:
             (DECIDE_ANEW if anew else DECIDE).format(
                 plan=self.plan,
                 source=source.relation,
-                table=self.table,
-                history=self.history,
+                table=self.writes.table,
+                history=self.writes.history,
                 reason=reason,
                 refused=join.format(rows=refused),
             ),
@@ -229,106 +213,35 @@ class Load:
                 **({"batch": self.batch.batch_id} if anew else {}),
             },
         )
-        return self._outcomes()
+        return self._decisions()
 
-    def _outcomes(self) -> pa.Table:
-        names = ", ".join(OUTCOMES.names)
-        outcomes = self.workspace.fetch(f"SELECT {names} FROM {self.plan}")
-        if not outcomes.num_columns:
-            return OUTCOMES.empty_table()
-        outcomes = outcomes.cast(OUTCOMES)
-        if pc.count_distinct(outcomes["record_id"]).as_py() < outcomes.num_rows:
-            raise self._doubled_rows(outcomes)
-        return outcomes
+    def _decisions(self) -> Decisions:
+        numbers = self.workspace.run(COUNTED.format(plan=self.plan))[0]
+        inserted, updated, deleted, rejected, distinct = (int(number or 0) for number in numbers)
+        decided = Decisions(inserted=inserted, updated=updated, deleted=deleted, rejected=rejected)
+        if distinct < decided.all:
+            raise self._doubled_rows()
+        return decided
 
-    def _doubled_rows(self, outcomes: pa.Table) -> ConfigError:
+    def _doubled_rows(self) -> ConfigError:
+        example = self.workspace.run(
+            f"SELECT record_id FROM {self.plan} GROUP BY record_id HAVING count(*) > 1 LIMIT 1"
+        )[0][0]
         self._drop_plan()
-        counted = outcomes.group_by("record_id").aggregate([("outcome", "count")])
-        example = counted.filter(pc.greater(counted["outcome_count"], 1))["record_id"][0].as_py()
         return ConfigError(
             f"Table {self.names.shown(self.names.table)} holds records more than once, among them {example!r}. The "
             "connector never writes a record twice: something else did. Delete the surplus rows, then deliver again"
         )
 
     def _write_accepted(
-        self, source: Incoming, brought: Mapping[str, str], table: Columns, outcomes: pa.Table
+        self, source: Incoming, brought: Mapping[str, str], table: Columns, decided: Decisions
     ) -> bool:
         """History, then rows. False when another writer changed some of the records since they were looked at."""
-        accepted = outcomes.filter(pc.not_equal(outcomes["outcome"], "rejected"))
-        if accepted.num_rows == 0:
+        if not decided.written:
             return True
-        replaces = bool(pc.any(pc.not_equal(accepted["outcome"], "inserted")).as_py())
+        replaces = decided.written > decided.inserted
         if replaces:
-            self._move_replaced_to_history(table)
+            self.writes.move_replaced_to_history(table)
         self.checkpoint("history written")
-        written = self._merge(source, brought, table, replaces=replaces)
-        return written == accepted.num_rows or self._is_all_there()
-
-    def _move_replaced_to_history(self, table: Columns) -> None:
-        kept = [column.name for column in table.values()]
-        names = ", ".join(ticked(name) for name in (*kept, *HISTORY_COLUMNS))
-        values = ", ".join(f"s.{ticked(name)}" for name in (*kept, *HISTORY_COLUMNS))
-        stored = ", ".join(f"t.{ticked(name)}" for name in kept)
-        self.workspace.run(
-            f"MERGE INTO {self.history} AS h USING ("
-            f"SELECT {stored}, p.delivered_at AS _replaced_at, :batch AS _replaced_by_batch"
-            f" FROM {self.table} AS t JOIN {self.accepted} AS p"
-            f" ON t.record_id = p.record_id AND {STILL.format(plan='p')}) AS s"
-            f" ON {_SAME_VERSION.format(other='s')}"
-            f" WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})",
-            {"batch": self.batch.batch_id},
-        )
-
-    def _take_back_history(self) -> None:
-        """What this batch moved to the history, and did not replace after all."""
-        self.workspace.run(
-            f"MERGE INTO {self.history} AS h USING ("
-            "SELECT t.record_id, t._batch_id, t._row_hash, :batch AS replaced_by"
-            f" FROM {self.table} AS t JOIN {self.accepted} AS p ON t.record_id = p.record_id) AS s"
-            f" ON {_SAME_VERSION.format(other='s')} AND h._replaced_by_batch = s.replaced_by"
-            " WHEN MATCHED THEN DELETE",
-            {"batch": self.batch.batch_id},
-        )
-
-    def _merge(
-        self, source: Incoming, brought: Mapping[str, str], table: Columns, *, replaces: bool
-    ) -> int:
-        """Write the rows; answers how many were written. A MERGE that only inserts rewrites no file."""
-        values = {
-            ticked(name): _stored(name, kind, table[name.lower()].type)
-            for name, kind in brought.items()
-        }
-        changes = ", ".join(f"t.{name} = {value}" for name, value in values.items())
-        update = f" WHEN MATCHED AND {STILL.format(plan='s')} THEN UPDATE SET {changes}"
-        answer = self.workspace.run(
-            f"MERGE INTO {self.table} AS t USING ("
-            f"SELECT i.*, p.stored_batch, p.stored_hash FROM {source.relation} AS i"
-            f" JOIN {self.accepted} AS p ON i.record_id = p.record_id) AS s"
-            " ON t.record_id = s.record_id"
-            f"{update if replaces else ''}"
-            f" WHEN NOT MATCHED THEN INSERT ({', '.join(values)}) VALUES ({', '.join(values.values())})",
-            source.parameters,
-        )
-        return int(answer[0][0] or 0) if answer else 0
-
-    def _is_all_there(self) -> bool:
-        """Whether every accepted record is, or was, in the table as this batch brought it."""
-        missing = self.workspace.run(
-            MISSING.format(accepted=self.accepted, table=self.table, history=self.history)
-        )
-        return missing[0][0] == "0"
-
-
-#: The history row ``h`` is the version that ``other`` is.
-_SAME_VERSION: Final = (
-    "h.record_id = {other}.record_id AND coalesce(h._batch_id, '') = coalesce({other}._batch_id, '')"
-    " AND coalesce(h._row_hash, '') = coalesce({other}._row_hash, '')"
-)
-
-
-def _stored(name: str, kind: str, column: str) -> str:
-    """The value of a row that comes, as a column of type ``column`` takes it."""
-    value = f"s.{ticked(name)}"
-    if kind == "string" or not is_narrower(kind, column):
-        return value
-    return f"CAST({value} AS {column.upper()})"
+        written = self.writes.merge(source, brought, table, replaces=replaces)
+        return written == decided.written or self.writes.is_all_there()

@@ -76,6 +76,14 @@ DECIDE_ANEW: Final = (
     )
 )
 
+#: inserted, updated, deleted, rejected, distinct records
+COUNTED: Final = """
+SELECT count(CASE WHEN outcome = 'inserted' THEN 1 END), count(CASE WHEN outcome = 'updated' THEN 1 END),
+    count(CASE WHEN outcome = 'deleted' THEN 1 END), count(CASE WHEN outcome = 'rejected' THEN 1 END),
+    count(DISTINCT record_id)
+FROM {plan}
+"""
+
 MISSING: Final = """
 SELECT count(*) FROM {accepted} AS p
 LEFT JOIN {table} AS t

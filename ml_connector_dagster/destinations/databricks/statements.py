@@ -102,12 +102,11 @@ class Statements:
             )
         )
 
-    def fetch(self, sql: str, parameters: Mapping[str, str | None]) -> pa.Table:
-        """Run one query; its rows as Arrow. A result without rows may have no columns either."""
+    def stream(self, sql: str, parameters: Mapping[str, str | None]) -> Iterator[pa.Table]:
+        """Run one query; its rows as Arrow, one chunk at a time. A result without rows may have no chunk."""
         answer = self._finished(sql, parameters, Disposition.EXTERNAL_LINKS)
-        chunks = (answer.manifest.total_chunk_count if answer.manifest else 0) or 0
-        tables = [self._chunk(answer, index) for index in range(chunks)]
-        return pa.concat_tables(tables) if tables else pa.table({})
+        for index in range((answer.manifest.total_chunk_count if answer.manifest else 0) or 0):
+            yield self._chunk(answer, index)
 
     def _chunk(self, answer: StatementResponse, index: int) -> pa.Table:
         """One chunk, by its link. A link runs out after some minutes: then a new one is asked for."""

@@ -1,7 +1,7 @@
 """A Databricks workspace as a loader needs it: statements on its SQL warehouse, files of a volume, what is there."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from copy import copy
 from typing import Any, BinaryIO, Self
@@ -74,7 +74,14 @@ class Workspace:
 
     def fetch(self, sql: str, parameters: Mapping[str, str | None] | None = None) -> pa.Table:
         """Run one query; its rows as Arrow. A result without rows may have no columns either."""
-        return self._statements.fetch(sql, parameters or {})
+        chunks = [*self.stream(sql, parameters)]
+        return pa.concat_tables(chunks) if chunks else pa.table({})
+
+    def stream(
+        self, sql: str, parameters: Mapping[str, str | None] | None = None
+    ) -> Iterator[pa.Table]:
+        """Run one query; its rows as Arrow, one chunk at a time."""
+        return self._statements.stream(sql, parameters or {})
 
     def make_folder(self, folder: str) -> None:
         """Make a folder of a volume, and those above it; nothing happens when it is there."""

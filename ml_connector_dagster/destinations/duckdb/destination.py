@@ -177,9 +177,15 @@ class DuckDBDestination:
                 connection.execute(f"COMMENT ON VIEW {name} IS '{comment}'")
                 connection.execute("COMMIT")
             except duckdb.CatalogException as error:
+                taken = "is of type Table" in str(error)
                 raise ConfigError(
                     f"View {self._schema}.{view.name} was not made in {self._file.path}: {error}. "
-                    "Rename the table that has its name, or leave this mart out (marts:) of the flow"
+                    + (
+                        "Rename that table"
+                        if taken
+                        else "Nothing of that entity has come yet: wait"
+                    )
+                    + ", or leave this mart out (marts:) of the flow"
                 ) from error
 
     def ask(self, query: str) -> pa.Table:

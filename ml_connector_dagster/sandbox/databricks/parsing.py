@@ -60,7 +60,7 @@ def bind(tree: exp.Expression, parameters: Parameters) -> list[str]:
     """Put a numbered token in place of each parameter; answers the SQL literals."""
     values: list[str] = []
     for marker in list(tree.find_all(exp.Placeholder)):
-        if not marker.name:
+        if not marker.args.get("this"):
             raise SqlError("[SANDBOX] positional parameters are not simulated; use named ones")
         if marker.name not in parameters:
             raise SqlError(

@@ -28,8 +28,14 @@ class Privileges:
 
     def __init__(self, grants: tuple[Grant, ...]) -> None:
         self._lock = threading.Lock()
-        self._grants = {(one.privilege, one.securable.lower()) for one in grants}
+        self._grants: set[tuple[str, str]] = set()
         self._owned: set[str] = set()
+        self.reset(grants)
+
+    def reset(self, grants: tuple[Grant, ...]) -> None:
+        """These grants, and no others. Owners stay."""
+        with self._lock:
+            self._grants = {(one.privilege, one.securable.lower()) for one in grants}
 
     def grant(self, privilege: str, securable: str) -> None:
         with self._lock:

@@ -111,6 +111,14 @@ class DatabricksSandbox:
             self._socket.close()
         self._server = self._thread = self._socket = None
 
+    def reset(self) -> None:
+        """Faults, tokens and grants as at start. What was made stays, with its owner."""
+        self.faults.clear()
+        self.identity.expire_tokens()
+        self.identity.pat_is_valid = True
+        self.executions.can_use = self.options.can_use_warehouse
+        self.privileges.reset(self.options.grants)
+
     def close(self) -> None:
         """Free what is not of the server: the engine, tables and volumes. For who serves the workspace himself."""
         self.executions.close()

@@ -62,6 +62,7 @@ class Catalog:
         self._account = account
         self.databases = frozenset(databases)
         self.entries: dict[Path, Entry] = {}
+        self._parsed: dict[tuple[str, str], Any] = {}
 
     @property
     def now(self) -> datetime:
@@ -76,7 +77,7 @@ class Catalog:
         transient: bool = False,
         keys: tuple[str, ...] = (),
     ) -> None:
-        """Remember what was made; its role owns it."""
+        """Remember what was made (a schema, too); its role owns it."""
         self.entries[path] = Entry(
             kind=kind, owner=owner, created=self.now, transient=transient, keys=keys
         )
@@ -95,10 +96,7 @@ class Catalog:
             self.forget(path)
 
     def has_schema(self, path: Sequence[str]) -> bool:
-        found = self._ask(
-            "SELECT 1 FROM duckdb_schemas() WHERE database_name = ? AND schema_name = ?", path
-        )
-        return bool(found)
+        return tuple(path) in self.entries
 
     def columns(self, path: Sequence[str]) -> list[Column]:
         """In order; empty when there is no such table."""
@@ -136,9 +134,12 @@ class Catalog:
             raise not_simulated(f"INFORMATION_SCHEMA.{table.name}")
         session.cursor.register(VISIBLE, self._visible(session.role))
         database = attached(table.catalog or session.database).replace("'", "''")
-        tree = sqlglot.parse_one(query.format(database=database), read="duckdb")
+        key = (table.name.upper(), database)
+        if key not in self._parsed:
+            whole = query.format(database=database)
+            self._parsed[key] = sqlglot.parse_one(whole, read="duckdb")
         alias = exp.TableAlias(this=exp.to_identifier(table.alias or table.name, quoted=True))
-        table.replace(exp.Subquery(this=tree, alias=alias))
+        table.replace(exp.Subquery(this=self._parsed[key].copy(), alias=alias))
 
     def _visible(self, role: str) -> pa.Table:
         """Whoever has no privilege on a table does not see it."""

@@ -26,8 +26,9 @@ class Definitions:
         if isinstance(tree, exp.Create):
             self._create(session, tree)
         elif isinstance(tree, exp.Drop):
+            path = tuple(part.name for part in target_of(tree).parts)
             session.cursor.execute(in_duckdb(tree))
-            self._dropped(tree)
+            self._dropped(tree.kind, path)
         elif isinstance(tree, exp.Alter):
             for statement in _one_action_each(tree):
                 session.cursor.execute(statement)
@@ -78,9 +79,8 @@ class Definitions:
         session.temporary[path] = name
         return (*path[:2], name)
 
-    def _dropped(self, tree: Any) -> None:
-        path = tuple(part.name for part in target_of(tree).parts)
-        if tree.kind == "SCHEMA":
+    def _dropped(self, kind: str | None, path: Path) -> None:
+        if kind == "SCHEMA":
             self._catalog.forget_schema(path)
         self._stages.forget_loads(path)
         self._catalog.forget(path)

@@ -22,12 +22,11 @@ def attached(database: str) -> str:
 
 
 def in_duckdb(tree: Any) -> str:
-    """The statement in DuckDB's SQL; its names are whole."""
-    copied = tree.copy()
-    for table in copied.find_all(exp.Table):
+    """The statement in DuckDB's SQL. Its names are whole. The tree is used up."""
+    for table in tree.find_all(exp.Table):
         if table.catalog:
             table.set("catalog", exp.to_identifier(attached(table.catalog), quoted=True))
-    return str(copied.sql("duckdb"))
+    return str(tree.sql("duckdb", copy=False))
 
 
 def rows_of_binds(sql: str, binds: list[Any]) -> tuple[str, dict[str, pa.Table]]:
