@@ -30,6 +30,7 @@ from ml_connector_dagster.cloudsuite.catalog.loading import (
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
@@ -282,6 +283,13 @@ def _list_field(spec: FieldSpec, route: ListRoute) -> str:
 # --- Configuration ----------------------------------------------------------------------------------------------------
 
 
+_MAPPING_HEADINGS: dict[type[BaseModel], str] = {
+    EntityMapping: "mapping",
+    FieldRule: "mapping field",
+    Condition: "mapping filter",
+}
+
+
 def _configuration_page() -> str:
     parts = ["## Environment variables", _variables(), "## Connections"]
     parts.append(
@@ -304,6 +312,17 @@ def _configuration_page() -> str:
         "### schedule",
         _sentence(inspect.getdoc(Schedule) or ""),
         _keys(Schedule),
+        "## Mappings",
+        "Below `mapping:` of a destination that is an application, each under an entity's name. What is shipped stands in "
+        "`ml_connector_dagster/config/mapping/`, one file per type of connection, in the same words.",
+    ]
+    for mapping_model, heading in _MAPPING_HEADINGS.items():
+        parts += [
+            f"### {heading}",
+            _sentence(_summary(mapping_model)),
+            _keys(mapping_model),
+        ]
+    parts += [
         "## Catalog file",
         "What `catalog:` of a connection names: a tenant's own programs, tables and fields, laid over the built-in "
         "catalog. Mappings merge by key, everything else is replaced, `null` takes a key out. "
@@ -425,7 +444,7 @@ def _type_words(annotation: Any) -> str:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         if annotation is Schedule:
             return _link("schedule")
-        return _link(_CATALOG_HEADINGS[annotation])
+        return _link((_MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation])
     return _PLAIN_TYPES.get(annotation, "text")
 
 

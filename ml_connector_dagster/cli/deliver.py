@@ -118,10 +118,7 @@ def _print_previews(previews: list[FlowPreview], *, as_json: bool) -> None:
                 [[record.record_id, record.reason] for record in refused[:50]],
             )
         for budget in one.budgets:
-            stdout.print(
-                f"{budget.name}: {budget.used:,} of {budget.limit:,} used; we stop at {budget.ceiling:,}",
-                highlight=False,
-            )
+            stdout.print(str(budget), highlight=False)
 
 
 def _as_json(preview: FlowPreview) -> dict[str, object]:

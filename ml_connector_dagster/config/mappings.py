@@ -12,7 +12,16 @@ from functools import cache
 from importlib.resources import files
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
 from ml_connector_dagster.config.values import EntityName, Flag, WholeNumber
@@ -75,6 +84,15 @@ def _rule(value: object) -> object:
     if isinstance(value, str):
         return {"column": value}
     return {"omit": True} if value is None else value
+
+
+class _ShortForms:
+    """What an editor may let stand for a rule: see ``_rule``."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), {"type": "string"}, {"type": "null"}]}
 
 
 class FieldRule(BaseModel):
@@ -161,7 +179,7 @@ class EntityMapping(BaseModel):
         default=None,
         description="Only records that meet every condition. [] takes a shipped filter away.",
     )
-    fields: dict[str, Annotated[FieldRule, BeforeValidator(_rule)]] = Field(
+    fields: dict[str, Annotated[FieldRule, BeforeValidator(_rule), _ShortForms()]] = Field(
         default_factory=dict,
         description="Field → where its value comes from; no value leaves a shipped field out.",
     )

@@ -116,6 +116,7 @@ class Shipping:
         address = one.summary.address
         return {
             **({"link": dg.MetadataValue.url(address)} if address else {}),
+            **({"limits": "; ".join(one.summary.limits)} if one.summary.limits else {}),
             "company": one.company,
             "inserted": counts.inserted,
             "updated": counts.updated,

@@ -25,7 +25,8 @@ from ml_connector_dagster.staging import Staging
 class DeliverySummary:
     """What one call of ``deliver`` did. ``batches`` are those that were delivered by this call.
 
-    ``address`` is where a person sees the object of an application, as far as this call has learned it; else "".
+    Of an application: ``address`` is where a person sees the object, and ``limits`` what is left of what it allows, as
+    far as this call has learned them.
     """
 
     destination: str
@@ -35,6 +36,7 @@ class DeliverySummary:
     requests: int = 0
     resolved: int = 0
     address: str = ""
+    limits: tuple[str, ...] = ()
 
     @property
     def repeated(self) -> int:

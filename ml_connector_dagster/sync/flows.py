@@ -136,7 +136,11 @@ def deliver_entity(
             on_batch=on_batch,
         )
         if isinstance(destination, ApplicationDestination):
-            return replace(summary, address=destination.address(ENTITIES[entity]))
+            return replace(
+                summary,
+                address=destination.address(ENTITIES[entity]),
+                limits=tuple(map(str, destination.application.target.usage().budgets)),
+            )
         return summary
 
 

@@ -85,7 +85,13 @@ def _ping_application(workspace: Workspace, name: str) -> Iterator[Finding]:
     """Signing in, the mappings against what is there, and what is left of the limits."""
     mapped = mapped_entities(workspace, name)
     with opened_application(workspace, name) as application:
-        found = application.structure.describe({one.placement.object for one in mapped})
+        # Without a flow there is nothing to look at; asking for anything shows that we may come in.
+        objects = sorted({one.placement.object for one in mapped}) or ["Account"]
+        found = application.structure.describe(objects)
+        if not mapped:
+            yield Finding(
+                connection=name, check="access", ok=True, detail="signed in; no flow delivers to it"
+            )
         for one in mapped:
             facts = found.get(one.placement.object)
             problems = list(mapping_problems(one, facts))
@@ -105,7 +111,7 @@ def _ping_application(workspace: Workspace, name: str) -> Iterator[Finding]:
             connection=name,
             check=budget.name,
             ok=budget.used < budget.ceiling,
-            detail=f"{budget.used:,} of {budget.limit:,} used; we stop at {budget.ceiling:,}",
+            detail=str(budget),
         )
 
 

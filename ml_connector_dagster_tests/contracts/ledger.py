@@ -3,6 +3,7 @@
 The history: reads, batches, watermarks, deliveries and dead letters. What processes share is in ``ledger_shared``.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from ml_connector_dagster.model.receipts import (
     NewDeadLetter,
     OutcomeCounts,
 )
+from ml_connector_dagster.model.remote_records import Intent, RemoteState
 from ml_connector_dagster.model.windows import Watermark, Window
 from ml_connector_dagster_tests.contracts.ledger_samples import (
     BOARD,
@@ -480,6 +482,72 @@ class LedgerContract:
         assert found["r7"] == remote(7, "new")
         assert found["r8"] == remote(8, "old")
         assert ledger.remote_records(WAREHOUSE, ENTITY, ["r7"]) == {}
+
+    def test_an_answer_ends_its_intent_in_the_same_step(self, ledger: Ledger) -> None:
+        def intent(number: int, ticket: str) -> Intent:
+            record = RemoteRecord(
+                record_id=f"r{number}",
+                remote_id="",
+                row_hash="content",
+                batch_id="b1",
+                external_id=f"SUP-r{number}",
+                version="v1",
+                modified_at=NOON,
+                outcome="inserted",
+            )
+            return Intent(ticket=ticket, position=number, accepted=record)
+
+        sent = [intent(number, "t1") for number in (2, 0, 1)]
+        ledger.put_intents(BOARD, ENTITY, sent)
+        ledger.put_job(BOARD, ENTITY, "t1", "job-1")
+        assert ledger.intents(BOARD, ENTITY) == tuple(intent(n, "t1") for n in range(3))
+        assert ledger.intents(WAREHOUSE, ENTITY) == ()
+        assert ledger.jobs(BOARD, ENTITY) == {"t1": "job-1"}
+        accepted = replace(sent[0].accepted, remote_id="x2")
+        ledger.put_remote_records(BOARD, ENTITY, [accepted], answered=["r2", "r1"])
+        assert ledger.intents(BOARD, ENTITY) == (intent(0, "t1"),)
+        assert ledger.remote_records(BOARD, ENTITY, ["r1", "r2"]) == {"r2": accepted}
+        again = intent(0, "t2")
+        ledger.put_intents(BOARD, ENTITY, [again])
+        assert ledger.intents(BOARD, ENTITY) == (again,)
+        ledger.end_job(BOARD, ENTITY, "t1")
+        assert ledger.jobs(BOARD, ENTITY) == {}
+
+    def test_remote_records_are_counted_by_state_and_prefix(self, ledger: Ledger) -> None:
+        def remote(record_id: str, state: RemoteState) -> RemoteRecord:
+            return RemoteRecord(
+                record_id=record_id, remote_id="x", row_hash="h", batch_id="b1", state=state
+            )
+
+        ledger.put_remote_records(
+            BOARD,
+            ENTITY,
+            [
+                remote("acme/100/1", RemoteState.LIVE),
+                remote("acme/100/2", RemoteState.ARCHIVED),
+                remote("acme/100/3", RemoteState.ARCHIVED),
+                remote("acme/1000/4", RemoteState.ARCHIVED),
+                remote("acme/200/5", RemoteState.ARCHIVED),
+            ],
+        )
+        archived = RemoteState.ARCHIVED
+        assert ledger.count_remote_records(BOARD, ENTITY, "acme/100/", archived) == 2
+        assert ledger.count_remote_records(BOARD, ENTITY, "acme/", archived) == 4
+        assert ledger.count_remote_records(WAREHOUSE, ENTITY, "acme/", archived) == 0
+
+    def test_one_delivery_of_an_entity_at_a_time(self, ledger: Ledger) -> None:
+        order: list[str] = []
+
+        def other() -> None:
+            with ledger.deliver_alone(BOARD, ENTITY):
+                order.append("second")
+
+        with ledger.deliver_alone(BOARD, ENTITY), ledger.deliver_alone(BOARD, "customers"):
+            waiting = threading.Thread(target=other)
+            waiting.start()
+            order.append("first")
+        waiting.join(timeout=30)
+        assert order == ["first", "second"]
 
     def test_status_tells_the_newest_of_each_and_what_is_stuck(self, ledger: Ledger) -> None:
         commit(ledger, begin(ledger, days(17, 17)), "b1", finished=True)

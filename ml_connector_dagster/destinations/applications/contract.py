@@ -213,6 +213,9 @@ class Budget:
     limit: int
     ceiling: int
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.used:,} of {self.limit:,} used; we stop at {self.ceiling:,}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:

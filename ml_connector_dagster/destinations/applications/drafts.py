@@ -146,10 +146,6 @@ def _content(
 ) -> str:
     """A record that is to stand somewhere else, or under another parent, is another content."""
     placement = mapped.placement
-    digest = sha256(repr((placement.object, placement.style)).encode())
-    for name, value in sorted(fields.items()):
-        shown = None if value is None else plain_text(value)
-        digest.update(repr((name, placement.fields[name].value, shown)).encode())
-    for name, parent in sorted(parents.items()):
-        digest.update(repr((name, parent)).encode())
-    return digest.hexdigest()
+    shown = {name: None if value is None else plain_text(value) for name, value in fields.items()}
+    content = (placement.object, placement.style, sorted(shown.items()), sorted(parents.items()))
+    return sha256(repr(content).encode()).hexdigest()

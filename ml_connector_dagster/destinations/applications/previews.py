@@ -121,7 +121,9 @@ def _field_changes(
         values = found.get(change.external_id, {})
         links = {name: link and link.external_id for name, link in change.links.items()}
         for name, value in {**change.fields, **links}.items():
-            old = _shown(values.get(name))
+            if name not in values:  # not every API tells a link's parent
+                continue
+            old = _shown(values[name])
             new = _shown(value)
             if old != new:
                 yield FieldChange(
