@@ -65,6 +65,15 @@ class Switches:
         user_company: the service user's default company; None for the first one.
         user_division: the service user's default division.
         user_date_format: dates without ``dateformat`` come like this (the user's DTFM).
+        landmark_row_limit: Financials: no list gives more rows than this, whatever _limit says (500 and 10000 were seen).
+        landmark_error_status: Financials: HTTP status of an exception (200 and 500 were seen).
+        landmark_without_stamps: Financials: business classes that refuse _fts and _tts.
+        progress_dates: Distribution: how a date in a WhereClause is read, as strftime.
+        restart_repeats_row: Distribution: a page begins with the row that RestartRowID names, not after it.
+        restart_needs_row: Distribution: a RestartRowID whose row is gone is an error.
+        largest_batch: Distribution: no page holds more rows than this; None for no limit.
+
+    ``absent_programs`` and ``unauthorized_programs`` hold business classes and tables of the other lines too.
     """
 
     row_ceiling: int | None = None
@@ -80,3 +89,10 @@ class Switches:
     user_company: str | None = None
     user_division: str = ""
     user_date_format: str = "DMY6"
+    landmark_row_limit: int = 10_000
+    landmark_error_status: int = 200
+    landmark_without_stamps: set[str] = field(default_factory=set)
+    progress_dates: str = "%m/%d/%Y"
+    restart_repeats_row: bool = False
+    restart_needs_row: bool = True
+    largest_batch: int | None = None
