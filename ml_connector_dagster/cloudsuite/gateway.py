@@ -37,15 +37,18 @@ from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
 
+#: Statuses besides 2xx whose body every product line reads itself.
+READABLE: Final = frozenset({400})
+
 _LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer of the ERP: HTTP 2xx, or 400, which the product line reads.
+    """An answer of the ERP: HTTP 2xx, or a refusal that the product line reads.
 
     Attributes:
-        status: 2xx or 400.
+        status: 2xx, 400 or another that the suite's line reads.
         body: the body, decoded from its transfer and content encodings, whole.
         requested_at: when the first request for it left (UTC).
         attempts: API requests that were sent for it, repeats included (logins are not).
@@ -94,7 +97,7 @@ class Gateway:
         ConfigError: the call is not a read (before any network traffic); the server's certificate is not trusted.
         CredentialError: 401 after one renewal; 403.
         TransientError: still failing after the retries; BreakerOpenError when the tenant is left alone for a while.
-        ContractError: 404 and every other status. HTTP 400 is not raised: see ``Reply``.
+        ContractError: 404 and every other status. What is ``readable`` (HTTP 400 at least) is not raised: see ``Reply``.
     """
 
     def __init__(
@@ -110,13 +113,16 @@ class Gateway:
         retry: RetryPolicy | None = None,
         timeout: float = 60.0,
         concurrency: int = 4,
+        readable: frozenset[int] = READABLE,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], datetime] = _utc_now,
         elapsed: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._tenant = tenant
+        self._tenant_id = ionapi.tenant_id
         self._suite = suite
+        self._readable = readable
         self._base = f"{ionapi.base_url}/{suite}"
         self._refusals = Refusals(
             tenant=tenant, suite=suite, host=httpx.URL(ionapi.base_url).host, timeout=timeout
@@ -160,6 +166,11 @@ class Gateway:
         program = self._guard.judge_post(path, json)
         body = json_text.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
         return self._call("POST", path, program, body, headers)
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's id at the gateway (``ti`` of its file)."""
+        return self._tenant_id
 
     @property
     def requests_made(self) -> int:
@@ -291,7 +302,7 @@ class Gateway:
             self._breaker.failed(f"HTTP {response.status_code} from {exchange.program}")
         else:
             self._breaker.succeeded()
-        if response.is_success or response.status_code == httpx.codes.BAD_REQUEST:
+        if response.is_success or response.status_code in self._readable:
             return response
         refusal = self._refusals.of_answer(response, exchange.program, self._clock())
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -307,6 +318,7 @@ def open_gateway(
     ionapi: IonApi,
     *,
     suite: str,
+    readable: frozenset[int] = READABLE,
     tokens: TokenStore,
     calls: BudgetStore,
     breaker: BreakerStore,
@@ -333,5 +345,6 @@ def open_gateway(
         pause=pause,
         timeout=connection.request_timeout_seconds,
         concurrency=connection.concurrency,
+        readable=readable,
         transport=transport,
     )

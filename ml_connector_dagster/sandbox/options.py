@@ -17,7 +17,7 @@ class Tenant:
     """
 
     id: str
-    suites: tuple[str, ...] = ("M3",)
+    suites: tuple[str, ...] = ("M3", "CSI", "LN", "FSM", "SX", "DATAFABRIC")
     forbidden_suites: tuple[str, ...] = ("IDM",)
     issues_refresh_tokens: bool = False
 
@@ -49,7 +49,7 @@ class SandboxOptions:
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """M3 behaviour that differs between installations; may be changed at any time.
+    """Behaviour that differs between installations, most of it of M3; may be changed at any time.
 
     Attributes:
         row_ceiling: no list gives more rows than this, whatever maxrecs says (1000 was seen); None for no ceiling.
@@ -60,8 +60,9 @@ class Switches:
         order_by_supported: EXPORTMI understands ORDER BY.
         brief_programs: the tenant has the list transactions that the product's brief names.
         bulk_timeouts: a bulk POST of more than 100 transactions or 32 KB runs into the gateway's 504.
-        unauthorized_programs: programs the service user may not call.
-        absent_programs: programs that this installation does not have.
+        unauthorized_programs: programs (IDOs, OData services, business classes, tables) the service user may not read.
+        absent_programs: programs (and so on) that this installation does not have.
+        absent_properties: properties of IDOs, OData sets and so on that this installation does not have.
         user_company: the service user's default company; None for the first one.
         user_division: the service user's default division.
         user_date_format: dates without ``dateformat`` come like this (the user's DTFM).
@@ -86,6 +87,7 @@ class Switches:
     bulk_timeouts: bool = True
     unauthorized_programs: set[str] = field(default_factory=set)
     absent_programs: set[str] = field(default_factory=set)
+    absent_properties: set[str] = field(default_factory=set)
     user_company: str | None = None
     user_division: str = ""
     user_date_format: str = "DMY6"

@@ -14,7 +14,7 @@ from ml_connector_dagster.cloudsuite.budget import RequestBudget
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
-from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
+from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
 from ml_connector_dagster.columns.shaping import Shaped, shape
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.windows import Window
@@ -112,7 +112,8 @@ class LineTenant:
         return Gateway(
             ionapi,
             tenant=TENANT,
-            suite=suite_of(self._product_line),
+            suite=registered(self._product_line).suite,
+            readable=registered(self._product_line).readable,
             auth=BearerAuth(
                 ionapi, self._tokens, tenant=TENANT, pause=self.time, clock=self.time.now
             ),

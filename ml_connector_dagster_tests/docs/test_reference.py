@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from ml_connector_dagster.cli.app import app
-from ml_connector_dagster.cloudsuite.catalog.loading import load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.loading import load_project

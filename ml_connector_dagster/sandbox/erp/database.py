@@ -12,6 +12,7 @@ from typing import cast
 
 from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
+from ml_connector_dagster.sandbox.erp.views import add_functions
 
 
 Row = tuple[int | str, ...]
@@ -37,6 +38,7 @@ class Database:
         self._connection = sqlite3.connect(
             ":memory:", check_same_thread=False, isolation_level=None
         )
+        add_functions(self._connection)
         if image is None:
             for table in TABLES.values():
                 self._connection.execute(_create_statement(table))

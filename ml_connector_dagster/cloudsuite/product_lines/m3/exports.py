@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, Lookup
 from ml_connector_dagster.cloudsuite.pages import Page
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import RefusedError
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     Span,
     parse_position,
@@ -21,7 +20,6 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     position_text,
     spans_text,
 )
-from ml_connector_dagster.cloudsuite.product_lines.m3.paging import page_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.queries import (
     Types,
     among,
@@ -50,6 +48,10 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
     renamed,
     with_column,
     with_fields_from,
+)
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    RefusedError,
 )
 from ml_connector_dagster.model.errors import ContractError
 

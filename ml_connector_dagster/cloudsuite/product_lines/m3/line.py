@@ -7,35 +7,34 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise, product
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.loading import (
-    EntityCatalog,
+from ml_connector_dagster.cloudsuite.catalog.m3 import (
     M3Catalog,
+    M3Entity,
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.pages import Page, RouteReport, Slice
+from ml_connector_dagster.cloudsuite.product_lines.asking import Calls
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
-    AuthorityError,
-    UnknownTransactionError,
-)
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import Calls, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
+from ml_connector_dagster.cloudsuite.product_lines.learned import KNOWN_FOR
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import Span, cut, span_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.exports import ExportReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs, ListReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.probes import Probe
-from ml_connector_dagster.cloudsuite.product_lines.m3.repository import KNOWN_FOR, Repository
+from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import Selects
-from ml_connector_dagster.columns.layouts import (
-    Field,
-    Layout,
-    ModifiedStamp,
-    StampFormat,
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    AuthorityError,
+    NotThereError,
 )
-from ml_connector_dagster.model.entities import ENTITIES, ColumnType
+from ml_connector_dagster.columns.layouts import Layout, StampFormat
+from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
 from ml_connector_dagster.model.windows import Window
 
@@ -70,7 +69,6 @@ class M3:
         self._knowledge = knowledge
         self._catalog = catalog
         self._zone = ZoneInfo(timezone)
-        self._timezone = timezone
         self._page_rows = page_rows
         self._api = M3Api(calls, catalog.row_caps)
         self._selects = Selects(self._api, catalog.separators, catalog.reply_length)
@@ -80,7 +78,9 @@ class M3:
         self._reasons: dict[tuple[str, str, str], str] = {}
         self._fresh = False
         self._choices: dict[tuple[str, str], _Choice] = {}
-        self._layouts = {name: self._layout(name) for name in catalog.entities}
+        self._layouts = layouts_of(
+            catalog, stamp=StampFormat.DATE, timezone=timezone, source_system=self.name
+        )
 
     @property
     def name(self) -> str:
@@ -128,7 +128,7 @@ class M3:
             elif isinstance(choice.route, ListRoute):
                 inputs = self._inputs(choice.route, chain.company, arguments, window, span)
                 yield from choice.reader.pages(inputs, position)
-        except (AuthorityError, UnknownTransactionError):
+        except (AuthorityError, NotThereError):
             # The tenant has changed since its routes were tried: the next read tries them again.
             self._knowledge.save(self._key(chain.entity, chain.company, choice.name), "null")
             raise
@@ -252,7 +252,7 @@ class M3:
             )
         return _Choice(name=name, route=route, reader=reader, filters_changes=filters)
 
-    def _columns(self, catalog: EntityCatalog, route: ListRoute, company: str) -> tuple[str, ...]:
+    def _columns(self, catalog: M3Entity, route: ListRoute, company: str) -> tuple[str, ...]:
         """What to ask a list for; nothing means all. Fields the transaction does not have are left out."""
         if route.fields == "*":
             return ()
@@ -369,33 +369,8 @@ class M3:
             span=span,
         )
 
-    def _layout(self, name: str) -> Layout:
-        catalog = self._catalog.entities[name]
-        entity = ENTITIES[name]
-        types = {column.name: column.type for column in entity.columns}
-        fields = tuple(
-            Field(
-                column=column,
-                source=spec.source,
-                format=spec.format_for(types.get(column, ColumnType.STRING)),
-                negate=spec.negate,
-            )
-            for column, spec in catalog.all_fields.items()
-        )
-        stamp = catalog.modified
-        return Layout(
-            entity=entity,
-            fields=fields,
-            modified=None
-            if stamp is None
-            else ModifiedStamp(source=stamp, format=StampFormat.DATE),
-            ignored=frozenset({*self._catalog.ignored, *catalog.ignored}),
-            timezone=self._timezone,
-            source_system=self.name,
-        )
 
-
-def _positions_identify(catalog: EntityCatalog, entity: str, route: ListRoute) -> bool:
+def _positions_identify(catalog: M3Entity, entity: str, route: ListRoute) -> bool:
     """Whether a row's position names its whole key; what is fixed for a chain needs no naming."""
     if route.children:
         return False
@@ -418,13 +393,12 @@ def _span(arguments: Mapping[str, str], window: Window) -> Span:
     )
 
 
-def open_m3(
-    calls: Calls,
-    knowledge: KnowledgeStore,
-    *,
-    catalog: Path | None,
-    timezone: str,
-    page_rows: int,
-) -> M3:
+def open_m3(connection: CloudSuiteConnection, calls: Calls, knowledge: KnowledgeStore) -> M3:
     """M3 with the built-in catalog and, laid over it, the tenant's own."""
-    return M3(calls, knowledge, load_m3_catalog(catalog), timezone=timezone, page_rows=page_rows)
+    return M3(
+        calls,
+        knowledge,
+        load_m3_catalog(connection.catalog),
+        timezone=connection.timezone,
+        page_rows=connection.page_rows,
+    )

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from ml_connector_dagster.cloudsuite.catalog.loading import EntityCatalog, M3Catalog
+from ml_connector_dagster.cloudsuite.catalog.m3 import M3Catalog, M3Entity
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
-    AuthorityError,
-    RefusedError,
-    UnknownTransactionError,
-)
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import OLDEST, day_text
 from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
 from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column, with_constants
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    AuthorityError,
+    NotThereError,
+    RefusedError,
+)
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -40,7 +41,7 @@ class Probe:
             if isinstance(route, ExportRoute):
                 return self._export(entity, catalog, route)
             return self._absent(route) or self._fields(entity, catalog, route) or self._list(route)
-        except (AuthorityError, UnknownTransactionError, RefusedError) as error:
+        except (AuthorityError, NotThereError, RefusedError) as error:
             return str(error)
 
     def filters_changes(self, route: ListRoute) -> bool:
@@ -69,7 +70,7 @@ class Probe:
                 )
         return ""
 
-    def _fields(self, entity: str, catalog: EntityCatalog, route: ListRoute) -> str:
+    def _fields(self, entity: str, catalog: M3Entity, route: ListRoute) -> str:
         inputs = self._repository.fields(route.program, route.transaction, "I", self._company)
         for name in (*route.position, *route.inputs):
             if inputs is not None and name not in inputs:
@@ -122,7 +123,7 @@ class Probe:
         known = self._repository.fields(route.program, route.transaction, "I", self._company)
         return known is None or route.division_input in known
 
-    def _export(self, entity: str, catalog: EntityCatalog, route: ExportRoute) -> str:
+    def _export(self, entity: str, catalog: M3Entity, route: ExportRoute) -> str:
         known = self._repository.transactions("EXPORTMI", self._company)
         if known is not None and "Select" not in known:
             return "this tenant has no EXPORTMI/Select (MRS001MI)"

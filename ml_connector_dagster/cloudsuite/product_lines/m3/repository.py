@@ -6,28 +6,26 @@ Reference cloudsuite-api §2.10. Where MRS001MI itself is refused, nothing is kn
 import json
 import threading
 from collections.abc import Callable
-from datetime import timedelta
 from typing import TypeVar
 
 from ml_connector_dagster.cloudsuite.catalog.fields import ErpType
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
-    AuthorityError,
-    RefusedError,
-    UnknownTransactionError,
-)
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.learned import KNOWN_FOR
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import TableColumns, describe
 from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    AuthorityError,
+    NotThereError,
+    RefusedError,
+)
 from ml_connector_dagster.model.errors import ContractError
 
 
 T = TypeVar("T")
 
-_REFUSALS = (AuthorityError, RefusedError, UnknownTransactionError)
-
-#: Programs and tables change with an upgrade or a project, not within a day.
-KNOWN_FOR = timedelta(hours=20)
+_REFUSALS = (AuthorityError, RefusedError, NotThereError)
 
 
 class Repository:

@@ -1,0 +1,185 @@
+"""A product line whose entities each have routes: chooses the first that the tenant has, and hands the reading to it.
+
+What a route is (an IDO, an OData set, a table of the lake) is the reader's own; this module knows none of them.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog
+from ml_connector_dagster.cloudsuite.pages import Page, RouteReport, Slice
+from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    ROUTE_REFUSALS,
+    AuthorityError,
+    NotThereError,
+)
+from ml_connector_dagster.columns.layouts import Layout
+from ml_connector_dagster.model.errors import ConfigError, CredentialError
+from ml_connector_dagster.model.windows import Window
+
+
+class RouteReader(Protocol):
+    """One route of one entity. Thread-safe."""
+
+    @property
+    def label(self) -> str:
+        """For people: ``load SLVendors``."""
+        ...
+
+    def check(self, company: str) -> None:
+        """Try it, with a row at most. Raises one of ``ROUTE_REFUSALS`` when it cannot serve this company.
+
+        Any other error is not about the route: ConfigError for a company that does not exist.
+        """
+        ...
+
+    def reads_whole(self, company: str) -> bool:
+        """Whether it knows no change filter there, so that every read is of everything."""
+        ...
+
+    def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
+        """The arguments of each chain of pages that together cover ``window``."""
+        ...
+
+    def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
+        """As ``ProductLine.pages``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routes:
+    """The routes of one entity, in order of preference. ``digest`` changes with its catalog."""
+
+    readers: Mapping[str, RouteReader]
+    digest: str
+
+    @classmethod
+    def of(cls, catalog: EntityCatalog[Any, Any], readers: Mapping[str, RouteReader]) -> "Routes":
+        """``readers`` by route name, in any order."""
+        text = catalog.model_dump_json()
+        return cls(
+            readers={name: readers[name] for name, _ in catalog.ordered_routes},
+            digest=hashlib.sha256(text.encode()).hexdigest()[:12],
+        )
+
+
+class RoutedLine:
+    """``ProductLine`` over the routes of a catalog. Thread-safe."""
+
+    def __init__(
+        self,
+        name: str,
+        routes: Mapping[str, Routes],
+        layouts: Mapping[str, Layout],
+        learned: Learned,
+    ) -> None:
+        self._name = name
+        self._routes = routes
+        self._layouts = layouts
+        self._learned = learned
+        self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def layout(self, entity: str) -> Layout:
+        """One layout per entity, whatever the route."""
+        self._known(entity)
+        return self._layouts[entity]
+
+    def slices(self, entity: str, company: str, window: Window) -> tuple[Slice, ...]:
+        """The chains of a read. Raises CredentialError or ConfigError when no route can serve."""
+        name, reader = self._choice(entity, company)
+        whole = " (read whole)" if reader.reads_whole(company) else ""
+        return tuple(
+            Slice(
+                id="&".join([name, *(f"{key}={value}" for key, value in arguments.items())]),
+                entity=entity,
+                company=company,
+                window=window,
+                route=reader.label + whole,
+                arguments=(("route", name), *arguments.items()),
+            )
+            for arguments in reader.chains(company, window)
+        )
+
+    def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
+        """The pages of ``chain`` after ``position``."""
+        name = dict(chain.arguments).get("route", "")
+        reader = self._known(chain.entity).readers.get(name)
+        if reader is None:
+            raise ConfigError(
+                f"{chain.entity}, company {chain.company}: the catalog has no route {name!r} any more; "
+                "begin the read anew (--full)"
+            )
+        try:
+            yield from reader.pages(chain, position)
+        except (AuthorityError, NotThereError):
+            # The tenant has changed since its routes were tried: the next read tries them again.
+            self._learned.take_back(self._question(chain.entity, chain.company, name))
+            raise
+
+    def routes(self, company: str) -> tuple[RouteReport, ...]:
+        """Every route of every entity, tried now: nothing remembered counts."""
+        self._learned.forget()
+        reports: list[RouteReport] = []
+        for entity, routes in self._routes.items():
+            chosen = False
+            for name, reader in routes.readers.items():
+                reason, _ = self._obstacle(entity, company, name, reader)
+                reports.append(
+                    RouteReport(
+                        entity=entity,
+                        route=reader.label,
+                        usable=not reason,
+                        chosen=not reason and not chosen,
+                        reason=reason,
+                    )
+                )
+                chosen = chosen or not reason
+        return tuple(reports)
+
+    def _known(self, entity: str) -> Routes:
+        routes = self._routes.get(entity)
+        if routes is None:
+            raise ConfigError(
+                f"the {self._name} catalog has no entity {entity!r}; it has {', '.join(self._routes)}"
+            )
+        return routes
+
+    def _choice(self, entity: str, company: str) -> tuple[str, RouteReader]:
+        obstacles: list[str] = []
+        forbidden = False
+        for name, reader in self._known(entity).readers.items():
+            reason, by_right = self._obstacle(entity, company, name, reader)
+            if not reason:
+                return name, reader
+            obstacles.append(f"{reader.label}: {reason}")
+            forbidden = forbidden or by_right
+        text = f"no route of {entity} can serve company {company}:\n  " + "\n  ".join(obstacles)
+        if forbidden:
+            raise CredentialError(text)
+        raise ConfigError(f"{text}\nName the tenant's own in its catalog file")
+
+    def _obstacle(
+        self, entity: str, company: str, name: str, reader: RouteReader
+    ) -> tuple[str, bool]:
+        """Why the route cannot serve ("" when it can), and whether a missing right is the reason."""
+
+        def ask() -> list[str | bool]:
+            try:
+                reader.check(company)
+            except ROUTE_REFUSALS as error:
+                return [str(error), isinstance(error, AuthorityError)]
+            return ["", False]
+
+        reason, forbidden = self._learned.recall(self._question(entity, company, name), ask)
+        return str(reason), bool(forbidden)
+
+    def _question(self, entity: str, company: str, name: str) -> str:
+        return f"route/{company}/{entity}/{name}/{self._routes[entity].digest}"
