@@ -5,11 +5,18 @@ from typing import Final
 
 from ml_connector_dagster.cloudsuite.reads.gets import LN, SYTELINE
 from ml_connector_dagster.cloudsuite.reads.grammar import Reads, unknown_call
+from ml_connector_dagster.cloudsuite.reads.lists import FetchWhereReads, LandmarkReads
 from ml_connector_dagster.cloudsuite.reads.m3 import M3Reads
 
 
 #: Suite → its reads. Further product lines get theirs here: the whole allow-list can be seen in one place.
-_READS: Final[Mapping[str, Reads]] = {"M3": M3Reads(), "CSI": SYTELINE, "LN": LN}
+_READS: Final[Mapping[str, Reads]] = {
+    "M3": M3Reads(),
+    "CSI": SYTELINE,
+    "LN": LN,
+    "FSM": LandmarkReads(),
+    "SX": FetchWhereReads(),
+}
 
 
 class ReadGuard:

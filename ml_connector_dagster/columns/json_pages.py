@@ -71,6 +71,29 @@ def read_records(body: bytes, path: Path) -> pa.Table:
     return answer.records
 
 
+def read_members(body: bytes, member: str) -> Answer:
+    """An answer that is a list of objects, each of which holds its record under the name ``member``.
+
+    The others, in their order, are the ``envelope``; so is an answer that is no list, which counts as not ``found``.
+    Raises ContractError for a body that is cut short, not JSON, or a list of something else.
+    """
+    root = _parse(body)
+    if not isinstance(root, list):
+        nothing = pa.array([], pa.int32())
+        return Answer(records=pa.table({}), result=nothing, envelope=_plain(root), found=False)
+    if not all(isinstance(one, dict) for one in root):
+        raise _other_shape(body, (), "is a list of something else than objects")
+    records = [one[member] for one in root if member in one]
+    if not all(isinstance(record, dict) for record in records):
+        raise _other_shape(body, (member,), "is no object")
+    return Answer(
+        records=_table(records),
+        result=pa.array(np.zeros(len(records), dtype=np.int32)),
+        envelope=_plain([one for one in root if member not in one]),
+        found=True,
+    )
+
+
 def _read_fast(body: bytes, path: Path) -> Answer | None:
     """Through ``json_uniform``, when the answer has one list of records that is not empty, and it is of that kind."""
     name = path[-1] if path else None

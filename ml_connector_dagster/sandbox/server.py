@@ -14,7 +14,9 @@ from ml_connector_dagster.sandbox.admin import build_admin
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.erp.erp import Erp
 from ml_connector_dagster.sandbox.faults import Faults
-from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits
+from ml_connector_dagster.sandbox.ion.distribution.fetch_where import Distribution
+from ml_connector_dagster.sandbox.ion.financials.lists import Financials
+from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Suite
 from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
@@ -36,7 +38,7 @@ class _Server(uvicorn.Server):
 
 
 class Sandbox:
-    """A stand-in of the ION API Gateway, with M3 behind it. Use ``Sandbox.start`` as a context manager."""
+    """A stand-in of the ION API Gateway, with the product lines behind it. Use ``Sandbox.start`` as a context manager."""
 
     def __init__(self, options: SandboxOptions) -> None:
         self.options = options
@@ -87,16 +89,25 @@ class Sandbox:
         for field in fields(Switches):
             setattr(self.switches, field.name, getattr(fresh, field.name))
 
+    def _build_suites(self) -> dict[str, Suite]:
+        database, companies = self.erp.database, self.options.size.companies
+        return {
+            "M3": M3(
+                Installation(
+                    database=database,
+                    switches=self.switches,
+                    clock=self.clock,
+                    companies=companies,
+                )
+            ),
+            "FSM": Financials(database, self.switches),
+            "SX": Distribution(database, self.switches, self.clock, companies),
+        }
+
     def _build_gateway(self) -> Gateway:
-        installation = Installation(
-            database=self.erp.database,
-            switches=self.switches,
-            clock=self.clock,
-            companies=self.options.size.companies,
-        )
         return Gateway(
             tenants=self.options.tenants,
-            suites={"M3": M3(installation)},
+            suites=self._build_suites(),
             tokens=self.tokens,
             faults=self.faults,
             journal=self.journal,

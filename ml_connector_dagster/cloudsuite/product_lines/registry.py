@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ml_connector_dagster.cloudsuite.catalog.distribution import load_distribution_catalog
 from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
+from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.pages import ProductLine
+from ml_connector_dagster.cloudsuite.product_lines.distribution.line import open_distribution
+from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_financials
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.config.project import CloudSuiteConnection
@@ -35,6 +39,10 @@ class Registered:
 #: Product line → what there is to know of it.
 PRODUCT_LINES: dict[str, Registered] = {
     "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog),
+    "financials": Registered(suite="FSM", open=open_financials, catalog=load_financials_catalog),
+    "distribution": Registered(
+        suite="SX", open=open_distribution, catalog=load_distribution_catalog
+    ),
 }
 
 

@@ -7,7 +7,7 @@ PayablesInvoicePayment as far as it names them. The other field names are invent
 from ml_connector_dagster.sandbox.ion.listings import Listing, companies_of, listing_of
 
 
-#: When a record changed, in every class: UTC, YYYYMMDDHHMMSSFF, as _fts and _tts are written.
+#: When a record changed, in every class but totals: UTC, YYYYMMDDHHMMSSFF, as _fts and _tts are written.
 STAMP = "UpdateStamp"
 
 _GROUP = "FinanceEnterpriseGroup"
@@ -305,7 +305,6 @@ _ALL = (
         TransactionCreditAmount credit_currency
         """,
         company=_GROUP,
-        stamp=STAMP,
     ),
 )
 

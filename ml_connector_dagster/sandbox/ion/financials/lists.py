@@ -19,7 +19,7 @@ from ml_connector_dagster.sandbox.ion.conditions import (
     Literal,
     parse_condition,
 )
-from ml_connector_dagster.sandbox.ion.financials.classes import CLASSES
+from ml_connector_dagster.sandbox.ion.financials.classes import CLASSES, STAMP
 from ml_connector_dagster.sandbox.ion.financials.values import stamp_milliseconds, value_text
 from ml_connector_dagster.sandbox.ion.listings import (
     Condition,
@@ -140,7 +140,10 @@ class Financials:
         for parameter, sign in (("_fts", ">="), ("_tts", "<=")):
             if parameter not in given:
                 continue
-            if listing.stamp == "0" or listing.name in self._switches.landmark_without_stamps:
+            if (
+                STAMP not in listing.fields
+                or listing.name in self._switches.landmark_without_stamps
+            ):
                 raise _RefusedError(
                     f"{parameter} is not supported for business class {listing.name}"
                 )

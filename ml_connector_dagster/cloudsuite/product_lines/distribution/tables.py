@@ -1,0 +1,307 @@
+"""An entity by FetchWhere on its table: what is asked, page by page, and what came.
+
+Reference cloudsuite-api §4.3 and §9 (uncertainty 11: paging, date literals). A page goes on after the row that the one before ended
+with; whether it begins with that row or behind it does not matter here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from functools import partial
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ml_connector_dagster.cloudsuite.catalog.distribution import (
+    DistributionCatalog,
+    DistributionEntity,
+    TableRoute,
+)
+from ml_connector_dagster.cloudsuite.pages import Page, Slice
+from ml_connector_dagster.cloudsuite.product_lines.asking import Asking, Calls
+from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import (
+    RestartRefusedError,
+    parse_answer,
+    refusal,
+)
+from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    ROUTE_REFUSALS,
+    AuthorityError,
+    NotThereError,
+)
+from ml_connector_dagster.model.errors import ConfigError, ContractError
+from ml_connector_dagster.model.windows import Window
+
+
+_PATH: Final = "/rest/serviceinterface/proxy/FetchWhere"
+
+#: A day that only one order of day, month and year can read, and after which nothing has changed.
+_FAR_DAY: Final = date(2099, 12, 31)
+
+#: So often a chain begins anew because the row it should go on after has been deleted meanwhile.
+_RESTARTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """One page of a table. ``after``: the row id to go on from; "" at the start."""
+
+    table: str
+    company: str
+    conditions: tuple[str, ...]
+    rows: int
+    after: str = ""
+
+    def __str__(self) -> str:
+        return f"FetchWhere {self.table}, company {self.company}"
+
+    def body(self, operator: str) -> dict[str, object]:
+        """The request. Raises ConfigError for a company that is no number."""
+        if not self.company.isdigit():
+            raise ConfigError(
+                f"company {self.company!r} is no number; companies of Distribution SX.e are"
+            )
+        return {
+            "CompanyNumber": int(self.company),
+            "Operator": operator,
+            "TableName": self.table,
+            "WhereClause": " and ".join(self.conditions),
+            "BatchSize": self.rows,
+            "RestartRowID": self.after,
+        }
+
+
+class SxApi:
+    """Asks one tenant's SX.e. Thread-safe."""
+
+    def __init__(self, calls: Calls, operator: str) -> None:
+        self._calls = calls
+        self._operator = operator
+        self._asking = Asking()
+
+    def fetch(self, asked: Fetch, meter: Meter) -> pa.Table:
+        """The rows of one page. Raises the error that fits SX.e's message."""
+        body = asked.body(self._operator)
+        answer = self._asking.ask(
+            lambda: self._calls.post(_PATH, json=body),
+            partial(parse_answer, asked.table),
+            what=str(asked),
+            kind=asked.table,
+            question=json.dumps(body),
+            meter=meter,
+        )
+        if answer.message:
+            raise refusal(answer.message, str(asked), asked.table, asked.company)
+        return answer.records
+
+
+class TableReader:
+    """``RouteReader`` of one table route of one entity."""
+
+    def __init__(
+        self,
+        api: SxApi,
+        learned: Learned,
+        catalog: DistributionCatalog,
+        entity: DistributionEntity,
+        route: TableRoute,
+        *,
+        zone: ZoneInfo,
+        page_rows: int,
+    ) -> None:
+        self._api = api
+        self._learned = learned
+        self._catalog = catalog
+        self._entity = entity
+        self._route = route
+        self._zone = zone
+        # At least two: a page that begins with the row it goes on after must hold another one.
+        self._rows = max(2, min(page_rows, route.page_rows or page_rows))
+
+    @property
+    def label(self) -> str:
+        return f"table {self._route.table}"
+
+    def check(self, company: str) -> None:
+        """One row; raises ConfigError for a company that does not exist."""
+        found = self._api.fetch(self._asked(company), Meter())
+        known = self._learned.recall(f"company/{company}", lambda: self._has_company(company))
+        if not known:
+            self._learned.take_back(f"company/{company}")
+            where = self._catalog.companies
+            raise ConfigError(
+                f"company {company} does not exist: {where and where.table} of this tenant has no such record. "
+                "Check the companies of the flow"
+            )
+        if found.num_rows:
+            self._check_fields(found)
+
+    def reads_whole(self, company: str) -> bool:
+        """Whether changes cannot be asked for: no date field, or no way to write a date."""
+        return self._date_literal(company) == ""
+
+    def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
+        """One: a table is one chain of row ids."""
+        del company, window
+        yield {}
+
+    def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
+        """From row id to row id, until a page is not full."""
+        asked = replace(
+            self._asked(chain.company, self._changed(chain.company, chain.window)), rows=self._rows
+        )
+        after = _parsed(position)
+        for _ in range(_RESTARTS):
+            try:
+                yield from self._after(asked, after)
+            except RestartRefusedError:
+                after = ""  # what was read so far is read again: harmless, and rare
+            else:
+                return
+        raise ContractError(
+            f"{asked}: {_RESTARTS} times the row was gone that a page should go on after; read again at a quieter time"
+        )
+
+    def _after(self, asked: Fetch, after: str) -> Iterator[Page]:
+        seen = {after}
+        while True:
+            meter = Meter()
+            records = self._page(replace(asked, after=after), seen, meter)
+            last = self._row_id(records, -1)
+            ended = self._is_last(asked, records.num_rows) or last == after
+            if not ended and not last:
+                raise ContractError(
+                    f"{asked}: the rows have no {self._route.table}RowID to go on after, and there may be more of them"
+                )
+            onward = None if ended else json.dumps({"after": last})
+            yield page_of(self._records(records, after), meter, onward)
+            if ended:
+                return
+            seen.add(last)
+            after = last
+
+    def _page(self, asked: Fetch, seen: set[str], meter: Meter) -> pa.Table:
+        """One page. A page of nothing but the row it goes on after is an end; any other that ends in a seen row is an old one."""
+        for _ in range(2):
+            # Perhaps the gateway gave an old answer: once more, then it is SX.e that does not move on.
+            records = self._api.fetch(asked, meter)
+            last = self._row_id(records, -1)
+            if not last or last not in seen or (last == asked.after and records.num_rows == 1):
+                return records
+        raise ContractError(
+            f"{asked}: the page after row {asked.after} ends with a row that was there before, so rows beyond it would be lost"
+        )
+
+    def _is_last(self, asked: Fetch, rows: int) -> bool:
+        """Fewer rows than were asked for, unless the server is known to cut there."""
+        return rows == 0 or (rows < asked.rows and rows not in self._catalog.row_caps)
+
+    def _row_id(self, records: pa.Table, row: int) -> str:
+        name = f"{self._route.table}RowID"
+        if records.num_rows == 0 or name not in records.column_names:
+            return ""
+        return str(records.column(name)[row % records.num_rows].as_py() or "")
+
+    def _asked(self, company: str, further: tuple[str, ...] = ()) -> Fetch:
+        """One row; the conditions of every read."""
+        route = self._route
+        scope = () if route.company is None else (f"{route.company} = {company}",)
+        fixed = tuple(f"{field} = {value}" for field, value in route.where.items())
+        return Fetch(
+            table=route.table, company=company, conditions=(*scope, *fixed, *further), rows=1
+        )
+
+    def _changed(self, company: str, window: Window) -> tuple[str, ...]:
+        """The days that the window touches: change times are kept to the minute, their filter to the day."""
+        literal = "" if window.start is None else self._date_literal(company)
+        if window.start is None or not literal:
+            return ()
+        first = window.start.astimezone(self._zone).date()
+        last = (window.end.astimezone(self._zone) - timedelta(microseconds=1)).date()
+        field = self._entity.modified
+        return (
+            f"{field} >= {first.strftime(literal)}",
+            f"{field} <= {last.strftime(literal)}",
+        )
+
+    def _date_literal(self, company: str) -> str:
+        if self._entity.modified is None or not self._route.changes:
+            return ""
+        return self._learned.recall(
+            f"dates/{self._route.table}", lambda: self._try_dates(company, self._entity.modified)
+        )
+
+    def _try_dates(self, company: str, field: str | None) -> str:
+        """The first way of writing a date that the server understands: nothing has changed after a far day."""
+        for literal in self._catalog.date_literals:
+            asked = self._asked(company, (f"{field} >= {_FAR_DAY.strftime(literal)}",))
+            try:
+                if self._api.fetch(asked, Meter()).num_rows == 0:
+                    return literal
+            except AuthorityError:
+                raise
+            except ROUTE_REFUSALS:
+                continue
+        return ""
+
+    def _has_company(self, company: str) -> bool:
+        where = self._catalog.companies
+        if where is None:
+            return True
+        asked = Fetch(
+            table=where.table, company=company, conditions=(f"{where.field} = {company}",), rows=1
+        )
+        try:
+            return bool(self._api.fetch(asked, Meter()).num_rows)
+        except ROUTE_REFUSALS:
+            return True  # it cannot be told; the records may be readable all the same
+
+    def _check_fields(self, found: pa.Table) -> None:
+        """A mapped field that no record has would be an empty column that nobody notices."""
+        mapped = [spec.source for spec in self._entity.all_fields.values()]
+        mapped += [self._entity.modified] if self._entity.modified else []
+        for name in mapped:
+            if name not in found.column_names:
+                raise NotThereError(
+                    f"table {self._route.table} of this tenant has no field {name}. "
+                    "Name the tenant's own fields in its catalog file (null takes one out)"
+                )
+
+    def _records(self, records: pa.Table, after: str) -> pa.Table:
+        if after and self._row_id(records, 0) == after:
+            records = records.slice(1)
+        name = f"{self._route.table}RowID"
+        if name in records.column_names:
+            records = records.drop_columns([name])
+        clock = self._catalog.time_field
+        if clock is None or clock not in records.column_names:
+            return records
+        return records.set_column(
+            records.column_names.index(clock), clock, _with_seconds(records.column(clock))
+        )
+
+
+def _with_seconds(clock: pa.ChunkedArray) -> pa.ChunkedArray:
+    """HHMM as the HHmmss that ``columns`` reads."""
+    short = pc.fill_null(pc.match_substring_regex(clock, r"^[0-9]{3,4}$"), False)
+    padded = pc.binary_join_element_wise(pc.utf8_lpad(clock, 4, padding="0"), "00", "")
+    return pc.if_else(short, padded, clock)
+
+
+def _parsed(position: str | None) -> str:
+    if not position:
+        return ""
+    try:
+        state: Any = json.loads(position)
+    except json.JSONDecodeError:
+        state = None
+    if not isinstance(state, dict) or not isinstance(state.get("after"), str):
+        raise ContractError(
+            f"position {position[:80]!r} is not one of an SX.e table; begin the read anew (--full)"
+        )
+    return str(state["after"])

@@ -1,0 +1,39 @@
+"""The Financials & Supply Management product line: its catalog, and a reader for every route."""
+
+from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
+from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.product_lines.financials.lists import LandmarkApi, ListReader
+from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
+from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
+from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.lines import RoutedLine, Routes
+from ml_connector_dagster.columns.layouts import StampFormat
+from ml_connector_dagster.config.project import CloudSuiteConnection
+
+
+NAME = "financials"
+
+
+def open_financials(
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+) -> RoutedLine:
+    """Financials with the built-in catalog and, laid over it, the tenant's own."""
+    catalog = load_financials_catalog(connection.catalog)
+    learned = Learned(knowledge, NAME)
+    api = LandmarkApi(gateway)
+    routes = {
+        name: Routes.of(
+            entity,
+            {
+                route_name: ListReader(
+                    api, learned, catalog, entity, route, page_rows=connection.page_rows
+                )
+                for route_name, route in entity.routes.items()
+            },
+        )
+        for name, entity in catalog.entities.items()
+    }
+    layouts = layouts_of(
+        catalog, stamp=StampFormat.TIMESTAMP, timezone=connection.timezone, source_system=NAME
+    )
+    return RoutedLine(NAME, routes, layouts, learned)
