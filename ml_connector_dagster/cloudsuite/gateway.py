@@ -37,8 +37,14 @@ from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
 
-#: Statuses besides 2xx whose body every product line reads itself.
-READABLE: Final = frozenset({400})
+#: Status and body of an answer that is not 2xx → whether it is the ERP's own, which its product line reads.
+Readable = Callable[[int, bytes], bool]
+
+
+def statuses(*known: int) -> Readable:
+    """Every answer with one of these statuses is the ERP's own."""
+    return lambda status, body: status in known
+
 
 _LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
 
@@ -48,7 +54,7 @@ class Reply:
     """An answer of the ERP: HTTP 2xx, or a refusal that the product line reads.
 
     Attributes:
-        status: 2xx, 400 or another that the suite's line reads.
+        status: 2xx, or that of a refusal (400 in every suite).
         body: the body, decoded from its transfer and content encodings, whole.
         requested_at: when the first request for it left (UTC).
         attempts: API requests that were sent for it, repeats included (logins are not).
@@ -113,7 +119,7 @@ class Gateway:
         retry: RetryPolicy | None = None,
         timeout: float = 60.0,
         concurrency: int = 4,
-        readable: frozenset[int] = READABLE,
+        readable: Readable = statuses(400),
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], datetime] = _utc_now,
         elapsed: Callable[[], float] = time.monotonic,
@@ -298,11 +304,12 @@ class Gateway:
             self._breaker.failed(str(error))
             raise
         exchange.status = response.status_code
-        if response.is_server_error:
+        own = response.is_success or self._readable(response.status_code, response.content)
+        if response.is_server_error and not own:
             self._breaker.failed(f"HTTP {response.status_code} from {exchange.program}")
         else:
             self._breaker.succeeded()
-        if response.is_success or response.status_code in self._readable:
+        if own:
             return response
         refusal = self._refusals.of_answer(response, exchange.program, self._clock())
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -318,7 +325,7 @@ def open_gateway(
     ionapi: IonApi,
     *,
     suite: str,
-    readable: frozenset[int] = READABLE,
+    readable: Readable = statuses(400),
     tokens: TokenStore,
     calls: BudgetStore,
     breaker: BreakerStore,

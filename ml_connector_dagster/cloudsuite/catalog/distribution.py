@@ -12,9 +12,9 @@ from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
 
-#: strftime of a day, with separators that Progress knows, or its DATE function.
+#: strftime of a day (all four digits of the year), with separators that Progress knows, or its DATE function.
 DateLiteral = Annotated[
-    str, StringConstraints(pattern=r"^(%[mdYy][/.-]){2}%[mdYy]$|^DATE\(%m, ?%d, ?%Y\)$")
+    str, StringConstraints(pattern=r"^(%[mdY][/.-]){2}%[mdY]$|^DATE\(%m, ?%d, ?%Y\)$")
 ]
 
 

@@ -9,9 +9,10 @@ from ml_connector_dagster.cloudsuite.catalog.distribution import load_distributi
 from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
-from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, statuses
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.product_lines.distribution.line import open_distribution
+from ml_connector_dagster.cloudsuite.product_lines.financials.answers import is_readable
 from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_financials
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
@@ -27,19 +28,24 @@ class Registered:
         suite: its path segment at the ION API Gateway (reference cloudsuite-api §1.1), which also names its reads.
         open: makes the line of a connection.
         catalog: reads the connection's catalog; for what is shown of it.
-        readable: HTTP statuses besides 2xx whose body the line reads itself.
+        readable: which answers with an error status are the ERP's own, for the line to read.
     """
 
     suite: str
     open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine]
     catalog: Callable[[Path | None], LineCatalog[Any]]
-    readable: frozenset[int] = frozenset({400})
+    readable: Readable = statuses(400)
 
 
 #: Product line → what there is to know of it.
 PRODUCT_LINES: dict[str, Registered] = {
     "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog),
-    "financials": Registered(suite="FSM", open=open_financials, catalog=load_financials_catalog),
+    "financials": Registered(
+        suite="FSM",
+        open=open_financials,
+        catalog=load_financials_catalog,
+        readable=is_readable,
+    ),
     "distribution": Registered(
         suite="SX", open=open_distribution, catalog=load_distribution_catalog
     ),

@@ -47,10 +47,10 @@ class LandmarkAnswer:
     exception: str
 
 
-def is_exception(status: int, body: bytes) -> bool:
+def is_readable(status: int, body: bytes) -> bool:
     """Whether an answer with an HTTP error is Landmark's own exception, and not a failure on the way to it."""
-    if status not in (400, 404, 500):
-        return False
+    if status not in (404, 500):
+        return status == 400
     try:
         return bool(_exception(json.loads(body)))
     except ValueError:
