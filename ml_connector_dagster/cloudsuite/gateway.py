@@ -46,6 +46,9 @@ def statuses(*known: int) -> Readable:
     return lambda status, body: status in known
 
 
+#: What holds for every suite.
+BAD_REQUEST: Final = statuses(400)
+
 _LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
 
 
@@ -119,7 +122,7 @@ class Gateway:
         retry: RetryPolicy | None = None,
         timeout: float = 60.0,
         concurrency: int = 4,
-        readable: Readable = statuses(400),
+        readable: Readable = BAD_REQUEST,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], datetime] = _utc_now,
         elapsed: Callable[[], float] = time.monotonic,
@@ -325,7 +328,7 @@ def open_gateway(
     ionapi: IonApi,
     *,
     suite: str,
-    readable: Readable = statuses(400),
+    readable: Readable = BAD_REQUEST,
     tokens: TokenStore,
     calls: BudgetStore,
     breaker: BreakerStore,

@@ -9,7 +9,7 @@ from ml_connector_dagster.cloudsuite.catalog.distribution import load_distributi
 from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
-from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, statuses
+from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.product_lines.distribution.line import open_distribution
 from ml_connector_dagster.cloudsuite.product_lines.financials.answers import is_readable
@@ -34,7 +34,7 @@ class Registered:
     suite: str
     open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine]
     catalog: Callable[[Path | None], LineCatalog[Any]]
-    readable: Readable = statuses(400)
+    readable: Readable = BAD_REQUEST
 
 
 #: Product line → what there is to know of it.
