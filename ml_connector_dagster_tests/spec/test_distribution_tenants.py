@@ -168,3 +168,12 @@ def test_a_position_of_another_kind_is_refused(tenant: LineTenant) -> None:
     for position in ('{"next": "x"}', "x", "[]"):
         with pytest.raises(ContractError, match="begin the read anew"):
             list(line.pages(chain, position))
+
+
+def test_an_entity_without_a_table_is_reported_and_is_no_crash(tenant: LineTenant) -> None:
+    line = tenant.line()
+    with pytest.raises(ConfigError, match="gl_dimensions: the distribution catalog knows no way"):
+        line.slices("gl_dimensions", "100", tenant.everything())
+    reports = [one for one in line.routes("100") if one.entity == "gl_dimensions"]
+    assert [(one.usable, one.chosen) for one in reports] == [(False, False)]
+    assert "knows no way to it" in reports[0].reason

@@ -18,6 +18,7 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     NotThereError,
 )
 from ml_connector_dagster.columns.layouts import Layout
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
 from ml_connector_dagster.model.windows import Window
 
@@ -142,14 +143,25 @@ class RoutedLine:
                     )
                 )
                 chosen = chosen or not reason
+        reports += [
+            RouteReport(
+                entity=entity, route="none", usable=False, chosen=False, reason=self._nowhere()
+            )
+            for entity in ENTITIES
+            if entity not in self._routes
+        ]
         return tuple(reports)
+
+    def _nowhere(self) -> str:
+        return (
+            f"the {self._name} catalog knows no way to it; name one in the tenant's own catalog file, or leave the "
+            "entity out of the flow"
+        )
 
     def _known(self, entity: str) -> Routes:
         routes = self._routes.get(entity)
         if routes is None:
-            raise ConfigError(
-                f"the {self._name} catalog has no entity {entity!r}; it has {', '.join(self._routes)}"
-            )
+            raise ConfigError(f"{entity}: {self._nowhere()}. It has {', '.join(self._routes)}")
         return routes
 
     def _choice(self, entity: str, company: str) -> tuple[str, RouteReader]:
