@@ -19,6 +19,7 @@ from ml_connector_dagster.sandbox.ion.financials.lists import Financials
 from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Suite
 from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
+from ml_connector_dagster.sandbox.ion.syteline.service import SyteLine
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
 from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
@@ -100,6 +101,7 @@ class Sandbox:
                     companies=companies,
                 )
             ),
+            "CSI": SyteLine(database, self.switches, self.clock, companies),
             "FSM": Financials(database, self.switches),
             "SX": Distribution(database, self.switches, self.clock, companies),
         }

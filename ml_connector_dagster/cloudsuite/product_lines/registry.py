@@ -9,13 +9,15 @@ from ml_connector_dagster.cloudsuite.catalog.distribution import load_distributi
 from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
-from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable
+from ml_connector_dagster.cloudsuite.catalog.syteline import load_syteline_catalog
+from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable, statuses
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.product_lines.distribution.line import open_distribution
 from ml_connector_dagster.cloudsuite.product_lines.financials.answers import is_readable
 from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_financials
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
+from ml_connector_dagster.cloudsuite.product_lines.syteline.line import open_syteline
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
 
@@ -40,6 +42,12 @@ class Registered:
 #: Product line → what there is to know of it.
 PRODUCT_LINES: dict[str, Registered] = {
     "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog),
+    "syteline": Registered(
+        suite="CSI",
+        open=open_syteline,
+        catalog=load_syteline_catalog,
+        readable=statuses(400, 404),
+    ),
     "financials": Registered(
         suite="FSM",
         open=open_financials,

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
+from ml_connector_dagster.sandbox.erp.functions import add_functions
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
-from ml_connector_dagster.sandbox.erp.views import add_functions
 
 
 Row = tuple[int | str, ...]

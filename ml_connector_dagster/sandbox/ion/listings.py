@@ -107,17 +107,19 @@ def rows_of(
     *,
     after: Place | None,
     limit: int | None,
+    order: Sequence[str] = (),
 ) -> list[ListedRow]:
-    """Rows in key order, beyond the place ``after``, at most ``limit``."""
+    """Rows in key order (or by the SQL of ``order``, ascending), beyond the place ``after``, at most ``limit``."""
+    by = tuple(order) or listing.key
     where = list(conditions)
     if after is not None:
         marks = ", ".join("?" * len(after))
-        where.append((f"({', '.join(listing.key)}) > ({marks})", after))
-    wanted = ", ".join([*listing.key, *(listing.fields[name].sql for name in names)])
+        where.append((f"({', '.join(by)}) > ({marks})", after))
+    wanted = ", ".join([*by, *(listing.fields[name].sql for name in names)])
     sql, values = _selected(listing, wanted, where)
-    sql += f" ORDER BY {', '.join(listing.key)}"
+    sql += f" ORDER BY {', '.join(by)}"
     sql += "" if limit is None else f" LIMIT {limit}"
-    width = len(listing.key)
+    width = len(by)
     return [
         ListedRow(place=row[:width], values=row[width:]) for row in database.select(sql, values)
     ]

@@ -7,19 +7,19 @@ import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.routes import Children, Complete
 from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    AuthorityError,
+    NotThereError,
+    RefusedError,
+)
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     column,
     concatenated,
     distinct_keys,
     renamed,
     with_column,
     with_fields_from,
-)
-from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
-from ml_connector_dagster.cloudsuite.product_lines.refusals import (
-    AuthorityError,
-    NotThereError,
-    RefusedError,
 )
 from ml_connector_dagster.model.errors import ContractError
 

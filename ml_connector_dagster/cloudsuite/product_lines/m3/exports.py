@@ -38,7 +38,11 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.selects import (
     Where,
     parts_of,
 )
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    RefusedError,
+)
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     column,
     concatenated,
     distinct_keys,
@@ -48,10 +52,6 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
     renamed,
     with_column,
     with_fields_from,
-)
-from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
-from ml_connector_dagster.cloudsuite.product_lines.refusals import (
-    RefusedError,
 )
 from ml_connector_dagster.model.errors import ContractError
 

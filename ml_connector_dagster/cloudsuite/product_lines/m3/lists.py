@@ -29,13 +29,13 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     spans_text,
 )
 from ml_connector_dagster.cloudsuite.product_lines.m3.cuts import find_cuts
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     key_at,
     keys_of,
     renamed,
     with_constants,
 )
-from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.windows import Window
 

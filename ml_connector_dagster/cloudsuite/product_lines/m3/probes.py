@@ -12,13 +12,13 @@ from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRout
 from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import OLDEST, day_text
 from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column, with_constants
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
     RefusedError,
 )
+from ml_connector_dagster.cloudsuite.product_lines.tables import column, with_constants
 from ml_connector_dagster.model.entities import ENTITIES
 
 

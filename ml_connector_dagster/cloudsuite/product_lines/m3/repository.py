@@ -13,13 +13,13 @@ from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeSto
 from ml_connector_dagster.cloudsuite.product_lines.learned import KNOWN_FOR
 from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import TableColumns, describe
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
     RefusedError,
 )
+from ml_connector_dagster.cloudsuite.product_lines.tables import column
 from ml_connector_dagster.model.errors import ContractError
 
 
