@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
+from ml_connector_dagster.cli.demo_flows import flows_for
 from ml_connector_dagster.cli.demo_home import fresh_home
 from ml_connector_dagster.cli.output import print_table, stdout
 from ml_connector_dagster.cli.sandbox import TENANT, sandbox_options, store_ionapi
@@ -37,6 +38,10 @@ def demo(
     size: Annotated[
         str, typer.Option(help="Size of the sandbox ERP: default or tiny.")
     ] = "default",
+    line: Annotated[
+        str,
+        typer.Option(help="Product line to read: m3, syteline, ln, financials or distribution."),
+    ] = "m3",
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop after the summary instead of serving the UI.")
     ] = False,
@@ -45,6 +50,7 @@ def demo(
     settings = read_settings()
     with ExitStack() as stack:
         stack.enter_context(fresh_home(settings))
+        settings = flows_for(settings, line)
         with stdout.status("Making up an ERP ..."):
             sandbox = stack.enter_context(Sandbox.start(sandbox_options(size), port=0))
         store_ionapi(settings, "acme", sandbox.ionapi_text(TENANT))

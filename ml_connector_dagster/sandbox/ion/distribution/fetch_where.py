@@ -152,8 +152,6 @@ class Distribution:
             if field.kind == "stamp":
                 day, clock = changed(int(value or 0), self._clock.timezone)
                 members += [(STAMP_DATE, day), (STAMP_TIME, clock)]
-            elif name == "cono":
-                members.append((name, str(value)))
             else:
                 members.append((name, value_json(value, field.kind)))
         members += [

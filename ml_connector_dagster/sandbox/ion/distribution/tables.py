@@ -19,8 +19,14 @@ STAMP_DATE = "transdt"
 STAMP_TIME = "transtm"
 
 
+def _numbered(listing: Listing) -> Listing:
+    """A company is a number here."""
+    number = replace(listing.fields["cono"], kind="integer")
+    return replace(listing, fields={**listing.fields, "cono": number})
+
+
 def _table(name: str, entity: str, names: str) -> Listing:
-    return listing_of(name, entity, names, company="cono", stamp=STAMP_DATE)
+    return _numbered(listing_of(name, entity, names, company="cono", stamp=STAMP_DATE))
 
 
 def _ledger() -> Listing:
@@ -67,7 +73,7 @@ def _ledger() -> Listing:
 
 
 _ALL = (
-    companies_of("sasc", "cono", "conm"),
+    _numbered(companies_of("sasc", "cono", "conm")),
     _table(
         "apsv",
         "suppliers",

@@ -45,8 +45,7 @@ def where_condition(text: str, listing: Listing, *, dates: str, zone: ZoneInfo) 
 
 
 def _comparison(field: ListedField, sign: str, literal: Literal) -> Condition:
-    # A company is a number here, though the ERP's other lists show it as text.
-    if literal.quoted != (field.kind in ("text", "division")) and not field.sql.endswith("CONO"):
+    if literal.quoted != (field.kind in ("text", "division")):
         raise BadConditionError("** Incompatible data types in expression or assignment. (223)")
     if literal.quoted:
         return f"{field.sql} {sign} ?", (literal.text,)
