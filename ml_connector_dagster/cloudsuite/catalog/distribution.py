@@ -50,6 +50,10 @@ class TableRoute(CatalogModel):
     changes: bool = True
     page_rows: int | None = Field(default=None, ge=1)
 
+    @property
+    def label(self) -> str:
+        return f"table {self.table}"
+
 
 class DistributionEntity(EntityCatalog[MappedField, TableRoute]):
     """One entity as SX.e has it."""

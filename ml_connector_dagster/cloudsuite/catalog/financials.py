@@ -46,6 +46,10 @@ class ClassRoute(CatalogModel):
     set_name: str | None = None
     page_rows: int | None = Field(default=None, ge=1)
 
+    @property
+    def label(self) -> str:
+        return f"list {', '.join(self.classes)}"
+
 
 class FinancialsEntity(EntityCatalog[MappedField, ClassRoute]):
     """One entity as Landmark has it."""

@@ -125,7 +125,7 @@ class TableReader:
 
     @property
     def label(self) -> str:
-        return f"table {self._route.table}"
+        return self._route.label
 
     def check(self, company: str) -> None:
         """One row; raises ConfigError for a company that does not exist."""

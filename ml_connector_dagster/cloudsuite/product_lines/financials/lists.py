@@ -93,7 +93,7 @@ class ListReader:
 
     @property
     def label(self) -> str:
-        return f"list {', '.join(self._route.classes)}"
+        return self._route.label
 
     def check(self, company: str) -> None:
         """One row of each class; raises ConfigError for a company that does not exist."""
