@@ -65,7 +65,9 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
                 routes = [report for report in reports if report.entity == entity]
                 chosen = next((report for report in routes if report.chosen), None)
                 others = "; ".join(
-                    f"not {report.route}: {report.reason}" for report in routes if not report.usable
+                    f"not {report.route}: {report.reason or 'not needed'}"
+                    for report in routes
+                    if not report.chosen
                 )
                 yield Finding(
                     connection=name,
