@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_connector_dagster.cloudsuite.catalog.distribution import load_distribution_catalog
 from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import (
-    DateRefusedError,
     RestartRefusedError,
     parse_answer,
     refusal,
@@ -19,6 +19,11 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.tenants import LineTenant, open_tenant
+
+
+def _refusal(message: str) -> Exception:
+    messages = load_distribution_catalog().messages
+    return refusal(message, messages, what="FetchWhere apsv", table="apsv", company="9")
 
 
 @pytest.fixture
@@ -137,13 +142,13 @@ def test_when_companies_cannot_be_read_the_records_still_can(
         ("Company 9 Not Set Up in Company Setup - SASC", ConfigError),
         ("** Unknown Field or Variable name - foo. (201)", NotThereError),
         ("Table apsvx is not defined in the database", NotThereError),
-        ("** Invalid date 31/12/2099: month, day or year is out of range. (80)", DateRefusedError),
+        ("** Invalid date 31/12/2099: month, day or year is out of range. (80)", RefusedError),
         ("Cannot reposition query to ROWID given. (7331)", RestartRefusedError),
         ("Record is locked by job 4711", RefusedError),
     ],
 )
 def test_what_sxe_says_no_to(message: str, error: type[Exception]) -> None:
-    assert type(refusal(message, "FetchWhere apsv", "apsv", "9")) is error
+    assert type(_refusal(message)) is error
 
 
 @pytest.mark.parametrize(

@@ -160,6 +160,24 @@ def test_a_field_that_the_tenant_lacks_is_named_and_null_takes_it_out(
     assert {row["buyer"] for row in rows.values()} == {None}
 
 
+def test_vendors_that_are_grouped_otherwise_than_companies(
+    tenant: LineTenant, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = _catalog(tmp_path, 'company_values: {VendorGroup: {"100": "200"}}\n')
+    rows = tenant.read(tenant.line(catalog=file), "suppliers", "100").rows()
+    other = sandbox.erp.truth("suppliers", "200")
+    assert set(rows) == {f"acme/100/{row['supplier_id']}" for row in other}
+
+
+def test_a_tenants_own_words_for_no_right(
+    tenant: LineTenant, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    file = _catalog(tmp_path, "messages: {authority: ['does not exist']}\n")
+    sandbox.switches.absent_programs.add("Customer")
+    with pytest.raises(CredentialError, match="Customer does not exist"):
+        tenant.line(catalog=file).slices("customers", "100", tenant.everything())
+
+
 def test_all_fields_of_a_class_land_in_extra(tenant: LineTenant, tmp_path: Path) -> None:
     text = "entities:\n  suppliers:\n    fields: {buyer: null}\n    routes: {list: {fields: '*'}}\n"
     rows = tenant.read(tenant.line(catalog=_catalog(tmp_path, text)), "suppliers", "100").rows()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml_connector_dagster.cloudsuite.product_lines.distribution.tables import Fetch
+from ml_connector_dagster.cloudsuite.product_lines.distribution.api import Fetch
 from ml_connector_dagster.cloudsuite.product_lines.financials.queries import ClassList
 from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
 from ml_connector_dagster.model.errors import ConfigError

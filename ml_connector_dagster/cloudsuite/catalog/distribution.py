@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
+from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
 
 TableName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,31}$")]
@@ -66,6 +67,15 @@ class CompanyTable(CatalogModel):
     field: FieldName
 
 
+class SxMessages(CatalogModel):
+    """What cErrorMessage says. ``restart``: the row to go on after is gone; ``company``: there is no such company."""
+
+    authority: tuple[Pattern, ...]
+    company: tuple[Pattern, ...]
+    restart: tuple[Pattern, ...]
+    not_there: tuple[Pattern, ...]
+
+
 class DistributionCatalog(LineCatalog[DistributionEntity]):
     """Everything the Distribution product line knows about names.
 
@@ -83,10 +93,18 @@ class DistributionCatalog(LineCatalog[DistributionEntity]):
     date_literals: tuple[DateLiteral, ...] = ("%m/%d/%Y",)
     row_caps: tuple[int, ...] = ()
     companies: CompanyTable | None = None
+    messages: SxMessages
     entities: dict[str, DistributionEntity]
 
 
-_PARTS = (DistributionCatalog, DistributionEntity, MappedField, TableRoute, CompanyTable)
+_PARTS = (
+    DistributionCatalog,
+    DistributionEntity,
+    MappedField,
+    TableRoute,
+    CompanyTable,
+    SxMessages,
+)
 
 
 def load_distribution_catalog(override: Path | None = None) -> DistributionCatalog:

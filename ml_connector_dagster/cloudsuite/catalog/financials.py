@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
+from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
 
 BusinessClass = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
@@ -62,21 +63,39 @@ class CompanyClass(CatalogModel):
     field: FieldName
 
 
+class LandmarkMessages(CatalogModel):
+    """What exceptions say (§9, uncertainty 10: they have no codes)."""
+
+    authority: tuple[Pattern, ...]
+    not_there: tuple[Pattern, ...]
+
+
 class FinancialsCatalog(LineCatalog[FinancialsEntity]):
     """Everything the Financials product line knows about names.
 
     Attributes:
         row_limit: the most rows asked for at a time (500 and 10,000 are both reported as what a tenant takes).
         companies: null when the service user may not read them.
+        company_values: field → company of the flow → what stands in that field, where it is not the company itself.
     """
 
     product_line: Literal["financials"]
     row_limit: int = Field(default=10_000, ge=1)
     companies: CompanyClass | None = None
+    company_values: dict[FieldName, dict[str, FilterValue]] = Field(default_factory=dict)
+    messages: LandmarkMessages
     entities: dict[str, FinancialsEntity]
 
 
-_PARTS = (FinancialsCatalog, FinancialsEntity, MappedField, ClassRoute, ClassPart, CompanyClass)
+_PARTS = (
+    FinancialsCatalog,
+    FinancialsEntity,
+    MappedField,
+    ClassRoute,
+    ClassPart,
+    CompanyClass,
+    LandmarkMessages,
+)
 
 
 def load_financials_catalog(override: Path | None = None) -> FinancialsCatalog:

@@ -1,28 +1,17 @@
 """The shape of ``syteline.yaml``: IDOs and how they are loaded (reference cloudsuite-api §3)."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
+from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
 
 Ido = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.]*$")]
-
-
-def _a_pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise ValueError(f"{text!r} is no regular expression: {error}") from None
-    return text
-
-
-Pattern = Annotated[str, AfterValidator(_a_pattern)]
 
 
 class IdoPart(CatalogModel):

@@ -1,11 +1,12 @@
 """What a FetchWhere answer means: rows, or cErrorMessage inside an HTTP 200 (reference cloudsuite-api §4.3)."""
 
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
+from ml_connector_dagster.cloudsuite.catalog.distribution import SxMessages
+from ml_connector_dagster.cloudsuite.catalog.messages import says
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
@@ -13,25 +14,6 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
 )
 from ml_connector_dagster.columns.json_pages import read_answer
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError, ContractError
-
-
-_AUTHORITY: Final = re.compile(
-    r"\bnot authori[sz]ed|\bunauthori[sz]ed|\bsecurity\b|\bnot allowed|\baccess (is )?denied|\bno (access|permission)",
-    re.IGNORECASE,
-)
-_NOT_THERE: Final = re.compile(
-    r"\btable\b.*\b(not|unknown|invalid)\b|\bunknown (field|table|or ambiguous)|\(20[01]\)|\(725\)",
-    re.IGNORECASE,
-)
-_COMPANY: Final = re.compile(
-    r"\bcompany\b.*\b(not set up|not found|not exist|invalid)", re.IGNORECASE
-)
-_DATE: Final = re.compile(r"\bdate\b|\bmonth\b|\bday\b|\(80\)|\(223\)|\(247\)", re.IGNORECASE)
-_RESTART: Final = re.compile(r"\breposition|\browid\b|\(7331\)", re.IGNORECASE)
-
-
-class DateRefusedError(RefusedError):
-    """SX.e could not read a date of the clause."""
 
 
 class RestartRefusedError(RefusedError):
@@ -63,21 +45,21 @@ def parse_answer(table: str, status: int, body: bytes) -> TableAnswer:
     return TableAnswer(records=answer.records, message=message)
 
 
-def refusal(message: str, what: str, table: str, company: str) -> ConnectorError:
+def refusal(
+    message: str, messages: SxMessages, *, what: str, table: str, company: str
+) -> ConnectorError:
     """The error for a message; ``what`` names the call."""
     text = f"{what}: {message}"
-    if _AUTHORITY.search(message):
+    if says(messages.authority, message):
         return AuthorityError(f"{text}. Give the operator of the catalog the right to read {table}")
-    if _COMPANY.search(message):
+    if says(messages.company, message):
         return ConfigError(
             f"{text}. Check the companies of the flow: {company} is asked for as CompanyNumber"
         )
-    if _RESTART.search(message):
+    if says(messages.restart, message):
         return RestartRefusedError(text)
-    if _NOT_THERE.search(message):
+    if says(messages.not_there, message):
         return NotThereError(
             f"{text}. Name the tenant's own tables and fields in its catalog file (null takes one out)"
         )
-    if _DATE.search(message):
-        return DateRefusedError(text)
     return RefusedError(f"{what}: SX.e refused: {message}")

@@ -4,7 +4,8 @@ from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.cloudsuite.catalog.distribution import load_distribution_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
-from ml_connector_dagster.cloudsuite.product_lines.distribution.tables import SxApi, TableReader
+from ml_connector_dagster.cloudsuite.product_lines.distribution.api import SxApi
+from ml_connector_dagster.cloudsuite.product_lines.distribution.tables import TableReader
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -22,7 +23,7 @@ def open_distribution(
     """Distribution with the built-in catalog and, laid over it, the tenant's own."""
     catalog = load_distribution_catalog(connection.catalog)
     learned = Learned(knowledge, NAME)
-    api = SxApi(gateway, catalog.operator)
+    api = SxApi(gateway, catalog.operator, catalog.messages)
     routes = {
         name: Routes.of(
             entity,

@@ -6,9 +6,8 @@ with; whether it begins with that row or behind it does not matter here.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
-from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -16,17 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.distribution import (
+    CompanyTable,
     DistributionCatalog,
     DistributionEntity,
     TableRoute,
 )
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
-from ml_connector_dagster.cloudsuite.product_lines.asking import Asking, Calls
-from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import (
-    RestartRefusedError,
-    parse_answer,
-    refusal,
-)
+from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import RestartRefusedError
+from ml_connector_dagster.cloudsuite.product_lines.distribution.api import Fetch, SxApi
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
@@ -34,70 +30,16 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
 )
+from ml_connector_dagster.cloudsuite.product_lines.tables import with_column
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 from ml_connector_dagster.model.windows import Window
 
-
-_PATH: Final = "/rest/serviceinterface/proxy/FetchWhere"
 
 #: A day that only one order of day, month and year can read, and after which nothing has changed.
 _FAR_DAY: Final = date(2099, 12, 31)
 
 #: So often a chain begins anew because the row it should go on after has been deleted meanwhile.
 _RESTARTS: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
-    """One page of a table. ``after``: the row id to go on from; "" at the start."""
-
-    table: str
-    company: str
-    conditions: tuple[str, ...]
-    rows: int
-    after: str = ""
-
-    def __str__(self) -> str:
-        return f"FetchWhere {self.table}, company {self.company}"
-
-    def body(self, operator: str) -> dict[str, object]:
-        """The request. Raises ConfigError for a company that is no number."""
-        if not self.company.isdigit():
-            raise ConfigError(
-                f"company {self.company!r} is no number; companies of Distribution SX.e are"
-            )
-        return {
-            "CompanyNumber": int(self.company),
-            "Operator": operator,
-            "TableName": self.table,
-            "WhereClause": " and ".join(self.conditions),
-            "BatchSize": self.rows,
-            "RestartRowID": self.after,
-        }
-
-
-class SxApi:
-    """Asks one tenant's SX.e. Thread-safe."""
-
-    def __init__(self, calls: Calls, operator: str) -> None:
-        self._calls = calls
-        self._operator = operator
-        self._asking = Asking()
-
-    def fetch(self, asked: Fetch, meter: Meter) -> pa.Table:
-        """The rows of one page. Raises the error that fits SX.e's message."""
-        body = asked.body(self._operator)
-        answer = self._asking.ask(
-            lambda: self._calls.post(_PATH, json=body),
-            partial(parse_answer, asked.table),
-            what=str(asked),
-            kind=asked.table,
-            question=json.dumps(body),
-            meter=meter,
-        )
-        if answer.message:
-            raise refusal(answer.message, str(asked), asked.table, asked.company)
-        return answer.records
 
 
 class TableReader:
@@ -130,12 +72,14 @@ class TableReader:
     def check(self, company: str) -> None:
         """One row; raises ConfigError for a company that does not exist."""
         found = self._api.fetch(self._asked(company), Meter())
-        known = self._learned.recall(f"company/{company}", lambda: self._has_company(company))
-        if not known:
-            self._learned.take_back(f"company/{company}")
-            where = self._catalog.companies
+        where = self._catalog.companies
+        question = f"company/{company}"
+        if where is not None and not self._learned.recall(
+            question, lambda: self._has_company(where, company)
+        ):
+            self._learned.take_back(question)
             raise ConfigError(
-                f"company {company} does not exist: {where and where.table} of this tenant has no such record. "
+                f"company {company} does not exist: {where.table} has no such record in this tenant. "
                 "Check the companies of the flow"
             )
         if found.num_rows:
@@ -249,10 +193,7 @@ class TableReader:
                 continue
         return ""
 
-    def _has_company(self, company: str) -> bool:
-        where = self._catalog.companies
-        if where is None:
-            return True
+    def _has_company(self, where: CompanyTable, company: str) -> bool:
         asked = Fetch(
             table=where.table, company=company, conditions=(f"{where.field} = {company}",), rows=1
         )
@@ -281,9 +222,7 @@ class TableReader:
         clock = self._catalog.time_field
         if clock is None or clock not in records.column_names:
             return records
-        return records.set_column(
-            records.column_names.index(clock), clock, _with_seconds(records.column(clock))
-        )
+        return with_column(records, clock, _with_seconds(records.column(clock)))
 
 
 def _with_seconds(clock: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -4,13 +4,14 @@ Reference cloudsuite-api §4.2 (the head of the array holds count and links), §
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 
+from ml_connector_dagster.cloudsuite.catalog.financials import LandmarkMessages
+from ml_connector_dagster.cloudsuite.catalog.messages import says
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
@@ -18,16 +19,6 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
 )
 from ml_connector_dagster.columns.json_pages import read_members
 from ml_connector_dagster.model.errors import ConnectorError, ContractError
-
-
-_AUTHORITY: Final = re.compile(
-    r"\bnot authori[sz]ed|\bunauthori[sz]ed|\bauthori[sz]ation\b|\bno (access|authority)|\baccess (is )?denied|\bsecurity (violation|restrict)|\bnot permitted",
-    re.IGNORECASE,
-)
-_NOT_THERE: Final = re.compile(
-    r"\b(business class|class|field|set|index|list)\b.*\b(not (exist|found|defined|valid|known)|does not|unknown|invalid)|\b(unknown|invalid) (business class|class|field|set)",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +73,15 @@ def parse_answer(status: int, body: bytes) -> LandmarkAnswer:
     )
 
 
-def refusal(message: str, what: str, business_class: str) -> ConnectorError:
+def refusal(
+    message: str, messages: LandmarkMessages, *, what: str, business_class: str
+) -> ConnectorError:
     """The error for an exception; ``what`` names the call."""
-    if _AUTHORITY.search(message):
+    if says(messages.authority, message):
         return AuthorityError(
             f"{what}: {message}. Give the service account's user a security role that may list {business_class}"
         )
-    if _NOT_THERE.search(message):
+    if says(messages.not_there, message):
         return NotThereError(
             f"{what}: {message}. Name the tenant's own classes and fields in its catalog file (null takes one out)"
         )

@@ -2,7 +2,8 @@
 
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
-from ml_connector_dagster.cloudsuite.product_lines.financials.lists import LandmarkApi, ListReader
+from ml_connector_dagster.cloudsuite.product_lines.financials.api import LandmarkApi
+from ml_connector_dagster.cloudsuite.product_lines.financials.lists import ListReader
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -20,7 +21,7 @@ def open_financials(
     """Financials with the built-in catalog and, laid over it, the tenant's own."""
     catalog = load_financials_catalog(connection.catalog)
     learned = Learned(knowledge, NAME)
-    api = LandmarkApi(gateway)
+    api = LandmarkApi(gateway, catalog.messages)
     routes = {
         name: Routes.of(
             entity,

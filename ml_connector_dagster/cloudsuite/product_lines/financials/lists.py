@@ -11,16 +11,13 @@ import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.financials import (
     ClassRoute,
+    CompanyClass,
     FinancialsCatalog,
     FinancialsEntity,
 )
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
-from ml_connector_dagster.cloudsuite.product_lines.asking import Asking, Calls
-from ml_connector_dagster.cloudsuite.product_lines.financials.answers import (
-    LandmarkAnswer,
-    parse_answer,
-    refusal,
-)
+from ml_connector_dagster.cloudsuite.product_lines.financials.answers import LandmarkAnswer
+from ml_connector_dagster.cloudsuite.product_lines.financials.api import LandmarkApi
 from ml_connector_dagster.cloudsuite.product_lines.financials.queries import (
     ClassList,
     wanted_fields,
@@ -30,6 +27,11 @@ from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_o
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     ROUTE_REFUSALS,
     AuthorityError,
+)
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
+    renamed,
+    with_column,
+    with_constants,
 )
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 from ml_connector_dagster.model.windows import Window
@@ -43,32 +45,6 @@ _STAMP_READ: Final = r"\1T\2.\3Z"
 _PROBED: Final = Window(
     start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2000, 1, 2, tzinfo=UTC)
 )
-
-
-class LandmarkApi:
-    """Asks one tenant's Landmark. Thread-safe."""
-
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._asking = Asking()
-
-    def page(
-        self, asked: ClassList, company: str, meter: Meter, href: str | None = None
-    ) -> LandmarkAnswer:
-        """One page: the first, or the one that ``href`` leads to. Raises the error that fits Landmark's exception."""
-        path = asked.path if href is None else asked.onward(href)
-        what = f"list {asked.business_class}, company {company}"
-        answer = self._asking.ask(
-            lambda: self._calls.get(path),
-            parse_answer,
-            what=what,
-            kind=asked.business_class,
-            question=path,
-            meter=meter,
-        )
-        if answer.exception:
-            raise refusal(answer.exception, what, asked.business_class)
-        return answer
 
 
 class ListReader:
@@ -87,6 +63,7 @@ class ListReader:
         self._api = api
         self._learned = learned
         self._companies = catalog.companies
+        self._values = catalog.company_values
         self._entity = entity
         self._route = route
         self._limit = min(page_rows, route.page_rows or page_rows, catalog.row_limit)
@@ -99,12 +76,15 @@ class ListReader:
         """One row of each class; raises ConfigError for a company that does not exist."""
         for name in self._route.classes:
             self._api.page(replace(self._asked(name, company), limit=1), company, Meter())
-        known = self._learned.recall(f"company/{company}", lambda: self._has_company(company))
-        if not known:
-            self._learned.take_back(f"company/{company}")
+        where = self._companies
+        question = f"company/{company}"
+        if where is not None and not self._learned.recall(
+            question, lambda: self._has_company(where, company)
+        ):
+            self._learned.take_back(question)
             raise ConfigError(
-                f"company {company} does not exist: {self._companies and self._companies.business_class} of this tenant "
-                "has no such record. Check the companies of the flow"
+                f"company {company} does not exist: {where.business_class} has no such record in this tenant. "
+                "Check the companies of the flow"
             )
 
     def reads_whole(self, company: str) -> bool:
@@ -156,7 +136,10 @@ class ListReader:
         mapped += [self._entity.modified] if self._entity.modified else []
         mapped = [part.names.get(field, field) for field in mapped if field not in part.constants]
         further = self._route.fields
-        scope = {} if self._route.company is None else {self._route.company: company}
+        holder = self._route.company
+        scope = (
+            {} if holder is None else {holder: self._values.get(holder, {}).get(company, company)}
+        )
         return ClassList(
             business_class=name,
             fields=() if further == "*" else wanted_fields(mapped, further),
@@ -181,10 +164,7 @@ class ListReader:
             return False
         return True
 
-    def _has_company(self, company: str) -> bool:
-        where = self._companies
-        if where is None:
-            return True
+    def _has_company(self, where: CompanyClass, company: str) -> bool:
         asked = ClassList(
             business_class=where.business_class,
             fields=(where.field,),
@@ -207,17 +187,12 @@ class ListReader:
 
     def _records(self, name: str, records: pa.Table) -> pa.Table:
         part = self._route.classes[name]
-        own = {theirs: ours for ours, theirs in part.names.items()}
-        records = records.rename_columns([own.get(one, one) for one in records.column_names])
-        for field, value in part.constants.items():
-            records = records.append_column(
-                field, pa.repeat(pa.scalar(value, pa.string()), records.num_rows)
-            )
+        records = with_constants(renamed(records, part.names), part.constants)
         stamp = self._entity.modified
         if stamp is None or stamp not in records.column_names:
             return records
         read = pc.replace_substring_regex(records.column(stamp), _STAMP, _STAMP_READ)
-        return records.set_column(records.column_names.index(stamp), stamp, read)
+        return with_column(records, stamp, read)
 
 
 def _parsed(position: str | None) -> Mapping[str, Any]:

@@ -4,13 +4,13 @@ Reference cloudsuite-api §3.3, §3.4. Nothing is asked here.
 """
 
 import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 
+from ml_connector_dagster.cloudsuite.catalog.messages import says
 from ml_connector_dagster.cloudsuite.catalog.syteline import Messages
 from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
@@ -76,25 +76,21 @@ def refusal_error(
 ) -> Exception:
     """The error to raise for a refusal; ``what`` names the call, e.g. "load SLVendors, company 100"."""
     text = answer.refusal or "no reason given"
-    if _matches(messages.configuration, text):
+    if says(messages.configuration, text):
         return ConfigError(
             f"{what}: {text} The configuration that was asked for is {configuration!r}: check the companies of the "
             "flow, or name the site's own in the catalog (configurations)"
         )
-    if answer.is_absent or _matches(messages.not_there, text):
+    if answer.is_absent or says(messages.not_there, text):
         return NotThereError(
             f"{what}: {text} Correct the names in the tenant's catalog file; capitals count (SLPos, SLPOs)"
         )
-    if _matches(messages.authority, text):
+    if says(messages.authority, text):
         return AuthorityError(
             f"{what}: {text} Give the service account's user the Read privilege for {ido} (Object Authorizations for "
             "the User or a group), and a licence of its module"
         )
     return RefusedError(f"{what}: SyteLine refused: {text}")
-
-
-def _matches(patterns: Iterable[str], text: str) -> bool:
-    return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 
 def _refused(status: int, body: bytes) -> IdoAnswer:
