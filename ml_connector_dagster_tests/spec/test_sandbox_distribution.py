@@ -16,7 +16,7 @@ def _post(caller: Caller, body: object, path: str = "FetchWhere") -> httpx.Respo
     return caller.http.post(url, json=body, headers=caller.headers())
 
 
-def _body(table: str = "apsv", clause: str = "cono = 100", **changes: object) -> dict[str, object]:
+def _body(table: str = "apsv", clause: str = "cono = 100") -> dict[str, object]:
     return {
         "CompanyNumber": 100,
         "Operator": "sys",
@@ -24,12 +24,13 @@ def _body(table: str = "apsv", clause: str = "cono = 100", **changes: object) ->
         "WhereClause": clause,
         "BatchSize": 0,
         "RestartRowID": "",
-        **changes,
     }
 
 
-def _rows(caller: Caller, table: str = "apsv", *given: str, **changes: object) -> list[Any]:
-    answer = _post(caller, _body(table, *given, **changes))
+def _rows(
+    caller: Caller, table: str = "apsv", clause: str = "cono = 100", **changes: object
+) -> list[Any]:
+    answer = _post(caller, _body(table, clause) | changes)
     assert answer.status_code == 200, answer.text
     body = json.loads(answer.text, parse_float=Decimal)
     assert set(body) == {f"ttbl{table}"}
