@@ -81,8 +81,10 @@ class Financials:
     def named(self, request: ApiRequest) -> Named:
         """What the call is about: business class and list."""
         name = _class_of(request.path)
-        given = dict(request.query)
-        return Named(program=name, transaction="_generic" if name else "", company=_company(given))
+        parameters = dict(request.query)
+        return Named(
+            program=name, transaction="_generic" if name else "", company=_company(parameters)
+        )
 
     def answer(self, request: ApiRequest, *, terminate_after: int | None = None) -> ApiAnswer:
         """Answer a list call."""
@@ -92,16 +94,16 @@ class Financials:
             return json_answer({"error": "Not Found"}, 404, error="Not Found")
         if request.method != "GET":
             return json_answer({"error": "Method Not Allowed"}, 405, error="405")
-        given = dict(request.query)
-        if given.get("_out") != "JSON":
+        parameters = dict(request.query)
+        if parameters.get("_out") != "JSON":
             return ApiAnswer(
                 body=b'<?xml version="1.0" encoding="UTF-8"?><list/>', content_type="text/xml"
             )
         try:
-            query = self._understood(name, given)
+            query = self._understood(name, parameters)
         except _RefusedError as refusal:
             return self._exception(str(refusal))
-        return self._list(query, given)
+        return self._list(query, parameters)
 
     def error_in_200(self, named: Named, message: str) -> ApiAnswer:
         """Landmark's exception inside HTTP 200."""
@@ -111,7 +113,7 @@ class Financials:
     def _exception(self, message: str) -> ApiAnswer:
         return _exception_of(message, self._switches.landmark_error_status)
 
-    def _understood(self, name: str, given: Mapping[str, str]) -> _Query:
+    def _understood(self, name: str, parameters: Mapping[str, str]) -> _Query:
         listing = CLASSES.get(name)
         if listing is None or name in self._switches.absent_programs:
             raise _RefusedError(f"Business class {name} does not exist")
@@ -119,26 +121,28 @@ class Financials:
             raise _RefusedError(
                 f"User is not authorized to perform list _generic on business class {name}"
             )
-        unknown = [parameter for parameter in given if parameter not in _PARAMETERS]
+        unknown = [parameter for parameter in parameters if parameter not in _PARAMETERS]
         if unknown:
             raise _RefusedError(f"Parameter {unknown[0]} is not supported")
-        if given.get("_setName", "SymbolicKey") != "SymbolicKey":
-            raise _RefusedError(f"Set {given['_setName']} is not defined for business class {name}")
-        limit = given.get("_limit", str(DEFAULT_LIMIT))
+        if parameters.get("_setName", "SymbolicKey") != "SymbolicKey":
+            raise _RefusedError(
+                f"Set {parameters['_setName']} is not defined for business class {name}"
+            )
+        limit = parameters.get("_limit", str(DEFAULT_LIMIT))
         if not limit.isdigit() or int(limit) < 1:
             raise _RefusedError(f"_limit {limit} is not a positive number")
         return _Query(
             listing=listing,
-            names=_names(listing, given.get("_fields", "_all")),
-            conditions=(*_conditions(listing, given), *self._stamps(listing, given)),
+            names=_names(listing, parameters.get("_fields", "_all")),
+            conditions=(*_conditions(listing, parameters), *self._stamps(listing, parameters)),
             limit=min(int(limit), self._switches.landmark_row_limit),
-            after=_place(given["_next"], listing) if "_next" in given else None,
+            after=_place(parameters["_next"], listing) if "_next" in parameters else None,
         )
 
-    def _stamps(self, listing: Listing, given: Mapping[str, str]) -> list[Condition]:
+    def _stamps(self, listing: Listing, parameters: Mapping[str, str]) -> list[Condition]:
         found: list[Condition] = []
         for parameter, sign in (("_fts", ">="), ("_tts", "<=")):
-            if parameter not in given:
+            if parameter not in parameters:
                 continue
             if (
                 STAMP not in listing.fields
@@ -148,20 +152,22 @@ class Financials:
                     f"{parameter} is not supported for business class {listing.name}"
                 )
             try:
-                moment = stamp_milliseconds(given[parameter])
+                moment = stamp_milliseconds(parameters[parameter])
             except ValueError:
-                raise _RefusedError(f"{parameter} {given[parameter]} is not a timestamp") from None
+                raise _RefusedError(
+                    f"{parameter} {parameters[parameter]} is not a timestamp"
+                ) from None
             # Hundredths are all that a timestamp can say: a stamp is compared as it is written.
             found.append((f"{listing.stamp} / 10 * 10 {sign} ?", (moment,)))
             found.append((f"{listing.stamp} > 0", ()))
         return found
 
-    def _list(self, query: _Query, given: Mapping[str, str]) -> ApiAnswer:
+    def _list(self, query: _Query, parameters: Mapping[str, str]) -> ApiAnswer:
         head: dict[str, Any] = {}
         with self._database.lock:
-            if given.get("_omitCountValue") != "true":
+            if parameters.get("_omitCountValue") != "true":
                 head["_count"] = count_of(self._database, query.listing, query.conditions)
-            if given.get("_recordCountOnly") == "true":
+            if parameters.get("_recordCountOnly") == "true":
                 return json_answer([head])
             rows = rows_of(
                 self._database,
@@ -173,8 +179,8 @@ class Financials:
             )
         more = len(rows) > query.limit
         rows = rows[: query.limit]
-        if more and given.get("_pageNav") == "true":
-            onward = urlencode({**given, "_next": _token(rows[-1].place)})
+        if more and parameters.get("_pageNav") == "true":
+            onward = urlencode({**parameters, "_next": _token(rows[-1].place)})
             head["_links"] = [{"rel": "next", "href": f"../lists/_generic?{onward}"}]
         body = [head] if head else []
         body += [{"_fields": _record(query, row)} for row in rows]
@@ -192,9 +198,9 @@ def _class_of(path: str) -> str:
     return parts[3]
 
 
-def _company(given: Mapping[str, str]) -> str:
+def _company(parameters: Mapping[str, str]) -> str:
     """The quoted value of the first comparison that ends in Group or Company: for the journal only."""
-    for part in given.get("_lplFilter", "").split(" and "):
+    for part in parameters.get("_lplFilter", "").split(" and "):
         field, sign, value = part.strip().partition(" = ")
         if sign and field.endswith(("Group", "Company")):
             return value.strip('"')
@@ -209,7 +215,7 @@ def _names(listing: Listing, wanted: str) -> tuple[str, ...]:
     return names
 
 
-def _conditions(listing: Listing, given: Mapping[str, str]) -> list[Condition]:
+def _conditions(listing: Listing, parameters: Mapping[str, str]) -> list[Condition]:
     found: list[Condition] = []
 
     def compare(name: str, sign: str, literal: Literal) -> Condition:
@@ -218,9 +224,9 @@ def _conditions(listing: Listing, given: Mapping[str, str]) -> list[Condition]:
         return _comparison(listing.fields[name], sign, literal.text)
 
     try:
-        if "_lplFilter" in given:
-            found.append(parse_condition(given["_lplFilter"], compare, {}))
-        for part in given.get("_filter", "").split("|") if given.get("_filter") else ():
+        if "_lplFilter" in parameters:
+            found.append(parse_condition(parameters["_lplFilter"], compare, {}))
+        for part in parameters.get("_filter", "").split("|") if parameters.get("_filter") else ():
             name, _, value = part.partition("::")
             found.append(compare(name, "=", Literal(text=value, quoted=True)))
     except BadConditionError as error:
