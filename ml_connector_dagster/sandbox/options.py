@@ -73,6 +73,8 @@ class Switches:
         restart_repeats_row: Distribution: a page begins with the row that RestartRowID names, not after it.
         restart_needs_row: Distribution: a RestartRowID whose row is gone is an error.
         largest_batch: Distribution: no page holds more rows than this; None for no limit.
+        ln_page_limit: LN: no answer holds more rows than this, whatever $top says; None for no limit.
+        ln_next_links: LN: an answer that was cut by ``ln_page_limit`` has a nextLink; else it just ends early.
 
     ``absent_programs`` and ``unauthorized_programs`` hold business classes and tables of the other lines too.
     """
@@ -98,3 +100,5 @@ class Switches:
     restart_repeats_row: bool = False
     restart_needs_row: bool = True
     largest_batch: int | None = None
+    ln_page_limit: int | None = None
+    ln_next_links: bool = True

@@ -17,6 +17,7 @@ from ml_connector_dagster.sandbox.faults import Faults
 from ml_connector_dagster.sandbox.ion.distribution.fetch_where import Distribution
 from ml_connector_dagster.sandbox.ion.financials.lists import Financials
 from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Suite
+from ml_connector_dagster.sandbox.ion.ln.odata import Ln
 from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
 from ml_connector_dagster.sandbox.ion.syteline.service import SyteLine
@@ -102,6 +103,7 @@ class Sandbox:
                 )
             ),
             "CSI": SyteLine(database, self.switches, self.clock, companies),
+            "LN": Ln(database, self.switches, companies),
             "FSM": Financials(database, self.switches),
             "SX": Distribution(database, self.switches, self.clock, companies),
         }

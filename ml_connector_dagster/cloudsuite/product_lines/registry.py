@@ -8,6 +8,7 @@ from typing import Any
 from ml_connector_dagster.cloudsuite.catalog.distribution import load_distribution_catalog
 from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
+from ml_connector_dagster.cloudsuite.catalog.ln import load_ln_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.catalog.syteline import load_syteline_catalog
 from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable, statuses
@@ -16,6 +17,8 @@ from ml_connector_dagster.cloudsuite.product_lines.distribution.line import open
 from ml_connector_dagster.cloudsuite.product_lines.financials.answers import is_readable
 from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_financials
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
+from ml_connector_dagster.cloudsuite.product_lines.ln.answers import is_readable as ln_is_readable
+from ml_connector_dagster.cloudsuite.product_lines.ln.line import open_ln
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.cloudsuite.product_lines.syteline.line import open_syteline
 from ml_connector_dagster.config.project import CloudSuiteConnection
@@ -48,6 +51,7 @@ PRODUCT_LINES: dict[str, Registered] = {
         catalog=load_syteline_catalog,
         readable=statuses(400, 404),
     ),
+    "ln": Registered(suite="LN", open=open_ln, catalog=load_ln_catalog, readable=ln_is_readable),
     "financials": Registered(
         suite="FSM",
         open=open_financials,

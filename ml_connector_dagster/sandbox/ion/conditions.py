@@ -28,7 +28,7 @@ Compare = Callable[[str, str, Literal], Condition]
 
 _TOKEN: Final = re.compile(
     r"""\s*(?:(?P<quoted>"(?:[^"]|"")*"|'(?:[^']|'')*')|(?P<sign><>|!=|>=|<=|=|>|<)|(?P<bracket>[()])"""
-    r"""|(?P<call>[A-Za-z]+\([0-9, ]*\))|(?P<word>[A-Za-z0-9_./?-]+))"""
+    r"""|(?P<call>[A-Za-z]+\([0-9, ]*\))|(?P<word>[A-Za-z0-9_./:?-]+))"""
 )
 _SIGNS: Final = {"!=": "<>"}
 

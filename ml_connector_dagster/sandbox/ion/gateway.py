@@ -28,6 +28,8 @@ from ml_connector_dagster.sandbox.options import Tenant
 
 _ERROR_PAGE = b"<html><head><title>Service unavailable</title></head><body><h1>Please try later</h1></body></html>"
 
+_U14 = "OAuth [U14]: unknown oauth_consumer_key"
+
 
 class Suite(Protocol):
     """A product line behind the gateway."""
@@ -196,6 +198,8 @@ class Gateway:
         unauthorized = fault is not None and fault.kind == "unauthorized"
         if unauthorized or scheme != "Bearer" or not self._tokens.accepts(tenant.id, token):
             return json_answer({"error": "Unauthorized"}, 401, error="Unauthorized")
+        if fault is not None and fault.kind == "unknown_consumer":
+            return json_answer({"error": {"message": _U14}}, 401, error=_U14)
         if suite in tenant.forbidden_suites:
             return json_answer({"error": "Forbidden"}, 403, error="Forbidden")
         if suite not in tenant.suites:
