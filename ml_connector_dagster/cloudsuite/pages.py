@@ -50,13 +50,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteReport:
-    """What ``ping`` found out about one route of one entity."""
+    """What ``ping`` found out about one route of one entity.
+
+    ``reason``: why not, "" when usable. ``empty``: columns that stay empty by it, because the tenant lacks their field.
+    """
 
     entity: str
     route: str
     usable: bool
     chosen: bool
-    reason: str  # why not, or "" when usable
+    reason: str
+    empty: tuple[str, ...] = ()
 
 
 class ProductLine(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ml_connector_dagster.cloudsuite.pages import RouteReport
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES
@@ -75,8 +76,13 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
                     ok=chosen is not None,
                     detail=others
                     if chosen is None
-                    else f"by {chosen.route}" + (f" ({others})" if others else ""),
+                    else _way(chosen) + (f" ({others})" if others else ""),
                 )
+
+
+def _way(chosen: RouteReport) -> str:
+    without = f", without {', '.join(chosen.empty)}" if chosen.empty else ""
+    return f"by {chosen.route}{without}"
 
 
 def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:

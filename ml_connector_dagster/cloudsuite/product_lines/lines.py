@@ -42,6 +42,10 @@ class RouteReader(Protocol):
         """Whether it knows no change filter there, so that every read is of everything."""
         ...
 
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        """Columns that it cannot fill there, because the tenant lacks the field that the catalog names."""
+        ...
+
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
         """The arguments of each chain of pages that together cover ``window``."""
         ...
@@ -140,6 +144,7 @@ class RoutedLine:
                         usable=not reason,
                         chosen=not reason and not chosen,
                         reason=reason,
+                        empty=() if reason else reader.empty_columns(company),
                     )
                 )
                 chosen = chosen or not reason

@@ -89,6 +89,10 @@ class TableReader:
         """Whether changes cannot be asked for: no date field, or no way to write a date."""
         return self._date_literal(company) == ""
 
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        """None: a route with a field that is not there cannot serve."""
+        return ()
+
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One: a table is one chain of row ids."""
         del company, window

@@ -91,6 +91,10 @@ class ListReader:
         """Whether a class of the route refuses _fts."""
         return not all(self._filters_changes(name, company) for name in self._route.classes)
 
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        """None: a route with a field that is not there cannot serve."""
+        return ()
+
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One for each class."""
         del company, window  # a list is one chain of links, however long

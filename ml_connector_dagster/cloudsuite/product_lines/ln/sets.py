@@ -69,6 +69,17 @@ class SetReader:
     def reads_whole(self, company: str) -> bool:
         return self._stamp(company) is None
 
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        known = self._known(company)
+        if known is None:
+            return ()
+        return tuple(
+            column
+            for column, spec in self._entity.all_fields.items()
+            if spec.source not in self._route.constants
+            and self._route.names.get(spec.source, spec.source) not in known
+        )
+
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
         """One chain."""
         return [{}]

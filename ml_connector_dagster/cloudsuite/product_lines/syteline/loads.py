@@ -66,6 +66,17 @@ class LoadReader:
     def reads_whole(self, company: str) -> bool:
         return any(self._stamp(part, company) is None for part in self._route.idos)
 
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        empty = [
+            column
+            for part in self._route.idos
+            if (known := self._known(part.ido, company))
+            for column, spec in self._entity.all_fields.items()
+            if spec.source not in part.constants
+            and part.names.get(spec.source, spec.source) not in known
+        ]
+        return tuple(dict.fromkeys(empty))
+
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
         """One chain per IDO."""
         return [{"ido": part.ido} for part in self._route.idos]
