@@ -94,15 +94,23 @@ def test_when_the_row_to_go_on_after_is_gone_the_chain_begins_anew(
     assert ids == {str(row["supplier_id"]) for row in sandbox.erp.truth("suppliers", "100")}
 
 
-def test_a_field_that_the_tenant_lacks_is_named_and_null_takes_it_out(
+def test_a_field_that_the_tenant_lacks_is_told_and_the_others_are_read(
     tenant: LineTenant, tmp_path: Path
 ) -> None:
-    file = _catalog(tmp_path, "entities:\n  suppliers:\n    fields: {buyer: buyercd}\n")
-    with pytest.raises(ConfigError, match="table apsv of this tenant has no field buyercd"):
+    line = tenant.line(
+        catalog=_catalog(tmp_path, "entities:\n  suppliers:\n    fields: {buyer: buyercd}\n")
+    )
+    report = next(one for one in line.routes("100") if one.entity == "suppliers")
+    assert (report.chosen, report.empty) == (True, ("buyer",))
+    rows = tenant.read(line, "suppliers", "100").rows()
+    assert {row["buyer"] for row in rows.values()} == {None}
+    assert any('"buyer"' in str(row["_extra"]) for row in rows.values()), "under its real name"
+
+
+def test_a_key_that_the_tenant_lacks_is_no_route(tenant: LineTenant, tmp_path: Path) -> None:
+    file = _catalog(tmp_path, "entities:\n  suppliers:\n    fields: {supplier_id: vendnum}\n")
+    with pytest.raises(ConfigError, match="table apsv of this tenant has no field vendnum"):
         tenant.line(catalog=file).slices("suppliers", "100", tenant.everything())
-    file = _catalog(tmp_path, "entities:\n  suppliers:\n    fields: {buyer: null}\n")
-    rows = tenant.read(tenant.line(catalog=file), "suppliers", "100").rows()
-    assert any('"buyer"' in str(row["_extra"]) for row in rows.values())
 
 
 def test_a_table_that_the_tenant_lacks_is_reported(tenant: LineTenant, sandbox: Sandbox) -> None:

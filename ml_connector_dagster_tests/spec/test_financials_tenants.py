@@ -149,15 +149,30 @@ def test_a_tenant_that_gives_smaller_pages_than_were_asked_for(
     assert len(reading.pages) == 3
 
 
-def test_a_field_that_the_tenant_lacks_is_named_and_null_takes_it_out(
-    tenant: LineTenant, sandbox: Sandbox, tmp_path: Path
+def test_a_field_that_the_tenant_lacks_is_told_and_the_others_are_read(
+    tenant: LineTenant, tmp_path: Path
 ) -> None:
-    file = _catalog(tmp_path, "entities:\n  suppliers:\n    fields: {buyer: BuyerCode}\n")
-    with pytest.raises(ConfigError, match="Field BuyerCode is not defined"):
-        tenant.line(catalog=file).slices("suppliers", "100", tenant.everything())
-    file = _catalog(tmp_path, "entities:\n  suppliers:\n    fields: {buyer: null}\n")
-    rows = tenant.read(tenant.line(catalog=file), "suppliers", "100").rows()
-    assert {row["buyer"] for row in rows.values()} == {None}
+    text = "entities:\n  suppliers:\n    modified: ChangeStamp\n    fields: {buyer: BuyerCode}\n"
+    line = tenant.line(catalog=_catalog(tmp_path, text))
+    report = next(one for one in line.routes("100") if one.entity == "suppliers")
+    assert (report.chosen, report.empty) == (True, ("buyer",))
+    rows = tenant.read(line, "suppliers", "100").rows()
+    assert len(rows) == 10
+    assert {(row["buyer"], row["_modified_at"]) for row in rows.values()} == {(None, None)}
+
+
+def test_a_key_that_the_tenant_lacks_is_no_route(tenant: LineTenant, tmp_path: Path) -> None:
+    text = "entities:\n  payments:\n    fields: {journal_number: JournalNo}\n"
+    with pytest.raises(ConfigError, match="has no field JournalNo, which the key needs"):
+        tenant.line(catalog=_catalog(tmp_path, text)).slices("payments", "100", tenant.everything())
+
+
+def test_a_link_that_has_died_begins_anew(tenant: LineTenant) -> None:
+    line = tenant.line(page_rows=4)
+    chain = line.slices("suppliers", "100", tenant.everything())[0]
+    dead = '{"next": "../lists/_generic?_out=JSON&_next=dead", "rows": 4}'
+    rows = sum(page.records.num_rows for page in line.pages(chain, dead))
+    assert rows == 10
 
 
 def test_vendors_that_are_grouped_otherwise_than_companies(

@@ -6,6 +6,7 @@ from ml_connector_dagster.cloudsuite.catalog.distribution import load_distributi
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.distribution.api import SxApi
 from ml_connector_dagster.cloudsuite.product_lines.distribution.tables import TableReader
+from ml_connector_dagster.cloudsuite.product_lines.distribution.tenant import SxTenant
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -24,15 +25,16 @@ def open_distribution(
     catalog = load_distribution_catalog(connection.catalog)
     learned = Learned(knowledge, NAME)
     api = SxApi(gateway, catalog.operator, catalog.messages)
+    tenant = SxTenant(api, learned, catalog.companies, catalog.date_literals)
     routes = {
         name: Routes.of(
             entity,
             {
                 route_name: TableReader(
                     api,
-                    learned,
+                    tenant,
                     catalog,
-                    entity,
+                    name,
                     route,
                     zone=ZoneInfo(connection.timezone),
                     page_rows=connection.page_rows,

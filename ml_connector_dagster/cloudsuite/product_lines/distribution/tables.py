@@ -7,7 +7,7 @@ with; whether it begins with that row or behind it does not matter here.
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.distribution import (
-    CompanyTable,
     DistributionCatalog,
     DistributionEntity,
     TableRoute,
@@ -23,20 +22,14 @@ from ml_connector_dagster.cloudsuite.catalog.distribution import (
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
 from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import RestartRefusedError
 from ml_connector_dagster.cloudsuite.product_lines.distribution.api import Fetch, SxApi
-from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.distribution.tenant import SxTenant
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
-from ml_connector_dagster.cloudsuite.product_lines.refusals import (
-    ROUTE_REFUSALS,
-    AuthorityError,
-    NotThereError,
-)
+from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError
 from ml_connector_dagster.cloudsuite.product_lines.tables import with_column
-from ml_connector_dagster.model.errors import ConfigError, ContractError
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.windows import Window
 
-
-#: A day that only one order of day, month and year can read, and after which nothing has changed.
-_FAR_DAY: Final = date(2099, 12, 31)
 
 #: So often a chain begins anew because the row it should go on after has been deleted meanwhile.
 _RESTARTS: Final = 3
@@ -48,18 +41,19 @@ class TableReader:
     def __init__(
         self,
         api: SxApi,
-        learned: Learned,
+        tenant: SxTenant,
         catalog: DistributionCatalog,
-        entity: DistributionEntity,
+        name: str,
         route: TableRoute,
         *,
         zone: ZoneInfo,
         page_rows: int,
     ) -> None:
         self._api = api
-        self._learned = learned
+        self._tenant = tenant
         self._catalog = catalog
-        self._entity = entity
+        self._entity: DistributionEntity = catalog.entities[name]
+        self._keys = [self._entity.fields[key].source for key in ENTITIES[name].key]
         self._route = route
         self._zone = zone
         # At least two: a page that begins with the row it goes on after must hold another one.
@@ -70,28 +64,28 @@ class TableReader:
         return self._route.label
 
     def check(self, company: str) -> None:
-        """One row; raises ConfigError for a company that does not exist."""
+        """One row, whose keys must be there; raises ConfigError for a company that does not exist."""
         found = self._api.fetch(self._asked(company), Meter())
-        where = self._catalog.companies
-        question = f"company/{company}"
-        if where is not None and not self._learned.recall(
-            question, lambda: self._has_company(where, company)
-        ):
-            self._learned.take_back(question)
-            raise ConfigError(
-                f"company {company} does not exist: {where.table} has no such record in this tenant. "
-                "Check the companies of the flow"
-            )
-        if found.num_rows:
-            self._check_fields(found)
+        self._tenant.check_company(company)
+        for key in self._keys:
+            if found.num_rows and key not in found.column_names:
+                raise NotThereError(
+                    f"table {self._route.table} of this tenant has no field {key}, which the key needs. "
+                    "Name the tenant's own field in its catalog file"
+                )
 
     def reads_whole(self, company: str) -> bool:
         """Whether changes cannot be asked for: no date field, or no way to write a date."""
         return self._date_literal(company) == ""
 
     def empty_columns(self, company: str) -> tuple[str, ...]:
-        """None: a route with a field that is not there cannot serve."""
-        return ()
+        """Columns whose field the table lacks."""
+        known = self._tenant.fields(self._asked(company))
+        return tuple(
+            column
+            for column, spec in self._entity.all_fields.items()
+            if known and spec.source not in known
+        )
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One: a table is one chain of row ids."""
@@ -178,44 +172,10 @@ class TableReader:
         )
 
     def _date_literal(self, company: str) -> str:
-        if self._entity.modified is None or not self._route.changes:
+        field = self._entity.modified
+        if field is None or not self._route.changes:
             return ""
-        return self._learned.recall(
-            f"dates/{self._route.table}", lambda: self._try_dates(company, self._entity.modified)
-        )
-
-    def _try_dates(self, company: str, field: str | None) -> str:
-        """The first way of writing a date that the server understands: nothing has changed after a far day."""
-        for literal in self._catalog.date_literals:
-            asked = self._asked(company, (f"{field} >= {_FAR_DAY.strftime(literal)}",))
-            try:
-                if self._api.fetch(asked, Meter()).num_rows == 0:
-                    return literal
-            except AuthorityError:
-                raise
-            except ROUTE_REFUSALS:
-                continue
-        return ""
-
-    def _has_company(self, where: CompanyTable, company: str) -> bool:
-        asked = Fetch(
-            table=where.table, company=company, conditions=(f"{where.field} = {company}",), rows=1
-        )
-        try:
-            return bool(self._api.fetch(asked, Meter()).num_rows)
-        except ROUTE_REFUSALS:
-            return True  # it cannot be told; the records may be readable all the same
-
-    def _check_fields(self, found: pa.Table) -> None:
-        """A mapped field that no record has would be an empty column that nobody notices."""
-        mapped = [spec.source for spec in self._entity.all_fields.values()]
-        mapped += [self._entity.modified] if self._entity.modified else []
-        for name in mapped:
-            if name not in found.column_names:
-                raise NotThereError(
-                    f"table {self._route.table} of this tenant has no field {name}. "
-                    "Name the tenant's own fields in its catalog file (null takes one out)"
-                )
+        return self._tenant.date_literal(self._asked(company), field)
 
     def _records(self, records: pa.Table, after: str) -> pa.Table:
         if after and self._row_id(records, 0) == after:

@@ -4,6 +4,7 @@ from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_c
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.financials.api import LandmarkApi
 from ml_connector_dagster.cloudsuite.product_lines.financials.lists import ListReader
+from ml_connector_dagster.cloudsuite.product_lines.financials.tenant import LandmarkTenant
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -22,12 +23,13 @@ def open_financials(
     catalog = load_financials_catalog(connection.catalog)
     learned = Learned(knowledge, NAME)
     api = LandmarkApi(gateway, catalog.messages)
+    tenant = LandmarkTenant(api, learned, catalog.companies)
     routes = {
         name: Routes.of(
             entity,
             {
                 route_name: ListReader(
-                    api, learned, catalog, entity, route, page_rows=connection.page_rows
+                    api, tenant, catalog, name, route, page_rows=connection.page_rows
                 )
                 for route_name, route in entity.routes.items()
             },

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
@@ -11,7 +10,6 @@ import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.financials import (
     ClassRoute,
-    CompanyClass,
     FinancialsCatalog,
     FinancialsEntity,
 )
@@ -22,17 +20,15 @@ from ml_connector_dagster.cloudsuite.product_lines.financials.queries import (
     ClassList,
     wanted_fields,
 )
-from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.financials.tenant import LandmarkTenant
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
-from ml_connector_dagster.cloudsuite.product_lines.refusals import (
-    ROUTE_REFUSALS,
-    AuthorityError,
-)
+from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError, RefusedError
 from ml_connector_dagster.cloudsuite.product_lines.tables import (
     renamed,
     with_column,
     with_constants,
 )
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 from ml_connector_dagster.model.windows import Window
 
@@ -41,11 +37,6 @@ from ml_connector_dagster.model.windows import Window
 _STAMP: Final = r"^(\d{8})(\d{6})(\d{2})$"
 _STAMP_READ: Final = r"\1T\2.\3Z"
 
-#: Any span will do to find out whether a class knows _fts.
-_PROBED: Final = Window(
-    start=datetime(2000, 1, 1, tzinfo=UTC), end=datetime(2000, 1, 2, tzinfo=UTC)
-)
-
 
 class ListReader:
     """``RouteReader`` of one list route of one entity."""
@@ -53,18 +44,18 @@ class ListReader:
     def __init__(
         self,
         api: LandmarkApi,
-        learned: Learned,
+        tenant: LandmarkTenant,
         catalog: FinancialsCatalog,
-        entity: FinancialsEntity,
+        name: str,
         route: ClassRoute,
         *,
         page_rows: int,
     ) -> None:
         self._api = api
-        self._learned = learned
-        self._companies = catalog.companies
+        self._tenant = tenant
         self._values = catalog.company_values
-        self._entity = entity
+        self._entity: FinancialsEntity = catalog.entities[name]
+        self._keys = [self._entity.fields[key].source for key in ENTITIES[name].key]
         self._route = route
         self._limit = min(page_rows, route.page_rows or page_rows, catalog.row_limit)
 
@@ -73,27 +64,31 @@ class ListReader:
         return self._route.label
 
     def check(self, company: str) -> None:
-        """One row of each class; raises ConfigError for a company that does not exist."""
-        for name in self._route.classes:
+        """One row of each class, whose keys must be there; raises ConfigError for a company that does not exist."""
+        for name, part in self._route.classes.items():
+            absent = self._absent(name, company)
+            for key in self._keys:
+                if part.names.get(key, key) in absent:
+                    raise NotThereError(
+                        f"business class {name} of this tenant has no field {part.names.get(key, key)}, which the key needs"
+                    )
             self._api.page(replace(self._asked(name, company), limit=1), company, Meter())
-        where = self._companies
-        question = f"company/{company}"
-        if where is not None and not self._learned.recall(
-            question, lambda: self._has_company(where, company)
-        ):
-            self._learned.take_back(question)
-            raise ConfigError(
-                f"company {company} does not exist: {where.business_class} has no such record in this tenant. "
-                "Check the companies of the flow"
-            )
+        self._tenant.check_company(company)
 
     def reads_whole(self, company: str) -> bool:
         """Whether a class of the route refuses _fts."""
         return not all(self._filters_changes(name, company) for name in self._route.classes)
 
     def empty_columns(self, company: str) -> tuple[str, ...]:
-        """None: a route with a field that is not there cannot serve."""
-        return ()
+        """Columns whose field a class of the route lacks."""
+        empty = [
+            column
+            for name, part in self._route.classes.items()
+            if (absent := self._absent(name, company))
+            for column, spec in self._entity.all_fields.items()
+            if part.names.get(spec.source, spec.source) in absent
+        ]
+        return tuple(dict.fromkeys(empty))
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One for each class."""
@@ -112,75 +107,81 @@ class ListReader:
         if chain.window.start is not None and self._filters_changes(name, chain.company):
             asked = replace(asked, changed=chain.window)
         state = _parsed(position)
-        href, rows = state.get("next"), int(state.get("rows", 0))
+        if state:
+            try:
+                yield from self._follow(
+                    asked, chain.company, str(state["next"]), int(state["rows"])
+                )
+            except RefusedError:
+                # How long a link lives is not known. What was read so far is read again: harmless, and rare.
+                yield from self._follow(asked, chain.company, None, 0)
+        else:
+            yield from self._follow(asked, chain.company, None, 0)
+
+    def _follow(
+        self, asked: ClassList, company: str, href: str | None, rows: int
+    ) -> Iterator[Page]:
         seen = {href}
         while True:
             meter = Meter()
-            answer = self._api.page(asked, chain.company, meter, href)
-            if answer.onward and answer.onward in seen:
-                # Perhaps the gateway gave an old answer: once more, then it is Landmark that does not move on.
-                answer = self._api.page(asked, chain.company, meter, href)
-                if answer.onward in seen:
-                    raise ContractError(
-                        f"{self.label}, company {chain.company}: the page after {rows:,} rows links to a page that was "
-                        "there before, so rows beyond it would be lost"
-                    )
+            answer = self._page(asked, company, href, seen, meter)
             rows += answer.records.num_rows
-            self._whole(answer, rows, chain.company)
-            href = answer.onward
+            self._check_whole(answer, rows, company)
+            href = answer.onward or None
             seen.add(href)
-            onward = json.dumps({"next": href, "rows": rows}) if href else None
-            yield page_of(self._records(name, answer.records), meter, onward)
+            onward = None if href is None else json.dumps({"next": href, "rows": rows})
+            yield page_of(self._records(asked.business_class, answer.records), meter, onward)
             if onward is None:
                 return
 
-    def _asked(self, name: str, company: str) -> ClassList:
-        part = self._route.classes[name]
+    def _page(
+        self,
+        asked: ClassList,
+        company: str,
+        href: str | None,
+        seen: set[str | None],
+        meter: Meter,
+    ) -> LandmarkAnswer:
+        for _ in range(2):
+            # Perhaps the gateway gave an old answer: once more, then it is Landmark that does not move on.
+            answer = self._api.page(asked, company, meter, href)
+            if not answer.onward or answer.onward not in seen:
+                return answer
+        raise ContractError(
+            f"list {asked.business_class}, company {company}: a page links to one that was there before, so rows "
+            "beyond it would be lost"
+        )
+
+    def _wanted(self, name: str, company: str) -> ClassList:
+        """What the catalog names, of which the tenant may lack some."""
+        route, part = self._route, self._route.classes[name]
         mapped = [spec.source for spec in self._entity.all_fields.values()]
         mapped += [self._entity.modified] if self._entity.modified else []
         mapped = [part.names.get(field, field) for field in mapped if field not in part.constants]
-        further = self._route.fields
-        holder = self._route.company
-        scope = (
-            {} if holder is None else {holder: self._values.get(holder, {}).get(company, company)}
-        )
+        scope = {}
+        if route.company is not None:
+            scope[route.company] = self._values.get(route.company, {}).get(company, company)
         return ClassList(
             business_class=name,
-            fields=() if further == "*" else wanted_fields(mapped, further),
+            fields=() if route.fields == "*" else wanted_fields(mapped, route.fields),
             equal={**scope, **part.where},
             limit=self._limit,
-            set_name=self._route.set_name,
+            set_name=route.set_name,
         )
+
+    def _absent(self, name: str, company: str) -> frozenset[str]:
+        return self._tenant.absent_fields(self._wanted(name, company), company)
+
+    def _asked(self, name: str, company: str) -> ClassList:
+        wanted, absent = self._wanted(name, company), self._absent(name, company)
+        return replace(wanted, fields=tuple(one for one in wanted.fields if one not in absent))
 
     def _filters_changes(self, name: str, company: str) -> bool:
-        if not self._route.changes:
-            return False
-        return self._learned.recall(f"changes/{name}", lambda: self._try_changes(name, company))
-
-    def _try_changes(self, name: str, company: str) -> bool:
-        """The class can be read (see ``check``): what it refuses now, it refuses for _fts."""
-        asked = replace(self._asked(name, company), limit=1, changed=_PROBED)
-        try:
-            self._api.page(asked, company, Meter())
-        except AuthorityError:
-            raise
-        except ROUTE_REFUSALS:
-            return False
-        return True
-
-    def _has_company(self, where: CompanyClass, company: str) -> bool:
-        asked = ClassList(
-            business_class=where.business_class,
-            fields=(where.field,),
-            equal={where.field: company},
-            limit=1,
+        return self._route.changes and self._tenant.filters_changes(
+            self._asked(name, company), company
         )
-        try:
-            return bool(self._api.page(asked, company, Meter()).records.num_rows)
-        except ROUTE_REFUSALS:
-            return True  # it cannot be told; the records may be readable all the same
 
-    def _whole(self, answer: LandmarkAnswer, rows: int, company: str) -> None:
+    def _check_whole(self, answer: LandmarkAnswer, rows: int, company: str) -> None:
         """A full page without a link, of a list that says it is longer, was cut."""
         full = answer.records.num_rows >= self._limit and not answer.onward
         if full and answer.count is not None and answer.count > rows:
@@ -206,7 +207,7 @@ def _parsed(position: str | None) -> Mapping[str, Any]:
         state = json.loads(position)
     except json.JSONDecodeError:
         state = None
-    if not isinstance(state, dict) or not isinstance(state.get("next"), str):
+    if not isinstance(state, dict) or state.keys() != {"next", "rows"}:
         raise ContractError(
             f"position {position[:80]!r} is not one of a Landmark list; begin the read anew (--full)"
         )
