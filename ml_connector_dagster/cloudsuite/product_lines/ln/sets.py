@@ -1,11 +1,10 @@
-"""An entity by an OData set: pages by next link or ``$skip``, changes by a modified property where the set has one.
+"""An entity by an OData set: what to ask for, and changes by a modified property where the set has one.
 
-Reference cloudsuite-api §4.1. ``$skip`` counts rows, and rows come and go while a set is read: so each page begins with
-the last row of the one before, and where that is not so the reader goes back until it finds its place again.
+Reference cloudsuite-api §4.1.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,13 +14,13 @@ from ml_connector_dagster.cloudsuite.catalog.ln import LnCatalog, LnEntity, SetR
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
 from ml_connector_dagster.cloudsuite.product_lines.ln.answers import SetAnswer
-from ml_connector_dagster.cloudsuite.product_lines.ln.places import TAIL, Key, Place, place_of
+from ml_connector_dagster.cloudsuite.product_lines.ln.places import Place, place_of
 from ml_connector_dagster.cloudsuite.product_lines.ln.service import ODataService, SetCall
+from ml_connector_dagster.cloudsuite.product_lines.ln.walks import SetWalk
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError, RefusedError
-from ml_connector_dagster.cloudsuite.product_lines.tables import column, renamed, with_constants
+from ml_connector_dagster.cloudsuite.product_lines.tables import renamed, with_constants
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.windows import Window
 
 
@@ -86,53 +85,19 @@ class SetReader:
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
         """The pages of the set in key order."""
+        meter = Meter()
+
+        def ask(call: SetCall) -> SetAnswer:
+            return self._ask(call, meter)
+
         base = self._call(chain.company, self._changed(chain))
+        walk = SetWalk(ask=ask, base=base)
         place: Place | None = place_of(position)
         while place is not None:
+            rows, place = walk.page(place)
+            after = None if place is None else place.text()
+            yield page_of(self._records(rows, chain.company), meter, after)
             meter = Meter()
-            rows, place = self._page(base, place, meter)
-            yield page_of(
-                self._records(rows, chain.company),
-                meter,
-                None if place is None else place.text(),
-            )
-
-    def _page(self, base: SetCall, place: Place, meter: Meter) -> tuple[pa.Table, Place | None]:
-        """The rows from ``place`` on, and where to go on after them."""
-        if place.link is not None:
-            answer = self._ask(replace(base, link=place.link), meter)
-            return self._rows_and_next(base, place, answer, answer.records, place.left)
-        back = 1
-        skip = place.skip
-        while True:
-            answer = self._ask(replace(base, skip=skip), meter)
-            rows = answer.records
-            met = self._meeting(rows, place.tail)
-            if met is not None or skip == 0:
-                break
-            # Rows before this place have gone, or come: look for it further ahead of where it was.
-            back *= 2
-            skip = max(0, skip - back * base.top)
-        fresh = rows.slice(0 if met is None else met + 1)
-        return self._rows_and_next(base, replace(place, skip=skip), answer, fresh, base.top)
-
-    def _rows_and_next(
-        self, base: SetCall, place: Place, answer: SetAnswer, fresh: pa.Table, asked: int
-    ) -> tuple[pa.Table, Place | None]:
-        count = answer.records.num_rows
-        reached = place.skip + count
-        tail = (*place.tail, *self._keys(fresh))[-TAIL:]
-        if answer.link is not None:
-            if fresh.num_rows == 0:
-                raise self._no_progress(base, reached)
-            return fresh, Place(skip=reached, tail=tail, link=answer.link, left=asked - count)
-        # A server may end a page early without a word; where it says how many rows there are, that decides.
-        more = reached < answer.count if answer.count is not None else 0 < asked <= count
-        if not more:
-            return fresh, None
-        if fresh.num_rows == 0:
-            raise self._no_progress(base, reached)
-        return fresh, Place(skip=reached - 1, tail=tail)
 
     def _ask(self, call: SetCall, meter: Meter) -> SetAnswer:
         try:
@@ -141,19 +106,6 @@ class SetReader:
             # Perhaps a property is gone since the metadata were read: they are read again next time.
             self._learned.take_back(self._question(call.company))
             raise
-
-    def _meeting(self, rows: pa.Table, tail: Sequence[Key]) -> int | None:
-        """The row of a page that was the last one known before; None when the page has no such row."""
-        if not tail:
-            return None
-        places = {key: index for index, key in enumerate(self._keys(rows))}
-        return next((places[key] for key in reversed(tail) if key in places), None)
-
-    def _keys(self, rows: pa.Table) -> list[Key]:
-        if rows.num_rows == 0:
-            return []
-        columns = [column(rows, name).to_pylist() for name in self._route.key]
-        return [tuple(str(part) for part in key) for key in zip(*columns, strict=True)]
 
     def _call(self, company: str, changed: str) -> SetCall:
         conditions = [one for one in (self._route.filter, changed) if one]
@@ -228,12 +180,6 @@ class SetReader:
         if stamp is not None and self._entity.modified is not None:
             names[self._entity.modified] = stamp
         return with_constants(renamed(rows, names), self._route.constants)
-
-    def _no_progress(self, base: SetCall, reached: int) -> ContractError:
-        return ContractError(
-            f"{base}: more rows exist after {reached:,}, but none of them comes, so they would be lost. The key in the "
-            f"catalog ({', '.join(self._route.key)}) must tell rows apart"
-        )
 
 
 def _literal(moment: datetime) -> str:
