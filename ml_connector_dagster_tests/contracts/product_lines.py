@@ -33,6 +33,14 @@ def record_id(entity: str, row: Mapping[str, Any]) -> str:
     return "/".join(str(part).replace("%", "%25").replace("/", "%2F") for part in parts)
 
 
+def truth_of(
+    sandbox: Sandbox, entity: str, company: str = COMPANY, changed_from: date | None = None
+) -> Rows:
+    """Record id → row, from the ERP."""
+    rows = sandbox.erp.truth(entity, company, changed_from=changed_from)
+    return {record_id(entity, row): row for row in rows}
+
+
 def assert_same(got: Mapping[str, Mapping[str, object]], truth: Rows) -> None:
     """Every record, every column."""
     assert sorted(set(truth) - set(got)) == [], "records are missing"
@@ -104,8 +112,8 @@ class ProductLineContract:
         company: str = COMPANY,
         changed_from: date | None = None,
     ) -> Rows:
-        """Record id → row, from the ERP."""
-        rows = sandbox.erp.truth(entity, company, changed_from=changed_from)
+        """Record id → row, from the ERP, as this line hands it out."""
+        rows = truth_of(sandbox, entity, company, changed_from).values()
         return {self.id_of(entity, row): self.delivered(entity, row) for row in rows}
 
     def id_of(self, entity: str, row: Mapping[str, Any]) -> str:

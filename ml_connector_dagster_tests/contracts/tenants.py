@@ -86,9 +86,11 @@ class LineTenant:
         self.knowledge = MemoryKnowledge()
         self._gateway: Gateway | None = None
 
-    def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
-        """A product line as a new process has it: it has asked nothing yet."""
-        connection = CloudSuiteConnection.model_validate(
+    def connection(
+        self, *, page_rows: int = 10_000, catalog: Path | None = None
+    ) -> CloudSuiteConnection:
+        """The tenant as a project would name it."""
+        return CloudSuiteConnection.model_validate(
             {
                 "name": TENANT,
                 "product_line": self._product_line,
@@ -98,6 +100,10 @@ class LineTenant:
                 "catalog": None if catalog is None else str(catalog),
             }
         )
+
+    def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
+        """A product line as a new process has it: it has asked nothing yet."""
+        connection = self.connection(page_rows=page_rows, catalog=catalog)
         return open_product_line(connection, self.gateway, self.knowledge)
 
     @property
