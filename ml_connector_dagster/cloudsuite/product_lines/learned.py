@@ -26,6 +26,7 @@ class Learned:
         self._line = line
         self._lock = threading.RLock()
         self._known: dict[str, object] = {}
+        self._made: dict[str, object] = {}
         self._fresh = False
 
     def recall(self, question: str, ask: Callable[[], T]) -> T:
@@ -36,11 +37,20 @@ class Learned:
             known: T = self._known[question]  # type: ignore[assignment]
             return known
 
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """``make`` it once in this process, and again after ``forget``; what is made is not kept."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            made: T = self._made[name]  # type: ignore[assignment]
+            return made
+
     def forget(self) -> None:
         """Ask everything anew from now on."""
         with self._lock:
             self._fresh = True
             self._known.clear()
+            self._made.clear()
 
     def take_back(self, question: str) -> None:
         """What was known of ``question`` has turned out wrong: it is asked again, by other processes too."""

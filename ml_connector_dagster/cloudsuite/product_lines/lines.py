@@ -4,7 +4,6 @@ What a route is (an IDO, an OData set, a table of the lake) is the reader's own;
 """
 
 import hashlib
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -55,6 +54,11 @@ class RouteReader(Protocol):
         ...
 
 
+def digest_of(catalog: EntityCatalog[Any, Any]) -> str:
+    """Short, and another for every change of an entity's catalog: what was learned holds for this one only."""
+    return hashlib.sha256(catalog.model_dump_json().encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
     """The routes of one entity, in order of preference. ``digest`` changes with its catalog."""
@@ -65,10 +69,9 @@ class Routes:
     @classmethod
     def of(cls, catalog: EntityCatalog[Any, Any], readers: Mapping[str, RouteReader]) -> "Routes":
         """``readers`` by route name, in any order."""
-        text = catalog.model_dump_json()
         return cls(
             readers={name: readers[name] for name, _ in catalog.ordered_routes},
-            digest=hashlib.sha256(text.encode()).hexdigest()[:12],
+            digest=digest_of(catalog),
         )
 
 
@@ -86,7 +89,6 @@ class RoutedLine:
         self._routes = routes
         self._layouts = layouts
         self._learned = learned
-        self._lock = threading.RLock()
 
     @property
     def name(self) -> str:
@@ -199,4 +201,4 @@ class RoutedLine:
         return str(reason), bool(forbidden)
 
     def _question(self, entity: str, company: str, name: str) -> str:
-        return f"route/{company}/{entity}/{name}/{self._routes[entity].digest}"
+        return f"routes/{company}/{entity}/{name}/{self._routes[entity].digest}"

@@ -13,11 +13,6 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListC
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import OLDEST, day_text
 from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
-from ml_connector_dagster.cloudsuite.product_lines.refusals import (
-    AuthorityError,
-    NotThereError,
-    RefusedError,
-)
 from ml_connector_dagster.cloudsuite.product_lines.tables import column, with_constants
 from ml_connector_dagster.model.entities import ENTITIES
 
@@ -26,23 +21,19 @@ class Probe:
     """Tries routes of one company."""
 
     def __init__(
-        self, api: M3Api, repository: Repository, catalog: M3Catalog, company: str, meter: Meter
+        self, api: M3Api, repository: Repository, catalog: M3Catalog, company: str
     ) -> None:
         self._api = api
         self._repository = repository
         self._catalog = catalog
         self._company = company
-        self._meter = meter
 
     def why_not(self, entity: str, route: ListRoute | ExportRoute) -> str:
-        """Why ``route`` cannot serve; "" when it can. Raises ConfigError for a company that does not exist."""
+        """Why ``route`` cannot serve; "" when it can. Raises what M3 refuses it with, ConfigError for an unknown company."""
         catalog = self._catalog.entities[entity]
-        try:
-            if isinstance(route, ExportRoute):
-                return self._export(entity, catalog, route)
-            return self._absent(route) or self._fields(entity, catalog, route) or self._list(route)
-        except (AuthorityError, NotThereError, RefusedError) as error:
-            return str(error)
+        if isinstance(route, ExportRoute):
+            return self._export(entity, catalog, route)
+        return self._absent(route) or self._fields(entity, catalog, route) or self._list(route)
 
     def filters_changes(self, route: ListRoute) -> bool:
         """Whether the tenant's transaction has the change inputs that the catalog names."""
@@ -164,7 +155,7 @@ class Probe:
             inputs=inputs,
             maxrecs=1,
         )
-        return self._api.rows(call, self._meter)
+        return self._api.rows(call, Meter())
 
     def _some(
         self,
@@ -182,7 +173,7 @@ class Probe:
             division=division,
             records=[record],
         )
-        rows = self._api.bulk(call, self._meter).rows
+        rows = self._api.bulk(call, Meter()).rows
         return rows.slice(0, min(1, rows.num_rows))  # Arrow makes a row out of nothing otherwise
 
     def _division(self, per_division: bool) -> str | None:
