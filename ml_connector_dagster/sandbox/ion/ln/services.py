@@ -44,7 +44,8 @@ def _set(
     for item in items.split():
         sql = fields[item].sql
         fields[item] = replace(
-            fields[item], sql=f"CASE {sql} WHEN '' THEN '' ELSE '{PROJECT_SEGMENT}' || trim({sql}) END"
+            fields[item],
+            sql=f"CASE {sql} WHEN '' THEN '' ELSE '{PROJECT_SEGMENT}' || trim({sql}) END",
         )
     # LN keeps moments as whole seconds.
     fields[stamp] = ListedField(sql=f"{listing.stamp} / 1000", kind="stamp")
