@@ -75,8 +75,12 @@ class Switches:
         largest_batch: Distribution: no page holds more rows than this; None for no limit.
         ln_page_limit: LN: no answer holds more rows than this, whatever $top says; None for no limit.
         ln_next_links: LN: an answer that was cut by ``ln_page_limit`` has a nextLink; else it just ends early.
+        lake_polls: Compass: so many looks at a query's status find it still running.
+        lake_says_failed: Compass: the status of a failed query is FAILED; else FINISHED, and only the result says it.
+        lake_keeps_hours: Compass: how long results are kept.
 
-    ``absent_programs`` and ``unauthorized_programs`` hold business classes and tables of the other lines too.
+    ``absent_programs`` and ``unauthorized_programs`` hold business classes and tables of the other lines too; DATAFABRIC
+    among the absent ones: there is no Compass at all.
     """
 
     row_ceiling: int | None = None
@@ -102,3 +106,6 @@ class Switches:
     largest_batch: int | None = None
     ln_page_limit: int | None = None
     ln_next_links: bool = True
+    lake_polls: int = 1
+    lake_says_failed: bool = False
+    lake_keeps_hours: float = 20.0

@@ -14,6 +14,7 @@ from ml_connector_dagster.sandbox.admin import build_admin
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.erp.erp import Erp
 from ml_connector_dagster.sandbox.faults import Faults
+from ml_connector_dagster.sandbox.ion.compass.service import Compass
 from ml_connector_dagster.sandbox.ion.distribution.fetch_where import Distribution
 from ml_connector_dagster.sandbox.ion.financials.lists import Financials
 from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Suite
@@ -62,6 +63,7 @@ class Sandbox:
             timezone=self.clock.timezone,
             clock=self.clock,
         )
+        self.lake = Compass(self.erp.database, self.switches, self.clock)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -80,6 +82,7 @@ class Sandbox:
         """As right after the start, on the same port: data, clock, faults, switches, limits, log and tokens."""
         options = self.options
         self.erp.reset()
+        self.lake.reset()
         self.clock.reset()
         self.faults.clear()
         self.journal.clear()
@@ -106,6 +109,7 @@ class Sandbox:
             "LN": Ln(database, self.switches, companies),
             "FSM": Financials(database, self.switches),
             "SX": Distribution(database, self.switches, self.clock, companies),
+            "DATAFABRIC": self.lake,
         }
 
     def _build_gateway(self) -> Gateway:
@@ -171,6 +175,7 @@ class Sandbox:
         if self._socket is not None:
             self._socket.close()
         self._server = self._thread = self._socket = None
+        self.lake.reset()
         self.erp.database.close()
 
     def __enter__(self) -> Self:
