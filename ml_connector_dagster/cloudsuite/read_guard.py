@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from ml_connector_dagster.cloudsuite.reads.compass import CompassReads
 from ml_connector_dagster.cloudsuite.reads.gets import LN, SYTELINE
 from ml_connector_dagster.cloudsuite.reads.grammar import Reads, unknown_call
 from ml_connector_dagster.cloudsuite.reads.lists import FetchWhereReads, LandmarkReads
@@ -16,6 +17,7 @@ _READS: Final[Mapping[str, Reads]] = {
     "LN": LN,
     "FSM": LandmarkReads(),
     "SX": FetchWhereReads(),
+    "DATAFABRIC": CompassReads(),
 }
 
 
@@ -37,3 +39,9 @@ class ReadGuard:
         if self._reads is None:
             raise unknown_call("POST", self._suite, path)
         return self._reads.judge_post(path, body)
+
+    def judge_statement(self, path: str, statement: str) -> str:
+        """What a statement, posted as text, reads, e.g. ``compass CIDMAS``."""
+        if not isinstance(self._reads, CompassReads):
+            raise unknown_call("POST", self._suite, path)
+        return self._reads.judge_statement(path, statement)

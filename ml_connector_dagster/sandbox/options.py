@@ -106,6 +106,6 @@ class Switches:
     largest_batch: int | None = None
     ln_page_limit: int | None = None
     ln_next_links: bool = True
-    lake_polls: int = 1
+    lake_polls: int = 0
     lake_says_failed: bool = False
     lake_keeps_hours: float = 20.0

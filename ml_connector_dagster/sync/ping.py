@@ -65,11 +65,7 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
             for entity in (entity for entity in ENTITIES if entity in wanted):
                 routes = [report for report in reports if report.entity == entity]
                 chosen = next((report for report in routes if report.chosen), None)
-                others = "; ".join(
-                    f"not {report.route}: {report.reason or 'not needed'}"
-                    for report in routes
-                    if not report.chosen
-                )
+                others = "; ".join(_otherwise(report) for report in routes if not report.chosen)
                 yield Finding(
                     connection=name,
                     check=f"{company} {entity}",
@@ -78,6 +74,12 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
                     if chosen is None
                     else _way(chosen) + (f" ({others})" if others else ""),
                 )
+
+
+def _otherwise(report: RouteReport) -> str:
+    if report.use:
+        return f"{report.route} for {report.use}"
+    return f"not {report.route}: {report.reason or 'not needed'}"
 
 
 def _way(chosen: RouteReport) -> str:

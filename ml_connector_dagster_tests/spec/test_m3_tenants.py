@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.cloudsuite.gateway import Reply
+from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.cloudsuite.product_lines.refusals import AuthorityError
 from ml_connector_dagster.model.entities import ENTITIES
@@ -302,6 +302,9 @@ def test_a_record_that_goes_between_list_and_get_leaves_blanks(
         ) -> Reply:
             sandbox.erp.delete("suppliers", keys=[(COMPANY, str(gone["supplier_id"]))])
             return tenant.gateway.post(path, json=json, headers=headers)
+
+        def beside(self, suite: str, readable: Readable) -> Gateway:
+            return tenant.gateway.beside(suite, readable)
 
     line = open_m3(tenant.connection(page_rows=1000), DeletesBeforeTheGets(), tenant.knowledge)
     tenant.line().slices("suppliers", COMPANY, tenant.everything())  # the routes are known now

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
+from ml_connector_dagster.cloudsuite.catalog.lake import LAKE_PARTS, CompassRoute
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
@@ -56,7 +57,10 @@ class TableRoute(CatalogModel):
         return f"table {self.table}"
 
 
-class DistributionEntity(EntityCatalog[MappedField, TableRoute]):
+Route = Annotated[TableRoute | CompassRoute, Field(discriminator="kind")]
+
+
+class DistributionEntity(EntityCatalog[MappedField, Route]):
     """One entity as SX.e has it."""
 
 
@@ -97,14 +101,7 @@ class DistributionCatalog(LineCatalog[DistributionEntity]):
     entities: dict[str, DistributionEntity]
 
 
-_PARTS = (
-    DistributionCatalog,
-    DistributionEntity,
-    MappedField,
-    TableRoute,
-    CompanyTable,
-    SxMessages,
-)
+_PARTS: tuple[type[CatalogModel], ...] = (DistributionCatalog, DistributionEntity, MappedField, TableRoute, CompanyTable, SxMessages, *LAKE_PARTS)
 
 
 def load_distribution_catalog(override: Path | None = None) -> DistributionCatalog:

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import Field, model_validator
 
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
+from ml_connector_dagster.cloudsuite.catalog.lake import LakeCatalog
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -56,6 +57,7 @@ class LineCatalog(CatalogModel, Generic[EntityT]):
     """Everything one product line knows about names. ``ignored``: ERP fields that never land in ``_extra``."""
 
     ignored: tuple[FieldName, ...] = ()
+    lake: LakeCatalog = LakeCatalog()
     entities: dict[str, EntityT]
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
+from ml_connector_dagster.cloudsuite.catalog.lake import LAKE_PARTS, CompassRoute
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
@@ -52,7 +53,10 @@ class ClassRoute(CatalogModel):
         return f"list {', '.join(self.classes)}"
 
 
-class FinancialsEntity(EntityCatalog[MappedField, ClassRoute]):
+Route = Annotated[ClassRoute | CompassRoute, Field(discriminator="kind")]
+
+
+class FinancialsEntity(EntityCatalog[MappedField, Route]):
     """One entity as Landmark has it."""
 
 
@@ -87,15 +91,7 @@ class FinancialsCatalog(LineCatalog[FinancialsEntity]):
     entities: dict[str, FinancialsEntity]
 
 
-_PARTS = (
-    FinancialsCatalog,
-    FinancialsEntity,
-    MappedField,
-    ClassRoute,
-    ClassPart,
-    CompanyClass,
-    LandmarkMessages,
-)
+_PARTS: tuple[type[CatalogModel], ...] = (FinancialsCatalog, FinancialsEntity, MappedField, ClassRoute, ClassPart, CompanyClass, LandmarkMessages, *LAKE_PARTS)
 
 
 def load_financials_catalog(override: Path | None = None) -> FinancialsCatalog:

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
+from ml_connector_dagster.cloudsuite.catalog.lake import LAKE_PARTS, CompassRoute
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
@@ -45,7 +46,10 @@ class SetRoute(CatalogModel):
         return f"odata {self.service}/{self.set}"
 
 
-class LnEntity(EntityCatalog[MappedField, SetRoute]):
+Route = Annotated[SetRoute | CompassRoute, Field(discriminator="kind")]
+
+
+class LnEntity(EntityCatalog[MappedField, Route]):
     """One entity as LN has it. ``modified``: what the time of the last change is called in every route's rows."""
 
 
@@ -72,7 +76,7 @@ class LnCatalog(LineCatalog[LnEntity]):
     entities: dict[str, LnEntity]
 
 
-_PARTS = (LnCatalog, LnEntity, MappedField, SetRoute, Messages)
+_PARTS: tuple[type[CatalogModel], ...] = (LnCatalog, LnEntity, MappedField, SetRoute, Messages, *LAKE_PARTS)
 
 
 def load_ln_catalog(override: Path | None = None) -> LnCatalog:

@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
-from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
+from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldSpec
+from ml_connector_dagster.cloudsuite.catalog.lake import LAKE_PARTS
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import (
     ChangedBetween,
@@ -22,7 +23,7 @@ from ml_connector_dagster.cloudsuite.catalog.routes import (
 
 
 class M3Entity(EntityCatalog[FieldSpec, Route]):
-    """One entity as M3 has it: fields with their lengths, by list transactions or EXPORTMI."""
+    """One entity as M3 has it: fields with their lengths, by list transactions, EXPORTMI or the data lake."""
 
     modified: Name | None = None
     ignored: tuple[Name, ...] = ()
@@ -55,8 +56,9 @@ class M3Catalog(LineCatalog[M3Entity]):
         return self
 
 
-_PARTS = (
+_PARTS: tuple[type[CatalogModel], ...] = (
     M3Catalog, M3Entity, FieldSpec, ListRoute, ExportRoute, Lookup, Complete, Children, ChangedSince, ChangedBetween,
+    *LAKE_PARTS,
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, FieldName, MappedField
+from ml_connector_dagster.cloudsuite.catalog.lake import LAKE_PARTS, CompassRoute
 from ml_connector_dagster.cloudsuite.catalog.loading import load_catalog
 from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 
@@ -46,7 +47,10 @@ class LoadRoute(CatalogModel):
         return f"load {', '.join(part.ido for part in self.idos)}"
 
 
-class SyteLineEntity(EntityCatalog[MappedField, LoadRoute]):
+Route = Annotated[LoadRoute | CompassRoute, Field(discriminator="kind")]
+
+
+class SyteLineEntity(EntityCatalog[MappedField, Route]):
     """One entity as SyteLine has it."""
 
 
@@ -75,7 +79,7 @@ class SyteLineCatalog(LineCatalog[SyteLineEntity]):
     entities: dict[str, SyteLineEntity]
 
 
-_PARTS = (SyteLineCatalog, SyteLineEntity, MappedField, LoadRoute, IdoPart, Messages)
+_PARTS: tuple[type[CatalogModel], ...] = (SyteLineCatalog, SyteLineEntity, MappedField, LoadRoute, IdoPart, Messages, *LAKE_PARTS)
 
 
 def load_syteline_catalog(override: Path | None = None) -> SyteLineCatalog:

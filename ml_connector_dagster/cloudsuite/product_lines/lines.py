@@ -5,7 +5,8 @@ What a route is (an IDO, an OData set, a table of the lake) is the reader's own;
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
 
 from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog
@@ -54,6 +55,24 @@ class RouteReader(Protocol):
         ...
 
 
+class LakeRoute(RouteReader, Protocol):
+    """A route for a lot at once, from a copy of the ERP that may be a little behind."""
+
+    @property
+    def lag(self) -> timedelta:
+        """How far what it reads may be behind the ERP."""
+        ...
+
+    @property
+    def use(self) -> str:
+        """For what it is taken although others stand above it: ``first loads of 50,000 rows and more``; "" for nothing."""
+        ...
+
+    def leads(self, company: str, window: Window) -> bool:
+        """Whether it is to be taken for ``window`` before the routes that stand above it."""
+        ...
+
+
 def digest_of(catalog: EntityCatalog[Any, Any]) -> str:
     """Short, and another for every change of an entity's catalog: what was learned holds for this one only."""
     return hashlib.sha256(catalog.model_dump_json().encode()).hexdigest()[:12]
@@ -61,17 +80,25 @@ def digest_of(catalog: EntityCatalog[Any, Any]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routes:
-    """The routes of one entity, in order of preference. ``digest`` changes with its catalog."""
+    """The routes of one entity, in order of preference; ``lakes`` are among them. ``digest`` changes with its catalog."""
 
     readers: Mapping[str, RouteReader]
     digest: str
+    lakes: Mapping[str, LakeRoute] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, catalog: EntityCatalog[Any, Any], readers: Mapping[str, RouteReader]) -> "Routes":
-        """``readers`` by route name, in any order."""
+    def of(
+        cls,
+        catalog: EntityCatalog[Any, Any],
+        readers: Mapping[str, RouteReader],
+        lakes: Mapping[str, LakeRoute],
+    ) -> "Routes":
+        """The readers of all routes by name, in any order: ``lakes`` of those that go through the data lake."""
+        every = {**readers, **lakes}
         return cls(
-            readers={name: readers[name] for name, _ in catalog.ordered_routes},
+            readers={name: every[name] for name, _ in catalog.ordered_routes},
             digest=digest_of(catalog),
+            lakes=lakes,
         )
 
 
@@ -101,7 +128,8 @@ class RoutedLine:
 
     def slices(self, entity: str, company: str, window: Window) -> tuple[Slice, ...]:
         """The chains of a read. Raises CredentialError or ConfigError when no route can serve."""
-        name, reader = self._choice(entity, company)
+        name, reader = self._choice(entity, company, window)
+        lake = self._routes[entity].lakes.get(name)
         whole = " (read whole)" if reader.reads_whole(company) else ""
         return tuple(
             Slice(
@@ -111,6 +139,7 @@ class RoutedLine:
                 window=window,
                 route=reader.label + whole,
                 arguments=(("route", name), *arguments.items()),
+                lag=timedelta() if lake is None else lake.lag,
             )
             for arguments in reader.chains(company, window)
         )
@@ -139,6 +168,7 @@ class RoutedLine:
             chosen = False
             for name, reader in routes.readers.items():
                 reason, _ = self._obstacle(entity, company, name, reader)
+                lake = routes.lakes.get(name)
                 reports.append(
                     RouteReport(
                         entity=entity,
@@ -146,6 +176,7 @@ class RoutedLine:
                         usable=not reason,
                         chosen=not reason and not chosen,
                         reason=reason,
+                        use="" if reason or lake is None else lake.use,
                         empty=() if reason else reader.empty_columns(company),
                     )
                 )
@@ -171,10 +202,13 @@ class RoutedLine:
             raise ConfigError(f"{entity}: {self._nowhere()}. It has {', '.join(self._routes)}")
         return routes
 
-    def _choice(self, entity: str, company: str) -> tuple[str, RouteReader]:
+    def _choice(self, entity: str, company: str, window: Window) -> tuple[str, RouteReader]:
+        routes = self._known(entity)
+        leading = [name for name, lake in routes.lakes.items() if lake.leads(company, window)]
+        order = {name: routes.readers[name] for name in (*leading, *routes.readers)}
         obstacles: list[str] = []
         forbidden = False
-        for name, reader in self._known(entity).readers.items():
+        for name, reader in order.items():
             reason, by_right = self._obstacle(entity, company, name, reader)
             if not reason:
                 return name, reader

@@ -2,8 +2,13 @@
 
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.distribution import load_distribution_catalog
+from ml_connector_dagster.cloudsuite.catalog.distribution import (
+    TableRoute,
+    load_distribution_catalog,
+)
 from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
+from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
 from ml_connector_dagster.cloudsuite.product_lines.distribution.api import SxApi
 from ml_connector_dagster.cloudsuite.product_lines.distribution.tables import TableReader
 from ml_connector_dagster.cloudsuite.product_lines.distribution.tenant import SxTenant
@@ -26,6 +31,7 @@ def open_distribution(
     learned = Learned(knowledge, NAME)
     api = SxApi(gateway, catalog.operator, catalog.messages)
     tenant = SxTenant(api, learned, catalog.companies, catalog.date_literals)
+    lake = open_lake(gateway, catalog.lake, learned, connection)
     routes = {
         name: Routes.of(
             entity,
@@ -40,7 +46,9 @@ def open_distribution(
                     page_rows=connection.page_rows,
                 )
                 for route_name, route in entity.routes.items()
+                if isinstance(route, TableRoute)
             },
+            lake_readers(lake, name, entity),
         )
         for name, entity in catalog.entities.items()
     }

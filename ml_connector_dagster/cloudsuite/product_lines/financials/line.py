@@ -1,7 +1,9 @@
 """The Financials & Supply Management product line: its catalog, and a reader for every route."""
 
-from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
+from ml_connector_dagster.cloudsuite.catalog.financials import ClassRoute, load_financials_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
+from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
 from ml_connector_dagster.cloudsuite.product_lines.financials.api import LandmarkApi
 from ml_connector_dagster.cloudsuite.product_lines.financials.lists import ListReader
 from ml_connector_dagster.cloudsuite.product_lines.financials.tenant import LandmarkTenant
@@ -24,6 +26,7 @@ def open_financials(
     learned = Learned(knowledge, NAME)
     api = LandmarkApi(gateway, catalog.messages)
     tenant = LandmarkTenant(api, learned, catalog.companies)
+    lake = open_lake(gateway, catalog.lake, learned, connection, catalog.company_values)
     routes = {
         name: Routes.of(
             entity,
@@ -32,7 +35,9 @@ def open_financials(
                     api, tenant, catalog, name, route, page_rows=connection.page_rows
                 )
                 for route_name, route in entity.routes.items()
+                if isinstance(route, ClassRoute)
             },
+            lake_readers(lake, name, entity),
         )
         for name, entity in catalog.entities.items()
     }

@@ -1,7 +1,9 @@
 """The LN product line: its catalog, and a reader for every route."""
 
-from ml_connector_dagster.cloudsuite.catalog.ln import load_ln_catalog
+from ml_connector_dagster.cloudsuite.catalog.ln import SetRoute, load_ln_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
+from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -22,6 +24,7 @@ def open_ln(
     catalog = load_ln_catalog(connection.catalog)
     learned = Learned(knowledge, NAME)
     service = ODataService(gateway, catalog)
+    lake = open_lake(gateway, catalog.lake, learned, connection)
     routes = {
         name: Routes.of(
             entity,
@@ -30,7 +33,9 @@ def open_ln(
                     service, learned, catalog, name, route, page_rows=connection.page_rows
                 )
                 for route_name, route in entity.routes.items()
+                if isinstance(route, SetRoute)
             },
+            lake_readers(lake, name, entity),
         )
         for name, entity in catalog.entities.items()
     }

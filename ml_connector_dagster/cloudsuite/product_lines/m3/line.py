@@ -1,10 +1,14 @@
 """The M3 product line: its catalog, and a reader for every route."""
 
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.product_lines.asking import Calls
+from ml_connector_dagster.cloudsuite.product_lines.compass.lake import Suites
+from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
+from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -22,8 +26,12 @@ from ml_connector_dagster.config.project import CloudSuiteConnection
 NAME = "m3"
 
 
+class TenantCalls(Calls, Suites, Protocol):
+    """The part of ``Gateway`` that M3 uses."""
+
+
 def open_m3(
-    connection: CloudSuiteConnection, calls: Calls, knowledge: KnowledgeStore
+    connection: CloudSuiteConnection, calls: TenantCalls, knowledge: KnowledgeStore
 ) -> RoutedLine:
     """M3 with the built-in catalog and, laid over it, the tenant's own."""
     catalog = load_m3_catalog(connection.catalog)
@@ -38,9 +46,16 @@ def open_m3(
         zone=ZoneInfo(connection.timezone),
         page_rows=connection.page_rows,
     )
+    lake = open_lake(calls, catalog.lake, learned, connection)
     routes = {
         entity: Routes.of(
-            one, {name: _reader(tenant, entity, name, route) for name, route in one.routes.items()}
+            one,
+            {
+                name: _reader(tenant, entity, name, route)
+                for name, route in one.routes.items()
+                if isinstance(route, ListRoute | ExportRoute)
+            },
+            lake_readers(lake, entity, one),
         )
         for entity, one in catalog.entities.items()
     }

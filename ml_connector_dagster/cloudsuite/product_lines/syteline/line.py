@@ -2,8 +2,10 @@
 
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.syteline import load_syteline_catalog
+from ml_connector_dagster.cloudsuite.catalog.syteline import LoadRoute, load_syteline_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
+from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
+from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
@@ -25,6 +27,7 @@ def open_syteline(
     timezone = "UTC" if catalog.clock == "utc" else connection.timezone
     learned = Learned(knowledge, NAME)
     service = IdoService(gateway, catalog, gateway.tenant_id)
+    lake = open_lake(gateway, catalog.lake, learned, connection)
     routes = {
         name: Routes.of(
             entity,
@@ -39,7 +42,9 @@ def open_syteline(
                     page_rows=connection.page_rows,
                 )
                 for route_name, route in entity.routes.items()
+                if isinstance(route, LoadRoute)
             },
+            lake_readers(lake, name, entity),
         )
         for name, entity in catalog.entities.items()
     }

@@ -7,7 +7,7 @@ What has another type than the column it is compared with is refused, as it woul
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
@@ -115,9 +115,9 @@ def _type_of(
 
 
 def _check_types(
-    condition: exp.Expression, scope: Mapping[str, LakeTable], absent: frozenset[str]
+    condition: exp.Condition, scope: Mapping[str, LakeTable], absent: frozenset[str]
 ) -> None:
-    parts = [one for one in condition.args.values() if isinstance(one, exp.Expression)]
+    parts: list[Any] = [one for one in condition.args.values() if isinstance(one, exp.Condition)]
     parts += [one for many in condition.args.values() if isinstance(many, list) for one in many]
     columns = [one for one in parts if isinstance(one, exp.Column)]
     if not columns:

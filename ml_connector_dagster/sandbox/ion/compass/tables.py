@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
+from ml_connector_dagster.sandbox.ion.compass.distribution_tables import LAKE_ONLY
 from ml_connector_dagster.sandbox.ion.compass.ln_tables import LN_TABLES
 from ml_connector_dagster.sandbox.ion.distribution import tables as distribution
 from ml_connector_dagster.sandbox.ion.financials.classes import CLASSES
@@ -59,7 +60,7 @@ def lake_tables(zone: str) -> dict[str, LakeTable]:
     """Name in capitals → table. ``zone``: of the ERP, whose local time Distribution keeps."""
     tables = [
         *(_m3_table(table) for table in TABLES.values()),
-        *(_listed(listing, zone) for listing in LN_TABLES),
+        *(_listed(listing, zone) for listing in (*LN_TABLES, *LAKE_ONLY)),
         *(_listed(listing, zone) for listing in _sites()),
         *(_listed(listing, zone) for listing in CLASSES.values()),
         *(_listed(listing, zone) for listing in distribution.TABLES.values()),
