@@ -24,9 +24,9 @@ from typer.models import ArgumentInfo
 
 from ml_connector_dagster.cli.app import app
 from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
-from ml_connector_dagster.cloudsuite.catalog.loading import (
-    EntityCatalog,
+from ml_connector_dagster.cloudsuite.catalog.m3 import (
     M3Catalog,
+    M3Entity,
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
@@ -176,7 +176,7 @@ def _columns(columns: Sequence[Any]) -> str:
     return _table(["column", "type", "meaning"], rows)
 
 
-def _entity(entity: Entity, catalog: EntityCatalog) -> Iterator[str]:
+def _entity(entity: Entity, catalog: M3Entity) -> Iterator[str]:
     yield f"## {entity.name}"
     yield entity.description
     facts = [f"Key: company, {', '.join(map(_code, entity.key))}"]
@@ -466,7 +466,7 @@ def _headings(model: type[BaseModel], heading: str, found: dict[type[BaseModel],
 
 
 _NAMED_HEADINGS: dict[type[BaseModel], str] = {
-    EntityCatalog: "An entity",
+    M3Entity: "An entity",
     FieldSpec: "A field",
     ListRoute: "A route with kind list",
     ExportRoute: "A route with kind export",

@@ -17,6 +17,7 @@ from ml_connector_dagster.cli.dagster_api import AssetNode, DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
 from ml_connector_dagster.cli.demo_flows import runnable_flows, unusable_types
 from ml_connector_dagster.cli.demo_home import fresh_home
+from ml_connector_dagster.cli.demo_lines import flows_for
 from ml_connector_dagster.cli.demo_summary import print_summary
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
@@ -39,6 +40,10 @@ def demo(
     size: Annotated[
         str, typer.Option(help="Size of the sandbox ERP: default or tiny.")
     ] = "default",
+    line: Annotated[
+        str,
+        typer.Option(help="Product line to read: m3, syteline, ln, financials or distribution."),
+    ] = "m3",
     leave: Annotated[
         bool, typer.Option("--exit", help="Stop after the summary instead of serving the UI.")
     ] = False,
@@ -47,6 +52,7 @@ def demo(
     settings = read_settings()
     with ExitStack() as stack:
         stack.enter_context(fresh_home(settings))
+        settings = flows_for(settings, line)
         with stdout.status("Making up an ERP ..."):
             at = PORT if port_is_free(PORT) else 0
             sandbox = stack.enter_context(Sandbox.start(sandbox_options(size), port=at))

@@ -5,13 +5,14 @@ only. Environment proxies are not used: a bearer token goes where the .ionapi fi
 machine's trusted certificates (SSL_CERT_FILE, SSL_CERT_DIR) are honoured, for on-premise gateways.
 """
 
+import copy
 import json as json_text
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 
@@ -37,15 +38,27 @@ from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
 
+#: Status and body of an answer that is not 2xx → whether it is the ERP's own, which its product line reads.
+Readable = Callable[[int, bytes], bool]
+
+
+def statuses(*known: int) -> Readable:
+    """Every answer with one of these statuses is the ERP's own."""
+    return lambda status, body: status in known
+
+
+#: What holds for every suite.
+BAD_REQUEST: Final = statuses(400)
+
 _LONGEST_BLOCK: Final = 3600.0  # a mistaken Retry-After must not shut a tenant out for good
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer of the ERP: HTTP 2xx, or 400, which the product line reads.
+    """An answer of the ERP: HTTP 2xx, or a refusal that the product line reads.
 
     Attributes:
-        status: 2xx or 400.
+        status: 2xx, or that of a refusal (400 in every suite).
         body: the body, decoded from its transfer and content encodings, whole.
         requested_at: when the first request for it left (UTC).
         attempts: API requests that were sent for it, repeats included (logins are not).
@@ -80,6 +93,17 @@ class Usage:
     waited_seconds: float
 
 
+@dataclass(slots=True)
+class _Counts:
+    """What was used so far, by every suite of a tenant together."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+    bytes: int = 0
+
+
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -94,7 +118,7 @@ class Gateway:
         ConfigError: the call is not a read (before any network traffic); the server's certificate is not trusted.
         CredentialError: 401 after one renewal; 403.
         TransientError: still failing after the retries; BreakerOpenError when the tenant is left alone for a while.
-        ContractError: 404 and every other status. HTTP 400 is not raised: see ``Reply``.
+        ContractError: 404 and every other status. What is ``readable`` (HTTP 400 at least) is not raised: see ``Reply``.
     """
 
     def __init__(
@@ -110,17 +134,17 @@ class Gateway:
         retry: RetryPolicy | None = None,
         timeout: float = 60.0,
         concurrency: int = 4,
+        readable: Readable = BAD_REQUEST,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], datetime] = _utc_now,
         elapsed: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._tenant = tenant
-        self._suite = suite
-        self._base = f"{ionapi.base_url}/{suite}"
-        self._refusals = Refusals(
-            tenant=tenant, suite=suite, host=httpx.URL(ionapi.base_url).host, timeout=timeout
-        )
+        self._tenant_id = ionapi.tenant_id
+        self._root = ionapi.base_url
+        self._timeout = timeout
+        self._face(suite, readable)
         self._auth = auth
         self._budget = budget
         self._breaker = breaker
@@ -129,7 +153,6 @@ class Gateway:
         self._clock = clock
         self._elapsed = elapsed
         self._draw = draw
-        self._guard = ReadGuard(suite)
         self._timeouts = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT, pool=None).as_dict()
         inner = transport or httpx.HTTPTransport(
             limits=httpx.Limits(
@@ -143,11 +166,28 @@ class Gateway:
             trust_env=False,
             follow_redirects=False,
         )
-        self._counting = threading.Lock()
-        self._requests = 0
-        self._retries = 0
-        self._throttled = 0
-        self._bytes = 0
+        self._counts = _Counts()
+
+    def _face(self, suite: str, readable: Readable) -> None:
+        self._suite = suite
+        self._readable = readable
+        self._base = f"{self._root}/{suite}"
+        self._refusals = Refusals(
+            tenant=self._tenant,
+            suite=suite,
+            host=httpx.URL(self._root).host,
+            timeout=self._timeout,
+        )
+        self._guard = ReadGuard(suite)
+
+    def beside(self, suite: str, readable: Readable) -> Self:
+        """Another suite of the same tenant: with the same token, budget, breaker, connections and counts.
+
+        It is closed with this one.
+        """
+        other = copy.copy(self)
+        other._face(suite, readable)
+        return other
 
     def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
         """GET a read."""
@@ -161,20 +201,35 @@ class Gateway:
         body = json_text.dumps(json, ensure_ascii=False, separators=(",", ":")).encode()
         return self._call("POST", path, program, body, headers)
 
+    def ask(self, path: str, statement: str) -> Reply:
+        """POST a statement that only reads, as plain text."""
+        program = self._guard.judge_statement(path, statement)
+        headers = {"Content-Type": "text/plain"}
+        return self._call("POST", path, program, statement.encode(), headers)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass. Raises TransientError when the waits are called off."""
+        self._pause(seconds)
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant's id at the gateway (``ti`` of its file)."""
+        return self._tenant_id
+
     @property
     def requests_made(self) -> int:
         """API requests sent so far, repeats included."""
-        return self._requests
+        return self._counts.requests
 
     def usage(self) -> Usage:
         """A snapshot of what was used so far."""
-        with self._counting:
+        with self._counts.lock:
             return Usage(
-                requests=self._requests,
-                retries=self._retries,
-                throttled=self._throttled,
+                requests=self._counts.requests,
+                retries=self._counts.retries,
+                throttled=self._counts.throttled,
                 logins=self._auth.logins,
-                response_bytes=self._bytes,
+                response_bytes=self._counts.bytes,
                 waited_seconds=self._budget.waited_seconds,
             )
 
@@ -217,8 +272,8 @@ class Gateway:
             )
 
         def before_wait(error: BaseException, seconds: float) -> None:
-            with self._counting:
-                self._retries += 1
+            with self._counts.lock:
+                self._counts.retries += 1
             if exchange.status == httpx.codes.TOO_MANY_REQUESTS:
                 self._budget.block(min(seconds, _LONGEST_BLOCK))
             log.warning(
@@ -249,13 +304,13 @@ class Gateway:
                 retry_after=error.retry_after,
             ) from error
         finally:
-            with self._counting:
-                self._requests += exchange.requests
+            with self._counts.lock:
+                self._counts.requests += exchange.requests
         content = response.content
         # httpx's stream points back at its response: the pair, body and all, would stay until a collection.
         response.stream = httpx.ByteStream(b"")
-        with self._counting:
-            self._bytes += len(content)
+        with self._counts.lock:
+            self._counts.bytes += len(content)
         reply = Reply(
             status=response.status_code,
             body=content,
@@ -289,16 +344,17 @@ class Gateway:
             self._breaker.failed(str(error))
             raise
         exchange.status = response.status_code
-        if response.is_server_error:
+        own = response.is_success or self._readable(response.status_code, response.content)
+        if response.is_server_error and not own:
             self._breaker.failed(f"HTTP {response.status_code} from {exchange.program}")
         else:
             self._breaker.succeeded()
-        if response.is_success or response.status_code == httpx.codes.BAD_REQUEST:
+        if own:
             return response
         refusal = self._refusals.of_answer(response, exchange.program, self._clock())
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
-            with self._counting:
-                self._throttled += 1
+            with self._counts.lock:
+                self._counts.throttled += 1
             if isinstance(refusal, TransientError) and refusal.retry_after is not None:
                 self._budget.block(min(refusal.retry_after, _LONGEST_BLOCK))
         raise refusal
@@ -309,6 +365,7 @@ def open_gateway(
     ionapi: IonApi,
     *,
     suite: str,
+    readable: Readable = BAD_REQUEST,
     tokens: TokenStore,
     calls: BudgetStore,
     breaker: BreakerStore,
@@ -335,5 +392,6 @@ def open_gateway(
         pause=pause,
         timeout=connection.request_timeout_seconds,
         concurrency=connection.concurrency,
+        readable=readable,
         transport=transport,
     )

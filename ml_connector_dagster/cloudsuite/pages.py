@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ class Slice:
     """One chain of pages of an entity: slices of a read are independent and may be read side by side.
 
     ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
-    ``arguments`` are the product line's own, opaque to everybody else.
+    ``arguments`` are the product line's own, opaque to everybody else. ``lag``: how far what is read may be behind the ERP.
     """
 
     id: str
@@ -25,6 +25,7 @@ class Slice:
     window: Window
     route: str
     arguments: tuple[tuple[str, str], ...] = ()
+    lag: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +51,18 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteReport:
-    """What ``ping`` found out about one route of one entity."""
+    """What ``ping`` found out about one route of one entity.
+
+    ``reason``: why not, "" when usable. ``use``: for what it is taken although another is chosen. ``empty``: columns that stay empty by it, because the tenant lacks their field.
+    """
 
     entity: str
     route: str
     usable: bool
     chosen: bool
-    reason: str  # why not, or "" when usable
+    reason: str
+    empty: tuple[str, ...] = ()
+    use: str = ""
 
 
 class ProductLine(Protocol):

@@ -2,8 +2,13 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from ml_connector_dagster.model.entities import Entity
+
+
+#: The field in which a reader hands out when a record was found to be gone from the ERP: ISO 8601 in UTC, null while it is there.
+DELETED_AT: Final = "_deleted_at"
 
 
 class ValueFormat(StrEnum):

@@ -20,7 +20,7 @@ from ml_connector_dagster.columns.cells import Cells, Mask, Parsed, clean, nulls
 from ml_connector_dagster.columns.content import extra_json, record_ids, row_hashes
 from ml_connector_dagster.columns.days import dates
 from ml_connector_dagster.columns.flags import flags
-from ml_connector_dagster.columns.layouts import Field, Layout, ValueFormat
+from ml_connector_dagster.columns.layouts import DELETED_AT, Field, Layout, ValueFormat
 from ml_connector_dagster.columns.moments import TIMESTAMP, local_days, timestamps
 from ml_connector_dagster.columns.numbers import DECIMAL, decimals, integers
 from ml_connector_dagster.columns.stamps import modified_stamps
@@ -53,6 +53,7 @@ _TYPES_OF_FORMAT: Final = {
     ValueFormat.TIMESTAMP: (ColumnType.TIMESTAMP, ColumnType.DATE),
     ValueFormat.FLAG: (ColumnType.BOOLEAN,),
 }
+_UTC: Final = ZoneInfo("UTC")
 _SIGNED: Final = frozenset({ColumnType.DECIMAL, ColumnType.INTEGER, ColumnType.BOOLEAN})
 
 
@@ -129,7 +130,7 @@ def shape(
     extra = extra_json(
         {name: source.cells(name).cells for name in source.names - plan.taken}, source.rows
     )
-    deleted_at = pa.nulls(source.rows, TIMESTAMP)
+    deleted_at = timestamps(source.cells(DELETED_AT).cells, _UTC).values
     extracted = _moments(extracted_at, source.rows)
     modified = _modified(source, layout, plan.zone, extracted)
     notes = _Notes()
@@ -217,7 +218,9 @@ def _plan(layout: Layout) -> _Plan:
     return _Plan(
         fields=tuple(planned),
         further=tuple(further),
-        taken=frozenset({one.source for one in layout.fields} | stamps) | layout.ignored,
+        taken=frozenset({one.source for one in layout.fields} | stamps)
+        | layout.ignored
+        | {DELETED_AT},
         zone=ZoneInfo(layout.timezone),
     )
 

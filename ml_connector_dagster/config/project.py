@@ -56,7 +56,10 @@ class CloudSuiteConnection(BaseModel):
 
     type: Literal["cloudsuite"] = Field(default="cloudsuite", description="Which kind of system.")
     name: Name = Field(description="The tenant's name everywhere: assets, tables, record ids.")
-    product_line: Literal["m3"] = Field(description="Which ERP the tenant runs.")
+    product_line: Literal["m3", "syteline", "ln", "financials", "distribution"] = Field(
+        description="Which ERP the tenant runs: M3, SyteLine (CloudSuite Industrial), LN, Financials & Supply "
+        "Management, or Distribution SX.e."
+    )
     credential: CredentialName = Field(
         description="Name of the stored .ionapi file (ml-connector credentials add NAME --ionapi FILE)."
     )

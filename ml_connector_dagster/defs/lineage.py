@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
-from ml_connector_dagster.cloudsuite.catalog.loading import EntityCatalog, load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, LineCatalog
+from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute
+from ml_connector_dagster.cloudsuite.product_lines.registry import registered
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.defs.names import erp_key
 from ml_connector_dagster.model.errors import ConfigError
@@ -28,8 +31,8 @@ def origins(connection: CloudSuiteConnection) -> dict[str, Origin]:
     A tenant's catalog that cannot be read is left for the run to complain about: it must not keep the other tenants
     from loading, and the names in the built-in one are right for the graph.
     """
-    catalogs = _m3(connection.catalog)
-    return {name: _origin(catalog) for name, catalog in catalogs.items()}
+    catalog = _catalog(connection.product_line, connection.catalog)
+    return {name: _origin(entity) for name, entity in catalog.entities.items()}
 
 
 def column_lineage(tenant: str, origin: Origin) -> dg.TableColumnLineage:
@@ -42,14 +45,15 @@ def column_lineage(tenant: str, origin: Origin) -> dg.TableColumnLineage:
     )
 
 
-def _m3(override: Path | None) -> Mapping[str, EntityCatalog]:
+def _catalog(product_line: str, override: Path | None) -> LineCatalog[Any]:
+    read = registered(product_line).catalog
     try:
-        return load_m3_catalog(override).entities
+        return read(override)
     except ConfigError:
-        return load_m3_catalog().entities
+        return read(None)
 
 
-def _origin(catalog: EntityCatalog) -> Origin:
+def _origin(catalog: EntityCatalog[Any, Any]) -> Origin:
     routes = [route for _, route in catalog.ordered_routes]
     labels = tuple(route.label for route in routes)
     for route in routes:
@@ -59,13 +63,17 @@ def _origin(catalog: EntityCatalog) -> Origin:
                 routes=labels,
                 columns=_fields(catalog, route),
             )
-    return Origin(
-        tables=tuple(dict.fromkeys(label.split()[-1].partition("/")[0] for label in labels)),
-        routes=labels,
-    )
+    tables = tuple(dict.fromkeys(label.split()[-1].partition("/")[0] for label in labels))
+    # M3's programs each have their own names for fields; elsewhere an entity's fields stand in one place.
+    columns = {
+        column: (tables[0], spec.source)
+        for column, spec in catalog.fields.items()
+        if not isinstance(spec, FieldSpec)
+    }
+    return Origin(tables=tables, routes=labels, columns=columns)
 
 
-def _fields(catalog: EntityCatalog, route: ExportRoute) -> dict[str, tuple[str, str]]:
+def _fields(catalog: EntityCatalog[Any, Any], route: ExportRoute) -> dict[str, tuple[str, str]]:
     """M3 spells a table's field as the table's prefix and the four-letter name."""
     lookups = {
         name: (lookup.table, lookup.prefix + name)

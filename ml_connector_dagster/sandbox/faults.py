@@ -9,6 +9,7 @@ from typing import Literal, get_args
 
 FaultKind = Literal[
     "unauthorized",  # 401, the token is fine afterwards
+    "unknown_consumer",  # 401 of LN's own OAuth layer (U14), the token is fine
     "too_many_requests",  # 429; retry_after: seconds, "date" (in so many ``seconds``) or absent
     "status",  # any ``status`` with an unhelpful body
     "slow",  # answers after ``seconds``, or as soon as the fault is released

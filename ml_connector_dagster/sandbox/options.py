@@ -17,7 +17,7 @@ class Tenant:
     """
 
     id: str
-    suites: tuple[str, ...] = ("M3",)
+    suites: tuple[str, ...] = ("M3", "CSI", "LN", "FSM", "SX", "DATAFABRIC")
     forbidden_suites: tuple[str, ...] = ("IDM",)
     issues_refresh_tokens: bool = False
 
@@ -51,7 +51,7 @@ class SandboxOptions:
 
 @dataclass(slots=True, kw_only=True)
 class Switches:
-    """M3 behaviour that differs between installations; may be changed at any time.
+    """Behaviour that differs between installations, most of it of M3; may be changed at any time.
 
     Attributes:
         row_ceiling: no list gives more rows than this, whatever maxrecs says (1000 was seen); None for no ceiling.
@@ -62,11 +62,27 @@ class Switches:
         order_by_supported: EXPORTMI understands ORDER BY.
         brief_programs: the tenant has the list transactions that the product's brief names.
         bulk_timeouts: a bulk POST of more than 100 transactions or 32 KB runs into the gateway's 504.
-        unauthorized_programs: programs the service user may not call.
-        absent_programs: programs that this installation does not have.
+        unauthorized_programs: programs (IDOs, OData services, business classes, tables) the service user may not read.
+        absent_programs: programs (and so on) that this installation does not have.
+        absent_properties: properties of IDOs, OData sets and so on that this installation does not have.
         user_company: the service user's default company; None for the first one.
         user_division: the service user's default division.
         user_date_format: dates without ``dateformat`` come like this (the user's DTFM).
+        landmark_row_limit: Financials: no list gives more rows than this, whatever _limit says (500 and 10000 were seen).
+        landmark_error_status: Financials: HTTP status of an exception (200 and 500 were seen).
+        landmark_without_stamps: Financials: business classes that refuse _fts and _tts.
+        progress_dates: Distribution: how a date in a WhereClause is read, as strftime.
+        restart_repeats_row: Distribution: a page begins with the row that RestartRowID names, not after it.
+        restart_needs_row: Distribution: a RestartRowID whose row is gone is an error.
+        largest_batch: Distribution: no page holds more rows than this; None for no limit.
+        ln_page_limit: LN: no answer holds more rows than this, whatever $top says; None for no limit.
+        ln_next_links: LN: an answer that was cut by ``ln_page_limit`` has a nextLink; else it just ends early.
+        lake_polls: Compass: so many looks at a query's status find it still running.
+        lake_says_failed: Compass: the status of a failed query is FAILED; else FINISHED, and only the result says it.
+        lake_keeps_hours: Compass: how long results are kept.
+
+    ``absent_programs`` and ``unauthorized_programs`` hold business classes and tables of the other lines too; DATAFABRIC
+    among the absent ones: there is no Compass at all.
     """
 
     row_ceiling: int | None = None
@@ -79,6 +95,19 @@ class Switches:
     bulk_timeouts: bool = True
     unauthorized_programs: set[str] = field(default_factory=set)
     absent_programs: set[str] = field(default_factory=set)
+    absent_properties: set[str] = field(default_factory=set)
     user_company: str | None = None
     user_division: str = ""
     user_date_format: str = "DMY6"
+    landmark_row_limit: int = 10_000
+    landmark_error_status: int = 200
+    landmark_without_stamps: set[str] = field(default_factory=set)
+    progress_dates: str = "%m/%d/%Y"
+    restart_repeats_row: bool = False
+    restart_needs_row: bool = True
+    largest_batch: int | None = None
+    ln_page_limit: int | None = None
+    ln_next_links: bool = True
+    lake_polls: int = 0
+    lake_says_failed: bool = False
+    lake_keeps_hours: float = 20.0

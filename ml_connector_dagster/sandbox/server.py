@@ -14,9 +14,14 @@ from ml_connector_dagster.sandbox.admin import build_admin
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.erp.erp import Erp
 from ml_connector_dagster.sandbox.faults import Faults
-from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits
+from ml_connector_dagster.sandbox.ion.compass.service import Compass
+from ml_connector_dagster.sandbox.ion.distribution.fetch_where import Distribution
+from ml_connector_dagster.sandbox.ion.financials.lists import Financials
+from ml_connector_dagster.sandbox.ion.gateway import Gateway, Limits, Suite
+from ml_connector_dagster.sandbox.ion.ln.odata import Ln
 from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
+from ml_connector_dagster.sandbox.ion.syteline.service import SyteLine
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
 from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
@@ -37,7 +42,7 @@ class _Server(uvicorn.Server):
 
 
 class Sandbox:
-    """A stand-in of the ION API Gateway, with M3 behind it, and of the other systems that its options name.
+    """A stand-in of the ION API Gateway, with the product lines behind it, and of the other systems that its options name.
 
     All are served on one port, told apart by their paths. Use ``Sandbox.start`` as a context manager.
 
@@ -65,6 +70,7 @@ class Sandbox:
             timezone=self.clock.timezone,
             clock=self.clock,
         )
+        self.lake = Compass(self.erp.database, self.switches, self.clock)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self._socket: socket.socket | None = None
@@ -87,6 +93,7 @@ class Sandbox:
         """
         options = self.options
         self.erp.reset()
+        self.lake.reset()
         self.clock.reset()
         self.faults.clear()
         self.journal.clear()
@@ -98,16 +105,28 @@ class Sandbox:
         for field in fields(Switches):
             setattr(self.switches, field.name, getattr(fresh, field.name))
 
+    def _build_suites(self) -> dict[str, Suite]:
+        database, companies = self.erp.database, self.options.size.companies
+        return {
+            "M3": M3(
+                Installation(
+                    database=database,
+                    switches=self.switches,
+                    clock=self.clock,
+                    companies=companies,
+                )
+            ),
+            "CSI": SyteLine(database, self.switches, self.clock, companies),
+            "LN": Ln(database, self.switches, companies),
+            "FSM": Financials(database, self.switches),
+            "SX": Distribution(database, self.switches, self.clock, companies),
+            "DATAFABRIC": self.lake,
+        }
+
     def _build_gateway(self) -> Gateway:
-        installation = Installation(
-            database=self.erp.database,
-            switches=self.switches,
-            clock=self.clock,
-            companies=self.options.size.companies,
-        )
         return Gateway(
             tenants=self.options.tenants,
-            suites={"M3": M3(installation)},
+            suites=self._build_suites(),
             tokens=self.tokens,
             faults=self.faults,
             journal=self.journal,
@@ -176,6 +195,7 @@ class Sandbox:
         self._server = self._thread = self._socket = None
         while self.services:
             self.services.popitem()[1].close()
+        self.lake.reset()
         self.erp.database.close()
 
     def __enter__(self) -> Self:

@@ -128,6 +128,7 @@ def extract(
         progress=dict(read.progress),
     )
     chains = line.slices(entity, company, window)
+    session.lag = max((chain.lag for chain in chains), default=timedelta())
     open_chains = [chain for chain in chains if read.progress.get(chain.id, "") is not None]
     try:
         for chain, page in _pages(line, open_chains, read.progress, concurrency):
@@ -185,6 +186,7 @@ class _Session:
     requests: int = 0
     rejected_cells: int = 0
     routes: set[str] = field(default_factory=set)
+    lag: timedelta = timedelta()
     gathering: Gathering = field(init=False)
 
     def __post_init__(self) -> None:
@@ -262,7 +264,7 @@ class _Session:
         return self.writer
 
     def _watermark(self) -> Watermark | None:
-        """Complete until the read began, but only when nothing before the window is missing."""
+        """Complete until the read began (a copy of the ERP: until it was taken), if nothing before the window is missing."""
         known = self.ledger.watermark(self.tenant, self.entity, self.company)
         start = self.window.start
         if start is not None and (known is None or start > known.complete_until):
@@ -271,7 +273,7 @@ class _Session:
             tenant=self.tenant,
             entity=self.entity,
             company=self.company,
-            complete_until=min(self.window.end, self.read.started_at),
+            complete_until=min(self.window.end, self.read.started_at - self.lag),
         )
 
     def _dead_letter(self, rejected: RejectedSource, batch_id: str) -> NewDeadLetter:

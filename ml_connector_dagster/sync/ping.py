@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ml_connector_dagster.cloudsuite.pages import RouteReport
 from ml_connector_dagster.config.project import CloudSuiteConnection, is_application
 from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.contract import Scope
@@ -68,16 +69,14 @@ def _ping_source(workspace: Workspace, name: str) -> Iterator[Finding]:
             for entity in (entity for entity in ENTITIES if entity in wanted):
                 routes = [report for report in reports if report.entity == entity]
                 chosen = next((report for report in routes if report.chosen), None)
-                others = "; ".join(
-                    f"not {report.route}: {report.reason}" for report in routes if not report.usable
-                )
+                others = "; ".join(_otherwise(report) for report in routes if not report.chosen)
                 yield Finding(
                     connection=name,
                     check=f"{company} {entity}",
                     ok=chosen is not None,
                     detail=others
                     if chosen is None
-                    else f"by {chosen.route}" + (f" ({others})" if others else ""),
+                    else _way(chosen) + (f" ({others})" if others else ""),
                 )
 
 
@@ -113,6 +112,17 @@ def _ping_application(workspace: Workspace, name: str) -> Iterator[Finding]:
             ok=budget.used < budget.ceiling,
             detail=str(budget),
         )
+
+
+def _otherwise(report: RouteReport) -> str:
+    if report.use:
+        return f"{report.route} for {report.use}"
+    return f"not {report.route}: {report.reason or 'not needed'}"
+
+
+def _way(chosen: RouteReport) -> str:
+    without = f", without {', '.join(chosen.empty)}" if chosen.empty else ""
+    return f"by {chosen.route}{without}"
 
 
 def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:

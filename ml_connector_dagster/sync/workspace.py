@@ -11,7 +11,7 @@ from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.pauses import Pause
-from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
+from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import (
     CloudSuiteConnection,
@@ -138,10 +138,12 @@ class Workspace:
         connection = self.cloudsuite(name)
         stored = open_store(self.settings).get(connection.credential)
         ionapi = IonApi.parse(stored.values["ionapi"].reveal(), base_url=connection.base_url)
+        product_line = registered(connection.product_line)
         with open_gateway(
             connection,
             ionapi,
-            suite=suite_of(connection.product_line),
+            suite=product_line.suite,
+            readable=product_line.readable,
             tokens=self.ledger.token_store(name, KeyRing.from_settings(self.settings)),
             calls=self.ledger.budget_store(name),
             breaker=self.ledger.breaker_store(name),

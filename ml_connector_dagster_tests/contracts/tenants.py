@@ -14,7 +14,7 @@ from ml_connector_dagster.cloudsuite.budget import RequestBudget
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
-from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, suite_of
+from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
 from ml_connector_dagster.columns.shaping import Shaped, shape
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.windows import Window
@@ -86,9 +86,11 @@ class LineTenant:
         self.knowledge = MemoryKnowledge()
         self._gateway: Gateway | None = None
 
-    def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
-        """A product line as a new process has it: it has asked nothing yet."""
-        connection = CloudSuiteConnection.model_validate(
+    def connection(
+        self, *, page_rows: int = 10_000, catalog: Path | None = None
+    ) -> CloudSuiteConnection:
+        """The tenant as a project would name it."""
+        return CloudSuiteConnection.model_validate(
             {
                 "name": TENANT,
                 "product_line": self._product_line,
@@ -98,6 +100,10 @@ class LineTenant:
                 "catalog": None if catalog is None else str(catalog),
             }
         )
+
+    def line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
+        """A product line as a new process has it: it has asked nothing yet."""
+        connection = self.connection(page_rows=page_rows, catalog=catalog)
         return open_product_line(connection, self.gateway, self.knowledge)
 
     @property
@@ -112,7 +118,8 @@ class LineTenant:
         return Gateway(
             ionapi,
             tenant=TENANT,
-            suite=suite_of(self._product_line),
+            suite=registered(self._product_line).suite,
+            readable=registered(self._product_line).readable,
             auth=BearerAuth(
                 ionapi, self._tokens, tenant=TENANT, pause=self.time, clock=self.time.now
             ),

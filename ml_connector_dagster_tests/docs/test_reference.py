@@ -14,8 +14,9 @@ import pytest
 import typer
 
 from ml_connector_dagster.cli.app import app
-from ml_connector_dagster.cloudsuite.catalog.loading import load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.cloudsuite.product_lines.registry import registered
 from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import read_settings
@@ -210,13 +211,15 @@ def test_every_flow_file_loads(name: str, block: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "block"), [one for one in _blocks("yaml") if one[1].startswith("entities:")]
+    ("name", "block"),
+    [one for one in _blocks("yaml") if one[1].startswith(("entities:", "product_line:"))],
 )
 def test_every_catalog_file_loads(name: str, block: str, tmp_path: Path) -> None:
     del name
     override = tmp_path / "acme.yaml"
     override.write_text(block, encoding="utf-8")
-    load_m3_catalog(override)
+    line = re.match(r"product_line: (\w+)", block)
+    registered("m3" if line is None else line[1]).catalog(override)
 
 
 def test_every_schedule_that_is_shown_is_one(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from ml_connector_dagster.columns.json_pages import (
     Path,
     read_answer,
     read_exactly,
+    read_members,
+    read_members_exactly,
     read_records,
 )
 from ml_connector_dagster.columns.json_uniform import read_uniform
@@ -426,3 +428,91 @@ def test_a_page_of_10000_rows_takes_the_short_cut() -> None:
     assert read_uniform(body, "records") is not None
     table = read_records(body, FIRST)
     assert table.equals(pa.Table.from_pylist(records))
+
+
+# --- records that are wrapped one by one ----------------------------------------------------------
+
+
+def members_both_ways(body: bytes) -> Answer | None:
+    """Read it; the short cut must have answered, or refused, what the exact way answers."""
+    answers: list[Answer | None] = []
+    for read in (read_members, read_members_exactly):
+        try:
+            answers.append(read(body, "_fields"))
+        except ContractError:
+            answers.append(None)
+    answer, exact = answers
+    assert (answer is None) == (exact is None)
+    if answer is not None and exact is not None:
+        assert answer.records.equals(exact.records)
+        assert answer.result.equals(exact.result)
+        assert answer.envelope == exact.envelope
+        assert answer.found == exact.found
+    return answer
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" ,\n", " :\t")])
+@pytest.mark.parametrize("heads", [[], [{"_count": 2, "_links": [{"rel": "next", "href": "x"}]}]])
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [{}],
+        [{"A": "1"}],
+        [{"A": "1", "B": "é"}, {"A": "2", "B": '}},{"_fields":{'}],
+        [{"A": 1.50, "B": None}, {"A": True, "B": {"_fields": {"C": "3"}}}],
+        [{"A": [{"_fields": {"x": 1}}, {"_fields": {"x": 2}}]}, {"A": []}],
+        [{"_fields": {"_fields": "1"}}, {"_around": "1", "_unwrapped": "2"}],
+    ],
+)
+def test_wrapped_records(records: list[Any], heads: list[Any], separators: tuple[str, str]) -> None:
+    content = [*heads, *({"_fields": record} for record in records)]
+    answer = members_both_ways(json.dumps(content, separators=separators).encode())
+    assert answer is not None
+    assert answer.records.num_rows == len(records)
+    assert answer.found
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[",
+        b"[]",
+        b"null",
+        b'{"exception":{"message":"x"}}',
+        b'[{"_fields":{"A":"1"}}',
+        b'[{"_fields":{"A":"1"}},{"_fields":{"A":"2"',
+        b'[{"_fields":{"A":"1"}},{"_fields":{"A":"2"}}}]',
+        b'[{"_fields":{"A":"1"},"B":"2"}]',
+        b'[{"B":"2","_fields":{"A":"1"}}]',
+        b'[{"_fields":{"A":"1"}},{"B":"2"},{"_fields":{"A":"2"}}]',
+        b'[{"_fields":{"A":"1"}},{"B":{"C":{}}}]',
+        b'[{"_fields":[]}]',
+        b'[{"_fields":"x"}]',
+        b'[1,{"_fields":{"A":"1"}}]',
+        b'{"_fields":{"A":"1"}}]',
+        b'{"x":[{"_fields":{"A":"1"}}]}',
+        b'[[{"_fields":{"A":"1"}}]]',
+        b'"x",[{"_fields":{"A":"1"}}]',
+        b'[{"_fields":{"A":"1"}},{"_fields":{"A":"2"}}] x',
+        b'[{"a":"\\\\"},{"_fields":{"A":"\\\\"}},{"_fields":{"A":"\\""}}]',
+    ],
+)
+def test_wrapped_records_of_every_other_shape(body: bytes) -> None:
+    members_both_ways(body)
+
+
+@given(
+    place=st.integers(0, 10_000),
+    length=st.integers(0, 4),
+    instead=st.sampled_from([b"", b"}", b"{", b"]", b",", b'"', b"\\", b'{"_fields":{', b"}},"]),
+)
+def test_wrapped_records_with_a_broken_place(place: int, length: int, instead: bytes) -> None:
+    content = [
+        {"_count": 3},
+        *({"_fields": {"A": f"{row}", "B": "x}},{y", "C": '"'}} for row in range(4)),
+    ]
+    body = json.dumps(content, separators=(",", ":")).encode()
+    place %= len(body)
+    members_both_ways(body[:place] + instead + body[place + length :])

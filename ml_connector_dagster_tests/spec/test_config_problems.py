@@ -74,7 +74,7 @@ TYPING = [
     ({"entities": "entities: [suppliers, purchase_order]"}, "f.yaml:8: flows.erp.entities[1]: unknown entity 'purchase_order'; did you mean 'purchase_orders'?"),
     ({"acme": "acme: {type: cloudsuit, product_line: m3, credential: a, timezone: UTC}"}, "f.yaml:2: connections.acme.type: unknown connection type 'cloudsuit'; did you mean 'cloudsuite'?"),
     ({"acme": "acme: {type: cloudsuite, product_line: M33, credential: a, timezone: UTC}"}, "f.yaml:2: connections.acme.product_line: unknown product line 'M33'; did you mean 'm3'?"),
-    ({"acme": "acme: {type: cloudsuite, product_line: ln, credential: a, timezone: UTC}"}, "f.yaml:2: connections.acme.product_line: unknown product line 'ln'; one of: m3"),
+    ({"acme": "acme: {type: cloudsuite, product_line: sap, credential: a, timezone: UTC}"}, "f.yaml:2: connections.acme.product_line: unknown product line 'sap'; one of: distribution, financials, ln, m3, syteline"),
     ({"acme": "acme: {type: cloudsuite, product_line: m3, credential: a, timezone: Europe/Stockhlm}"}, "f.yaml:2: connections.acme.timezone: unknown timezone 'Europe/Stockhlm'; did you mean 'Europe/Stockholm'?"),
     ({"acme": "acme: {type: cloudsuite, product_line: m3, credential: a, timezone: ../etc/passwd}"}, "f.yaml:2: connections.acme.timezone: unknown timezone '../etc/passwd'; write it like Europe/Stockholm"),
 ]  # fmt: skip

@@ -7,9 +7,9 @@ import pytest
 
 from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
     AuthorityError,
+    NotThereError,
     Refusal,
     RefusedError,
-    UnknownTransactionError,
     parse_answer,
 )
 from ml_connector_dagster.model.errors import ConfigError, ContractError
@@ -161,7 +161,7 @@ def test_an_authority_error_says_what_to_grant() -> None:
 
 def test_an_unknown_transaction_is_told_apart() -> None:
     one = Refusal(code="", kind="TransactionNotFound", message="no", field="")
-    assert type(one.error("a", "A", "1")) is UnknownTransactionError
+    assert type(one.error("a", "A", "1")) is NotThereError
     assert not one.is_no_record
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml_connector_dagster.cloudsuite.catalog.fields import ErpType, FieldSpec
-from ml_connector_dagster.cloudsuite.catalog.loading import load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
 from ml_connector_dagster.model.entities import ENTITIES

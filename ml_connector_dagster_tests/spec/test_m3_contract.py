@@ -1,30 +1,15 @@
 """M3 keeps the contract of product lines: by the routes a plain tenant has, by EXPORTMI alone, and by lists alone."""
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
 
 
-#: Where the contract's columns stand: (table, key fields after the company, field).
-_FIELDS = {
-    ("suppliers", "name"): ("CIDMAS", "SUNO", "supplier_id", "SUNM"),
-    ("suppliers", "last_invoice_date"): ("CIDVEN", "SUNO", "supplier_id", "LIDT"),
-    ("purchase_orders", "net_amount"): ("MPHEAD", "PUNO", "purchase_order_id", "NTAM"),
-}
-
-
 class _M3Contract(ProductLineContract):
     product_line = "m3"
 
-    def write(
-        self, sandbox: Sandbox, entity: str, row: Mapping[str, Any], column: str, value: str | int
-    ) -> None:
-        table, key, name, field = _FIELDS[entity, column]
-        sandbox.erp.set_field(table, {"CONO": row["company"], key: row[name]}, field, value)
-
-    def forbid(self, sandbox: Sandbox, entity: str) -> str:
+    def forbid_customers(self, sandbox: Sandbox) -> str:
         sandbox.switches.unauthorized_programs |= {"CRS610MI", "EXPORTMI"}
         return "authority to program"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.cloudsuite.gateway import Reply
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import AuthorityError
+from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
+from ml_connector_dagster.cloudsuite.product_lines.refusals import AuthorityError
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ContractError, CredentialError
 from ml_connector_dagster.sandbox import Fault, Sandbox
@@ -18,7 +18,6 @@ from ml_connector_dagster_tests.contracts.product_lines import (
     truth_of,
 )
 from ml_connector_dagster_tests.contracts.tenants import (
-    TIMEZONE,
     LineTenant,
     Reading,
     open_tenant,
@@ -304,13 +303,10 @@ def test_a_record_that_goes_between_list_and_get_leaves_blanks(
             sandbox.erp.delete("suppliers", keys=[(COMPANY, str(gone["supplier_id"]))])
             return tenant.gateway.post(path, json=json, headers=headers)
 
-    line = open_m3(
-        DeletesBeforeTheGets(),
-        tenant.knowledge,
-        catalog=None,
-        timezone=TIMEZONE,
-        page_rows=1000,
-    )
+        def beside(self, suite: str, readable: Readable) -> Gateway:
+            return tenant.gateway.beside(suite, readable)
+
+    line = open_m3(tenant.connection(page_rows=1000), DeletesBeforeTheGets(), tenant.knowledge)
     tenant.line().slices("suppliers", COMPANY, tenant.everything())  # the routes are known now
     (chain,) = line.slices("suppliers", COMPANY, tenant.everything())
     (page,) = line.pages(chain, None)

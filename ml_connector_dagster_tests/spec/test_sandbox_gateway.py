@@ -22,7 +22,7 @@ def test_a_missing_or_wrong_bearer_is_unauthorized(sandbox: Sandbox, header: str
 
 
 def test_an_unknown_suite_is_not_found(caller: Caller) -> None:
-    assert caller.get("CSI/IDORequestService/ido/load/SLVendors").status_code == 404
+    assert caller.get("Mingle/SocialService.Svc/User").status_code == 404
 
 
 def test_a_suite_without_rights_is_forbidden(caller: Caller) -> None:

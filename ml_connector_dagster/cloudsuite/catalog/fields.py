@@ -1,9 +1,9 @@
-"""How the catalog writes one field: ``SUNO A10``, or a mapping when there is more to say."""
+"""How a catalog writes one field: ``VendNum``, in M3 ``SUNO A10``, or a mapping when there is more to say."""
 
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 from ml_connector_dagster.columns.layouts import ValueFormat
 from ml_connector_dagster.model.entities import ColumnType
@@ -13,6 +13,10 @@ class CatalogModel(BaseModel):
     """Base of every catalog model: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+#: What an ERP calls a field; also what may stand in a query without quotes.
+FieldName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
 
 
 class ErpType(StrEnum):
@@ -38,14 +42,31 @@ _DEFAULT_FORMATS = {
 }
 
 
-class FieldSpec(CatalogModel):
-    """One ERP field. ``length`` bounds a row of an export; ``type`` decides how a key is quoted in a query."""
+class MappedField(CatalogModel):
+    """One ERP field of a line that calls its fields by name; in short just that name: ``VendNum``.
 
-    source: str
-    type: ErpType = ErpType.TEXT
-    length: int = 36
+    ``format`` says how the ERP writes it, where that is not what the canonical column suggests.
+    """
+
+    source: FieldName
     format: ValueFormat | None = None
     negate: bool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"source": value.strip()} if isinstance(value, str) else value
+
+    def format_for(self, column: ColumnType) -> ValueFormat:
+        """The format to read it with; follows from the canonical column unless the catalog says otherwise."""
+        return self.format or _DEFAULT_FORMATS[column]
+
+
+class FieldSpec(MappedField):
+    """One M3 field. ``length`` bounds a row of an export; ``type`` decides how a key is quoted in a query."""
+
+    type: ErpType = ErpType.TEXT
+    length: int = 36
 
     @model_validator(mode="before")
     @classmethod
@@ -73,7 +94,3 @@ class FieldSpec(CatalogModel):
         if self.type is ErpType.DATE:
             return _DATE_WIDTH
         return self.length + _NUMBER_MARGIN if self.type is ErpType.NUMBER else self.length
-
-    def format_for(self, column: ColumnType) -> ValueFormat:
-        """The format to read it with; follows from the canonical column unless the catalog says otherwise."""
-        return self.format or _DEFAULT_FORMATS[column]

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from ml_connector_dagster.cloudsuite.catalog.fields import CatalogModel, ErpType
+from ml_connector_dagster.cloudsuite.catalog.lake import CompassRoute
 
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{2,15}$")]
@@ -204,4 +205,4 @@ class ExportRoute(CatalogModel):
         return f"export {self.table}"
 
 
-Route = Annotated[ListRoute | ExportRoute, Field(discriminator="kind")]
+Route = Annotated[ListRoute | ExportRoute | CompassRoute, Field(discriminator="kind")]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from ml_connector_dagster.sandbox.erp.dictionary import DICTIONARY
+from ml_connector_dagster.sandbox.erp.functions import add_functions
 from ml_connector_dagster.sandbox.erp.tables import TABLES, Table
 
 
@@ -21,6 +22,19 @@ def _create_statement(table: Table) -> str:
     columns = ", ".join(f"{table.prefix}{field} {_affinity(field)}" for field in table.fields)
     key = ", ".join(table.key_columns)
     return f"CREATE TABLE {table.name} ({columns}, PRIMARY KEY ({key})) WITHOUT ROWID"
+
+
+def _bin_statements(table: Table) -> tuple[str, str]:
+    """Where deleted rows go, for those who replicate the ERP; ``GONE`` is when, 0 until somebody has looked."""
+    columns = ", ".join(table.columns)
+    old = ", ".join(f"OLD.{column}" for column in table.columns)
+    bin_table = f"GONE_{table.name}"
+    return (
+        f"CREATE TABLE {bin_table} ({columns}, {table.prefix}GONE INTEGER, "
+        f"PRIMARY KEY ({', '.join(table.key_columns)})) WITHOUT ROWID",
+        f"CREATE TRIGGER BIN_{table.name} AFTER DELETE ON {table.name} BEGIN "
+        f"INSERT OR REPLACE INTO {bin_table} VALUES ({old}, 0); END",
+    )
 
 
 def _affinity(field: str) -> str:
@@ -37,9 +51,11 @@ class Database:
         self._connection = sqlite3.connect(
             ":memory:", check_same_thread=False, isolation_level=None
         )
+        add_functions(self._connection)
         if image is None:
             for table in TABLES.values():
-                self._connection.execute(_create_statement(table))
+                for statement in (_create_statement(table), *_bin_statements(table)):
+                    self._connection.execute(statement)
             self._connection.execute("CREATE INDEX BALANCES_KEY ON BALANCES (X2CONO, X2PTID)")
             self._connection.execute(
                 "CREATE INDEX INVOICE ON FPLEDG (EPCONO, EPDIVI, EPSUNO, EPSINO)"
@@ -96,6 +112,14 @@ class Database:
                 (*values.values(), *key.values()),
             )
             return cursor.rowcount
+
+    def mark_gone(self, table: Table, milliseconds: int) -> None:
+        """Rows that were deleted since the last call are known to be gone from now on."""
+        column = f"{table.prefix}GONE"
+        with self.lock:
+            self._connection.execute(
+                f"UPDATE GONE_{table.name} SET {column} = ? WHERE {column} = 0", (milliseconds,)
+            )
 
     def delete(self, table: Table, key: Mapping[str, int | str]) -> int:
         """Delete the rows that match ``key``; answers how many there were."""

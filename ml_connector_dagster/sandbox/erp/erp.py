@@ -199,6 +199,16 @@ class Erp:
         if not touched:
             raise KeyError(f"{table} has no row with {given}")
 
+    def write(self, entity: str, row: Mapping[str, Value], column: str, value: int | str) -> None:
+        """Write any value behind a canonical ``column`` of ``row`` (one of ``truth``), stamped as changed now."""
+        source = _source(entity)
+        field = next(expression for name, expression, _ in source.columns if name == column)
+        table = next(one for one in TABLES.values() if field in one.columns)
+        key: RecordKey = (str(row["company"]), *(_key_part(row[name]) for name in source.key))
+        with self.database.lock:
+            record = self._pick(source, 1, None, Random(0), [key])[0]
+            self._update(table, _shared_key(source.table, table, record), {field: value}, None)
+
     # The truth
 
     def truth(
@@ -336,9 +346,12 @@ def _record_key(source: Source, record: Mapping[str, int | str]) -> RecordKey:
     parts: list[str | int] = [str(record[f"{source.table.prefix}CONO"])]
     for name, expression, kind in source.columns:
         if name in source.key:
-            value = typed(record[expression], kind)
-            parts.append(value if isinstance(value, int | str) else "")
+            parts.append(_key_part(typed(record[expression], kind)))
     return tuple(parts)
+
+
+def _key_part(value: Value) -> str | int:
+    return value if isinstance(value, int | str) else ""
 
 
 def _dependents(entity: str, record: Record) -> list[tuple[str, dict[str, int | str]]]:

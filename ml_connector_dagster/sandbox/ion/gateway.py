@@ -18,7 +18,6 @@ from ml_connector_dagster.sandbox.ion.wire import (
     Scope,
     Send,
     abort,
-    error_in_200,
     read_body,
     send_answer,
     send_half,
@@ -28,6 +27,8 @@ from ml_connector_dagster.sandbox.options import Tenant
 
 
 _ERROR_PAGE = b"<html><head><title>Service unavailable</title></head><body><h1>Please try later</h1></body></html>"
+
+_U14 = "OAuth [U14]: unknown oauth_consumer_key"
 
 
 class Suite(Protocol):
@@ -39,6 +40,10 @@ class Suite(Protocol):
 
     def answer(self, request: ApiRequest, *, terminate_after: int | None = None) -> ApiAnswer:
         """Answer a call; runs on a worker thread."""
+        ...
+
+    def error_in_200(self, named: Named, message: str) -> ApiAnswer:
+        """The API's own error form with HTTP status 200."""
         ...
 
 
@@ -130,7 +135,7 @@ class Gateway:
             answer = json_answer({"error": "Not Found"}, 404)
         if fault is None and is_token and answer.status == 200:
             self._journal.logged_in(request.tenant)
-        status = await self._deliver(send, answer, fault, Named(), request.tenant)
+        status = await self._deliver(send, answer, fault, Named(), request.tenant, "as")
         self._log(
             request, path, Named(), answer, started, status, fault, form.get("grant_type", "")
         )
@@ -173,7 +178,7 @@ class Gateway:
                 handler.answer, request, terminate_after=terminate_after
             )
         assert answer is not None  # noqa: S101 - one of the three branches above has set it
-        status = await self._deliver(send, answer, fault, named, tenant.id)
+        status = await self._deliver(send, answer, fault, named, tenant.id, suite)
         if self._faults.wants_previous_answers():
             self._previous[page] = answer
         elif self._previous:
@@ -193,6 +198,8 @@ class Gateway:
         unauthorized = fault is not None and fault.kind == "unauthorized"
         if unauthorized or scheme != "Bearer" or not self._tokens.accepts(tenant.id, token):
             return json_answer({"error": "Unauthorized"}, 401, error="Unauthorized")
+        if fault is not None and fault.kind == "unknown_consumer":
+            return json_answer({"error": {"message": _U14}}, 401, error=_U14)
         if suite in tenant.forbidden_suites:
             return json_answer({"error": "Forbidden"}, 403, error="Forbidden")
         if suite not in tenant.suites:
@@ -216,7 +223,13 @@ class Gateway:
         )
 
     async def _deliver(
-        self, send: Send, answer: ApiAnswer, fault: Fault | None, named: Named, tenant: str
+        self,
+        send: Send,
+        answer: ApiAnswer,
+        fault: Fault | None,
+        named: Named,
+        tenant: str,
+        suite: str,
     ) -> int:
         """Send the answer, or what the fault makes of it; answers the status that went out (0: none)."""
         kind = "" if fault is None else fault.kind
@@ -228,8 +241,8 @@ class Gateway:
             answer = replace(answer, status=200, body=_ERROR_PAGE, content_type="text/html")
         elif kind == "empty":
             answer = replace(answer, status=200, body=b"")
-        elif fault is not None and kind == "error_in_200":
-            answer = error_in_200(named, fault.message)
+        elif fault is not None and kind == "error_in_200" and suite in self._suites:
+            answer = self._suites[suite].error_in_200(named, fault.message)
         elif kind == "duplicate_page":
             answer = self._previous[tenant, named.program, named.transaction]
         elif kind == "truncated":

@@ -3,34 +3,12 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from ml_connector_dagster.sandbox.ion.messages import ApiAnswer, Named, json_answer
+from ml_connector_dagster.sandbox.ion.messages import ApiAnswer
 
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-def error_in_200(named: Named, message: str) -> ApiAnswer:
-    """An M3 error with HTTP status 200."""
-    return json_answer(
-        {
-            "results": [
-                {
-                    "transaction": named.transaction,
-                    "errorMessage": f"{message}          CPF9898           ",
-                    "errorType": "ServerReturnedNOK",
-                    "errorCode": "CPF9898",
-                    "errorCfg": "",
-                    "errorField": "          ",
-                }
-            ],
-            "wasTerminated": False,
-            "nrOfSuccessfullTransactions": 0,
-            "nrOfFailedTransactions": 1,
-        },
-        error=message,
-    )
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -12,8 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    AuthorityError,
+    NotThereError,
+    RefusedError,
+)
 from ml_connector_dagster.columns.json_pages import EACH, read_answer
-from ml_connector_dagster.model.errors import ConfigError, ContractError, CredentialError
+from ml_connector_dagster.model.errors import ConfigError, ContractError
 
 
 #: Also what a Get says whose record is gone; of a list it means "no rows".
@@ -26,18 +31,6 @@ _AUTHORITY_TEXT = re.compile(
     re.IGNORECASE,
 )
 _UNKNOWN_TYPES = ("transactionnotfound", "programnotfound")
-
-
-class AuthorityError(CredentialError):
-    """The M3 user may not run a program, or not in this company."""
-
-
-class UnknownTransactionError(ConfigError):
-    """The tenant has no such program or transaction."""
-
-
-class RefusedError(ContractError):
-    """M3 said no for a reason that is neither authority nor a missing record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +70,7 @@ class Refusal:
                 f"{what}: {self}. Check the companies of the flow and the divisions of company {company} (MNS100)"
             )
         if self.is_unknown_transaction:
-            return UnknownTransactionError(
+            return NotThereError(
                 f"{what}: this tenant has no such transaction ({self}). "
                 "Name the tenant's own one in its catalog file, or use another route"
             )

@@ -5,62 +5,24 @@ Reference cloudsuite-api §2.1, §2.2 (options; ``maxrecs`` as matrix parameter)
 
 import json
 import threading
-from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Protocol
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.gateway import Reply
+from ml_connector_dagster.cloudsuite.product_lines.asking import Asking, Calls
 from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
     M3Answer,
     parse_answer,
 )
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.model.errors import ContractError
 
 
 _EXECUTE = "/m3api-rest/v2/execute"
-#: So many answers of a transaction are remembered, to tell an old one that comes again.
-_RECENT_ANSWERS = 16
-_COMPARED_BYTES = 16 * 1024
-#: An answer that is no whole JSON is asked for again: a proxy on the way cut it.
-_READS_OF_ONE_ANSWER = 3
-
-
-class Calls(Protocol):
-    """The part of ``Gateway`` that is used here; the suite is M3."""
-
-    def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply: ...
-
-    def post(
-        self, path: str, *, json: Mapping[str, object], headers: Mapping[str, str] | None = None
-    ) -> Reply: ...
-
-
-@dataclass(slots=True)
-class Meter:
-    """What one page took so far."""
-
-    requests: int = 0
-    bytes: int = 0
-    requested_at: datetime | None = None
-
-    def add(self, reply: Reply) -> None:
-        self.requests += reply.attempts
-        self.bytes += len(reply.body)
-        if self.requested_at is None or reply.requested_at < self.requested_at:
-            self.requested_at = reply.requested_at
-
-    def add_all(self, earlier: "Meter") -> None:
-        """Take over what was counted before."""
-        self.requests += earlier.requests
-        self.bytes += earlier.bytes
-        moments = [at for at in (self.requested_at, earlier.requested_at) if at is not None]
-        self.requested_at = min(moments, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,12 +115,8 @@ class M3Api:
         self._calls = calls
         self._caps = frozenset(row_caps)
         self._lock = threading.Lock()
-        # Taking answers apart is work, not waiting: more threads at a time would only get into each other's way.
-        self._reading = threading.Lock()
+        self._asking = Asking()
         self._largest = {"get": 0, "bulk": 0}
-        self._recent: dict[str, deque[tuple[int, int]]] = defaultdict(
-            lambda: deque(maxlen=_RECENT_ANSWERS)
-        )
 
     def rows(self, call: ListCall, meter: Meter) -> pa.Table:
         """All rows of the answer; none for "record does not exist". Raises the error that fits M3's refusal."""
@@ -214,39 +172,16 @@ class M3Api:
             self._largest[kind] = max(self._largest[kind], rows)
 
     def _ask(
-        self, send: Callable[[], Reply], call: ListCall | BulkCall, asked: object, meter: Meter
+        self, send: Callable[[], Reply], call: ListCall | BulkCall, question: object, meter: Meter
     ) -> M3Answer:
-        repeated = False
-        for left in reversed(range(_READS_OF_ONE_ANSWER)):
-            reply = send()
-            meter.add(reply)
-            try:
-                with self._reading:
-                    answer = parse_answer(reply.status, reply.body)
-            except ContractError as error:
-                if left == 0:
-                    raise ContractError(f"{call}: {error}") from error
-                continue
-            old = self._is_old(call, asked, reply.body, answer.records.num_rows)
-            if repeated or not old:
-                return answer
-            repeated = True
-        raise ContractError(f"{call}: no answer to it could be told from an old one")
-
-    def _is_old(self, call: ListCall | BulkCall, asked: object, body: bytes, rows: int) -> bool:
-        """Whether another question got the same answer just now: perhaps a cache on the way gave an old one.
-
-        "No rows" looks the same to every question: there only the answer right before counts, and being
-        sure costs one more request.
-        """
-        # Both ends tell answers apart; a mistake costs one more request.
-        answer = hash((len(body), body[:_COMPARED_BYTES], body[-_COMPARED_BYTES:]))
-        question = hash(asked)
-        with self._lock:
-            recent = self._recent[f"{call.program}/{call.transaction}"]
-            compared = list(recent) if rows else list(recent)[-1:]
-            recent.append((answer, question))
-        return any(known == answer and other != question for known, other in compared)
+        return self._asking.ask(
+            send,
+            parse_answer,
+            what=str(call),
+            kind=f"{call.program}/{call.transaction}",
+            question=question,
+            meter=meter,
+        )
 
     @staticmethod
     def _check_bulk(call: BulkCall, answer: M3Answer, wanted: Sequence[int]) -> None:

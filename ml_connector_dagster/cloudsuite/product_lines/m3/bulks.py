@@ -6,13 +6,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.routes import Children, Complete
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
+    NotThereError,
     RefusedError,
-    UnknownTransactionError,
 )
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api, Meter
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     column,
     concatenated,
     distinct_keys,
@@ -84,7 +85,7 @@ class Completion:
         )
         try:
             found = self._api.rows(call, meter)
-        except (AuthorityError, RefusedError, UnknownTransactionError):
+        except (AuthorityError, RefusedError, NotThereError):
             return
         if not {*self._spec.fields, *many.position.values()} <= set(found.column_names):
             return

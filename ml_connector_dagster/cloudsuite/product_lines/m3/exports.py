@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, Lookup
 from ml_connector_dagster.cloudsuite.pages import Page
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import RefusedError
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     Span,
     parse_position,
@@ -21,7 +20,6 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     position_text,
     spans_text,
 )
-from ml_connector_dagster.cloudsuite.product_lines.m3.paging import page_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.queries import (
     Types,
     among,
@@ -40,7 +38,11 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.selects import (
     Where,
     parts_of,
 )
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.refusals import (
+    RefusedError,
+)
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     column,
     concatenated,
     distinct_keys,

@@ -18,7 +18,7 @@ from ml_connector_dagster.cloudsuite.catalog.routes import (
     StampUnit,
 )
 from ml_connector_dagster.cloudsuite.pages import Page
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.bulks import Completion, children_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     Span,
@@ -29,8 +29,8 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     spans_text,
 )
 from ml_connector_dagster.cloudsuite.product_lines.m3.cuts import find_cuts
-from ml_connector_dagster.cloudsuite.product_lines.m3.paging import page_of
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import (
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
+from ml_connector_dagster.cloudsuite.product_lines.tables import (
     key_at,
     keys_of,
     renamed,

@@ -7,17 +7,13 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from ml_connector_dagster.cloudsuite.catalog.loading import EntityCatalog, M3Catalog
+from ml_connector_dagster.cloudsuite.catalog.m3 import M3Catalog, M3Entity
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
-    AuthorityError,
-    RefusedError,
-    UnknownTransactionError,
-)
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import OLDEST, day_text
 from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Repository
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column, with_constants
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.tables import column, with_constants
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -25,23 +21,19 @@ class Probe:
     """Tries routes of one company."""
 
     def __init__(
-        self, api: M3Api, repository: Repository, catalog: M3Catalog, company: str, meter: Meter
+        self, api: M3Api, repository: Repository, catalog: M3Catalog, company: str
     ) -> None:
         self._api = api
         self._repository = repository
         self._catalog = catalog
         self._company = company
-        self._meter = meter
 
     def why_not(self, entity: str, route: ListRoute | ExportRoute) -> str:
-        """Why ``route`` cannot serve; "" when it can. Raises ConfigError for a company that does not exist."""
+        """Why ``route`` cannot serve; "" when it can. Raises what M3 refuses it with, ConfigError for an unknown company."""
         catalog = self._catalog.entities[entity]
-        try:
-            if isinstance(route, ExportRoute):
-                return self._export(entity, catalog, route)
-            return self._absent(route) or self._fields(entity, catalog, route) or self._list(route)
-        except (AuthorityError, UnknownTransactionError, RefusedError) as error:
-            return str(error)
+        if isinstance(route, ExportRoute):
+            return self._export(entity, catalog, route)
+        return self._absent(route) or self._fields(entity, catalog, route) or self._list(route)
 
     def filters_changes(self, route: ListRoute) -> bool:
         """Whether the tenant's transaction has the change inputs that the catalog names."""
@@ -69,7 +61,7 @@ class Probe:
                 )
         return ""
 
-    def _fields(self, entity: str, catalog: EntityCatalog, route: ListRoute) -> str:
+    def _fields(self, entity: str, catalog: M3Entity, route: ListRoute) -> str:
         inputs = self._repository.fields(route.program, route.transaction, "I", self._company)
         for name in (*route.position, *route.inputs):
             if inputs is not None and name not in inputs:
@@ -122,7 +114,7 @@ class Probe:
         known = self._repository.fields(route.program, route.transaction, "I", self._company)
         return known is None or route.division_input in known
 
-    def _export(self, entity: str, catalog: EntityCatalog, route: ExportRoute) -> str:
+    def _export(self, entity: str, catalog: M3Entity, route: ExportRoute) -> str:
         known = self._repository.transactions("EXPORTMI", self._company)
         if known is not None and "Select" not in known:
             return "this tenant has no EXPORTMI/Select (MRS001MI)"
@@ -163,7 +155,7 @@ class Probe:
             inputs=inputs,
             maxrecs=1,
         )
-        return self._api.rows(call, self._meter)
+        return self._api.rows(call, Meter())
 
     def _some(
         self,
@@ -181,7 +173,7 @@ class Probe:
             division=division,
             records=[record],
         )
-        rows = self._api.bulk(call, self._meter).rows
+        rows = self._api.bulk(call, Meter()).rows
         return rows.slice(0, min(1, rows.num_rows))  # Arrow makes a row out of nothing otherwise
 
     def _division(self, per_division: bool) -> str | None:

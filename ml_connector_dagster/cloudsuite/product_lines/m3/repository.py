@@ -3,53 +3,22 @@
 Reference cloudsuite-api §2.10. Where MRS001MI itself is refused, nothing is known, and the caller tries things out.
 """
 
-import json
-import threading
-from collections.abc import Callable
-from datetime import timedelta
-from typing import TypeVar
-
 from ml_connector_dagster.cloudsuite.catalog.fields import ErpType
-from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
-from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
-    AuthorityError,
-    RefusedError,
-    UnknownTransactionError,
-)
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import TableColumns, describe
-from ml_connector_dagster.cloudsuite.product_lines.m3.tables import column
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
+from ml_connector_dagster.cloudsuite.product_lines.refusals import ROUTE_REFUSALS
+from ml_connector_dagster.cloudsuite.product_lines.tables import column
 from ml_connector_dagster.model.errors import ContractError
 
 
-T = TypeVar("T")
-
-_REFUSALS = (AuthorityError, RefusedError, UnknownTransactionError)
-
-#: Programs and tables change with an upgrade or a project, not within a day.
-KNOWN_FOR = timedelta(hours=20)
-
-
 class Repository:
-    """Asks, and remembers in ``knowledge``. Thread-safe: one question is asked by one thread."""
+    """Asks, and remembers what it ``learned``. Thread-safe: one question is asked by one thread."""
 
-    def __init__(self, api: M3Api, knowledge: KnowledgeStore, meter: Meter) -> None:
+    def __init__(self, api: M3Api, learned: Learned) -> None:
         self._api = api
-        self._knowledge = knowledge
-        self._meter = meter
-        self._lock = threading.RLock()
-        self._fresh = False
-        self._names_known: dict[str, frozenset[str] | None] = {}
-        self._columns_known: dict[str, TableColumns] = {}
-        self._divisions_known: dict[str, tuple[str, ...]] = {}
-
-    def forget(self) -> None:
-        """Ask everything anew from now on."""
-        with self._lock:
-            self._fresh = True
-            self._names_known.clear()
-            self._columns_known.clear()
-            self._divisions_known.clear()
+        self._learned = learned
 
     def transactions(self, program: str, company: str) -> frozenset[str] | None:
         """The transactions of ``program``; empty when there is no such program; None when MRS001MI will not tell."""
@@ -67,26 +36,20 @@ class Repository:
 
     def columns(self, table: str, prefix: str, company: str) -> TableColumns:
         """The columns of a table; nothing known when EXPORTMI will not tell."""
-        with self._lock:
-            if table not in self._columns_known:
-                document = self._kept(
-                    f"columns/{table}", lambda: self._describe(table, prefix, company)
-                )
-                self._columns_known[table] = TableColumns(
-                    types={name: ErpType(kind) for name, (kind, _) in document.items()},
-                    widths={name: width for name, (_, width) in document.items()},
-                )
-            return self._columns_known[table]
+        found = self._learned.recall(
+            f"table/{table}", lambda: self._describe(table, prefix, company)
+        )
+        return TableColumns(
+            types={name: ErpType(kind) for name, (kind, _) in found.items()},
+            widths={name: width for name, (_, width) in found.items()},
+        )
 
     def divisions(self, company: str) -> tuple[str, ...]:
         """The divisions of ``company``, the blank one left out. Raises ConfigError for a company that does not exist.
 
         Asked in every run: a new division must not be missed.
         """
-        with self._lock:
-            if company not in self._divisions_known:
-                self._divisions_known[company] = self._ask_divisions(company)
-            return self._divisions_known[company]
+        return self._learned.once(f"divisions/{company}", lambda: self._ask_divisions(company))
 
     def _ask_divisions(self, company: str) -> tuple[str, ...]:
         call = ListCall(
@@ -96,7 +59,7 @@ class Repository:
             inputs={"CONO": company},
             maxrecs=0,
         )
-        found = self._api.rows(call, self._meter)
+        found = self._api.rows(call, Meter())
         if self._api.may_be_capped(found.num_rows, bulk=False):
             raise ContractError(
                 f"{call}: exactly {found.num_rows} divisions came, a known cap of row counts; take it out of row_caps in the "
@@ -107,21 +70,20 @@ class Repository:
 
     def _describe(self, table: str, prefix: str, company: str) -> dict[str, tuple[str, int]]:
         try:
-            found = describe(self._api, company, table, prefix, self._meter)
-        except _REFUSALS:
+            found = describe(self._api, company, table, prefix, Meter())
+        except ROUTE_REFUSALS:
             return {}
         return {name: (kind.value, found.widths[name]) for name, kind in found.types.items()}
 
     def _names(
         self, question: str, transaction: str, inputs: dict[str, str], field: str, company: str
     ) -> frozenset[str] | None:
-        with self._lock:
-            if question not in self._names_known:
-                known = self._kept(
-                    question, lambda: self._ask_names(transaction, inputs, field, company)
-                )
-                self._names_known[question] = None if known is None else frozenset(known)
-            return self._names_known[question]
+        found = self._learned.recall(
+            f"mi/{question}",
+            lambda: {"names": self._ask_names(transaction, inputs, field, company)},
+        )
+        names = found["names"]
+        return None if names is None else frozenset(names)
 
     def _ask_names(
         self, transaction: str, inputs: dict[str, str], field: str, company: str
@@ -134,19 +96,9 @@ class Repository:
             maxrecs=0,
         )
         try:
-            found = self._api.rows(call, self._meter)
-        except _REFUSALS:
+            found = self._api.rows(call, Meter())
+        except ROUTE_REFUSALS:
             return None
         if self._api.may_be_capped(found.num_rows, bulk=False):
             return None  # there may be more: nothing is known for sure
         return sorted({(name or "").strip() for name in column(found, field).to_pylist()})
-
-    def _kept(self, question: str, ask: Callable[[], T]) -> T:
-        key = f"m3/{question}"
-        text = None if self._fresh else self._knowledge.load(key, younger_than=KNOWN_FOR)
-        if text is not None:
-            known: T = json.loads(text)
-            return known
-        answer = ask()
-        self._knowledge.save(key, json.dumps(answer, sort_keys=True))
-        return answer

@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.catalog.fields import ErpType, FieldSpec
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api, Meter
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
 from ml_connector_dagster.cloudsuite.product_lines.m3.queries import Types, select
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.columns.delimited import split
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 

@@ -184,6 +184,13 @@ class M3:
             with_metadata=_flag(url.matrix.get("metadata")),
         )
 
+    def error_in_200(self, named: Named, message: str) -> ApiAnswer:
+        """Not OK, with HTTP status 200."""
+        fields = _error_fields(Refused(message))
+        return json_answer(
+            _envelope([{"transaction": named.transaction, **fields}], 0, 1), error=message
+        )
+
     def _refusal(self, url: _Url, refusal: Refused, *, as_json: bool) -> ApiAnswer:
         error = f"{refusal.code} {refusal.message}"
         if url.version == 2:

@@ -18,7 +18,7 @@ def column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def keys_of(table: pa.Table, names: Sequence[str]) -> pa.Array:
-    """The values of ``names`` of each row as one text; right-trimmed, as M3 compares."""
+    """The values of ``names`` of each row as one text; right-trimmed, as ERPs compare."""
     parts = [
         pc.utf8_rtrim(pc.fill_null(column(table, name).combine_chunks(), ""), characters=" ")
         for name in names

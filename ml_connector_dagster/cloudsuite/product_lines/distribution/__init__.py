@@ -1,0 +1,1 @@
+"""Distribution SX.e: tables by FetchWhere."""

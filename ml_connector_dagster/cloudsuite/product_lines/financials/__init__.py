@@ -1,0 +1,1 @@
+"""Financials & Supply Management (FSM): generic lists of Landmark business classes."""

@@ -1,0 +1,1 @@
+"""LN: OData services (reference cloudsuite-api §4.1)."""

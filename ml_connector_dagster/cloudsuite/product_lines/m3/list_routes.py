@@ -1,0 +1,150 @@
+"""A list transaction as a route: its chains (divisions, inputs, ranges of keys), and what each chain asks with."""
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise, product
+
+from ml_connector_dagster.cloudsuite.catalog.routes import ListRoute
+from ml_connector_dagster.cloudsuite.pages import Page, Slice
+from ml_connector_dagster.cloudsuite.product_lines.lines import digest_of
+from ml_connector_dagster.cloudsuite.product_lines.m3.chains import span_of
+from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs, ListReader
+from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.windows import Window
+
+
+class ListRouteReader:
+    """``RouteReader`` of one list route of one entity, for every company."""
+
+    def __init__(self, tenant: M3Tenant, entity: str, name: str, route: ListRoute) -> None:
+        self._tenant = tenant
+        self._entity = entity
+        self._name = name
+        self._route = route
+        self._catalog = tenant.catalog.entities[entity]
+        self._digest = digest_of(self._catalog)
+
+    @property
+    def label(self) -> str:
+        return self._route.label
+
+    def check(self, company: str) -> None:
+        """As the probe finds."""
+        self._tenant.check(self._entity, company, self._route)
+
+    def reads_whole(self, company: str) -> bool:
+        return not self._filters_changes(company)
+
+    def empty_columns(self, company: str) -> tuple[str, ...]:
+        """Not looked at: what a list lacks, the catalog has another transaction for."""
+        return ()
+
+    def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
+        """One per division, per combination of inputs that have several values, and per range of keys."""
+        route = self._route
+        loops = {
+            name: values
+            for name, values in {**route.inputs, **route.constants}.items()
+            if len(values) > 1
+        }
+        cuts = route.split_at
+        if not (cuts or loops or route.per_division):
+            cuts = self._cuts(company, self._tenant.local(window))
+        ranges = list(pairwise([None, *cuts, None]))
+        for division in self._tenant.division_arguments(route, company):
+            for values in product(*loops.values()):
+                for first, until in ranges:
+                    yield {
+                        **division,
+                        **dict(zip(loops, values, strict=True)),
+                        **({} if first is None else {"first": first}),
+                        **({} if until is None else {"until": until}),
+                    }
+
+    def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
+        """The pages of one chain."""
+        window = self._tenant.local(chain.window)
+        inputs = self._inputs(chain.company, dict(chain.arguments), window)
+        yield from self._reader(chain.company).pages(inputs, position)
+
+    def _reader(self, company: str) -> ListReader:
+        tenant = self._tenant
+        return tenant.learned.once(
+            f"reader/{company}/{self._entity}/{self._name}",
+            lambda: ListReader(
+                tenant.api,
+                self._route,
+                company=company,
+                page_rows=tenant.page_rows,
+                bulk_chunk=tenant.catalog.bulk_chunk,
+                fields=self._fields(company),
+                filters_changes=self._filters_changes(company),
+                positions_identify=self._positions_identify(),
+            ),
+        )
+
+    def _filters_changes(self, company: str) -> bool:
+        return self._tenant.probe(company).filters_changes(self._route)
+
+    def _fields(self, company: str) -> tuple[str, ...]:
+        """What to ask a list for; nothing means all. Fields the transaction does not have are left out."""
+        route, catalog = self._route, self._catalog
+        if route.fields == "*":
+            return ()
+        wanted = list(route.fields)
+        if not route.children:
+            wanted += [
+                route.names.get(spec.source, spec.source) for spec in catalog.all_fields.values()
+            ]
+            wanted += [catalog.modified] if catalog.modified else []
+        wanted += route.position.values()
+        known = self._tenant.repository.fields(route.program, route.transaction, "O", company)
+        if known is None:
+            return ()
+        return tuple(field for field in dict.fromkeys(wanted) if field in known)
+
+    def _cuts(self, company: str, window: Window) -> tuple[str, ...]:
+        """Where to cut a list that is read whole. Kept, so that a read that is taken up again has the same chains."""
+        changes_only = window.start is not None and self._filters_changes(company)
+        if changes_only or len(self._route.position) != 1:
+            return ()
+        cuts = self._tenant.learned.recall(
+            f"cuts/{company}/{self._entity}/{self._name}/{self._digest}",
+            lambda: self._reader(company).cuts(self._inputs(company, {}, window)),
+        )
+        return tuple(cuts)
+
+    def _inputs(self, company: str, arguments: Mapping[str, str], window: Window) -> ChainInputs:
+        route = self._route
+        fixed = {name: arguments.get(name, values[0]) for name, values in route.inputs.items()}
+        constants = {
+            name: arguments.get(name, values[0]) for name, values in route.constants.items()
+        }
+        division = arguments.get("division")
+        asked = arguments.get("parents", division)
+        if division is not None:
+            known = self._tenant.repository.fields(route.program, route.transaction, "I", company)
+            if asked and (known is None or route.division_input in known):
+                fixed[route.division_input] = asked
+            if route.children:
+                constants["DIVI"] = division
+        return ChainInputs(
+            fixed=fixed,
+            constants=constants,
+            division=asked,
+            first=arguments.get("first"),
+            until=arguments.get("until"),
+            window=window,
+            span=span_of(window),
+        )
+
+    def _positions_identify(self) -> bool:
+        """Whether a row's position names its whole key; what is fixed for a chain needs no naming."""
+        route = self._route
+        if route.children:
+            return False
+        given = {*route.position.values(), *route.inputs, *route.constants}
+        if route.per_division:
+            given.add(route.division_input)
+        sources = (self._catalog.fields[key].source for key in ENTITIES[self._entity].key)
+        return all(route.names.get(source, source) in given for source in sources)

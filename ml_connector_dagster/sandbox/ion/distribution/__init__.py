@@ -1,0 +1,1 @@
+"""Distribution SX.e: FetchWhere over the same ERP (reference cloudsuite-api §4.3)."""

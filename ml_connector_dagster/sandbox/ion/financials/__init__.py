@@ -1,0 +1,1 @@
+"""Financials & Supply Management: Landmark's generic lists over the same ERP (reference cloudsuite-api §4.2)."""

@@ -1,0 +1,1 @@
+"""LN: OData services over the same ERP (reference cloudsuite-api §4.1)."""

@@ -1,0 +1,23 @@
+"""Distribution keeps the contract of product lines, by FetchWhere."""
+
+from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+
+
+_TABLES = {"suppliers": "apsv", "supplier_invoices": "apet"}
+
+
+class TestDistribution(ProductLineContract):
+    """The catalog as it is: invoice lines and account parts have no table."""
+
+    product_line = "distribution"
+    read_whole = frozenset({"gl_balances"})
+    served = frozenset(ENTITIES) - {"supplier_invoice_lines", "gl_dimensions"}
+
+    def forbid_customers(self, sandbox: Sandbox) -> str:
+        sandbox.switches.unauthorized_programs.add("arsc")
+        return "not authorized to read arsc"
+
+    def pages_of(self, entity: str) -> tuple[str, str]:
+        return _TABLES[entity], "FetchWhere"
