@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.cli.demo_flows import flows_for
+from ml_connector_dagster.cli.demo_lines import flows_for
 from ml_connector_dagster.cli.sandbox import TENANT, store_ionapi
 from ml_connector_dagster.cloudsuite.product_lines.registry import PRODUCT_LINES
 from ml_connector_dagster.config.settings import read_settings
