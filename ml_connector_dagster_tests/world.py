@@ -112,6 +112,7 @@ class World:
     companies: Sequence[str] = ("100", "200")
     page_rows: int = 10_000
     tables: str = "shared"
+    catalog: Path | None = None
     points: CrashPoints = field(default_factory=CrashPoints)
     runs: int = 0
 
@@ -135,6 +136,7 @@ class World:
                     timezone="Europe/Stockholm",
                     requests_per_minute=6000,
                     page_rows=self.page_rows,
+                    catalog=self.catalog,
                 ),
                 "warehouse": DuckDBConnection(name="warehouse", path=Path("warehouse.duckdb")),
             },

@@ -91,7 +91,7 @@ def test_a_tenant_overrides_what_it_names_and_nothing_else(own: Path) -> None:
     )
     catalog, plain = load_m3_catalog(own), load_m3_catalog()
     suppliers = catalog.entities["suppliers"]
-    assert [name for name, _ in suppliers.ordered_routes] == ["export", "list"]
+    assert [name for name, _ in suppliers.ordered_routes] == ["export", "list", "lake"]
     export = suppliers.routes["export"]
     assert isinstance(export, ExportRoute)
     assert (export.table, export.prefix, export.page_rows) == ("ZIDMAS", "ZZ", 500)
@@ -127,6 +127,7 @@ def test_a_route_of_another_kind_replaces_the_old_one_whole(own: Path) -> None:
         "list EXT100MI/LstOrders",
         "export MPHEAD",
         "export MPHEAD",
+        "compass MPHEAD",
     ]
 
 

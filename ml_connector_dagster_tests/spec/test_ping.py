@@ -37,7 +37,8 @@ def test_every_entity_of_a_flow_has_a_route(sandbox: Sandbox, tmp_path: Path, li
 def test_a_route_that_was_not_taken_says_why(sandbox: Sandbox, tmp_path: Path) -> None:
     details = {one.check: one.detail for one in _ping(sandbox, tmp_path, "m3")}
     assert details["100 suppliers"] == (
-        "by list CRS620MI/LstSuppliers (not export CIDMAS: not needed)"
+        "by list CRS620MI/LstSuppliers (not export CIDMAS: not needed; "
+        "compass CIDMAS for first loads of 50,000 rows and more)"
     )
     assert "not list PPS100MI/LstHead: " in details["100 purchase_orders"]
 
@@ -48,3 +49,17 @@ def test_an_entity_that_may_not_be_read_says_why(sandbox: Sandbox, tmp_path: Pat
     assert not findings["100 customers"].ok
     assert "not authorized" in findings["100 customers"].detail
     assert findings["100 suppliers"].ok
+
+
+def test_what_only_the_lake_has_comes_by_it(sandbox: Sandbox, tmp_path: Path) -> None:
+    details = {one.check: one.detail for one in _ping(sandbox, tmp_path, "ln")}
+    assert details["100 gl_accounts"] == "by compass tfgld008"
+
+
+def test_a_tenant_without_data_fabric_says_so(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.switches.absent_programs.add("DATAFABRIC")
+    findings = {one.check: one for one in _ping(sandbox, tmp_path, "distribution")}
+    assert findings["100 suppliers"].ok
+    assert "not compass apsv: " in findings["100 suppliers"].detail
+    assert "Is Data Fabric published in this tenant's API Gateway?" in findings["100 suppliers"].detail
+    assert not findings["100 gl_dimensions"].ok
