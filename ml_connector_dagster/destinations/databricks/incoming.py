@@ -6,12 +6,14 @@ counts is decided here, on this side, where the order of the files is known.
 
 import io
 import json
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -103,6 +105,8 @@ def _staged_relation(columns: Mapping[str, str], folder: str) -> str:
 
 def _losers(staged: StagedBatch) -> pa.Array | None:
     """The places (row numbers over all files) of rows that a newer version in the same batch replaces."""
+    if not _may_repeat(staged):
+        return None
     parts = [
         pq.read_table(file, columns=["record_id", "_modified_at", "_extracted_at"])
         for file in staged.files
@@ -117,6 +121,15 @@ def _losers(staged: StagedBatch) -> pa.Array | None:
     ids = ordered["record_id"].combine_chunks()
     beaten = pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1))
     return ordered["place"].combine_chunks().slice(0, len(ids) - 1).filter(beaten)
+
+
+def _may_repeat(staged: StagedBatch) -> bool:
+    """Whether some record may be there more than once: of a million records only their hashes are held."""
+    hashes = array("q")
+    for file in staged.files:
+        for batch in pq.ParquetFile(file).iter_batches(columns=["record_id"]):
+            hashes.extend(map(hash, batch.column(0).to_pylist()))
+    return int(np.unique(np.frombuffer(hashes, dtype=np.int64)).size) < len(hashes)
 
 
 def _winners(table: pa.Table, first: int, losers: pa.Array | None) -> pa.Table:
