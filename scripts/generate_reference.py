@@ -24,6 +24,7 @@ from typer.models import ArgumentInfo
 
 from ml_connector_dagster.cli.app import app
 from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
+from ml_connector_dagster.cloudsuite.catalog.lake import CompassRoute
 from ml_connector_dagster.cloudsuite.catalog.m3 import (
     M3Catalog,
     M3Entity,
@@ -256,10 +257,13 @@ def _entity_link(name: str) -> str:
     return f"[{name}](#{name})"
 
 
-def _field(spec: FieldSpec, route: ListRoute | ExportRoute) -> str:
-    found = (
-        _export_field(spec, route) if isinstance(route, ExportRoute) else _list_field(spec, route)
-    )
+def _field(spec: FieldSpec, route: ListRoute | ExportRoute | CompassRoute) -> str:
+    if isinstance(route, ExportRoute):
+        found = _export_field(spec, route)
+    elif isinstance(route, CompassRoute):
+        found = _code(route.names.get(spec.source, spec.source))
+    else:
+        found = _list_field(spec, route)
     return f"-{found}" if found and spec.negate else found
 
 
@@ -470,6 +474,7 @@ _NAMED_HEADINGS: dict[type[BaseModel], str] = {
     FieldSpec: "A field",
     ListRoute: "A route with kind list",
     ExportRoute: "A route with kind export",
+    CompassRoute: "A route with kind compass",
 }
 _CATALOG_HEADINGS: dict[type[BaseModel], str] = {}
 _headings(M3Catalog, "The file", _CATALOG_HEADINGS)

@@ -236,9 +236,7 @@ def test_a_column_that_goes_is_found_to_be_gone_by_the_next_read(
     assert len(rows) == len(truth_of(sandbox, "items"))
 
 
-def test_a_company_that_is_no_number_is_a_mistake(
-    tenant: LineTenant, by_lake: ProductLine
-) -> None:
+def test_a_company_that_is_no_number_is_a_mistake(tenant: LineTenant, by_lake: ProductLine) -> None:
     with pytest.raises(ConfigError, match=r"'main' is no number.*lake\.company_is"):
         list(by_lake.pages(_for(_chain(by_lake, tenant), "main"), None))
 
@@ -246,7 +244,6 @@ def test_a_company_that_is_no_number_is_a_mistake(
 def test_a_strange_position_is_refused(tenant: LineTenant, by_lake: ProductLine) -> None:
     with pytest.raises(ContractError, match="not one of a lake query"):
         list(by_lake.pages(_chain(by_lake, tenant), "17"))
-
 
 
 def _for(chain: Slice, company: str) -> Slice:

@@ -57,9 +57,18 @@ def test_a_system_that_is_not_installed_is_left_out(settings: Settings, served: 
     changed = runnable_flows(settings, served, ("databricks",))
 
     project = load_project(changed.flows, changed)
-    assert list(project.connections) == ["acme", "warehouse", "snowflake"]
+    others = set(load_project(settings.flows, settings).connections) - {"databricks"}
+    assert set(project.connections) == others
     targets = project.flows["erp_to_warehouse"].destinations
     assert [one.connection for one in targets] == ["warehouse", "snowflake"]
+
+
+def test_a_flow_that_is_left_with_no_destination_is_left_out(
+    settings: Settings, served: Sandbox
+) -> None:
+    changed = runnable_flows(settings, served, ("salesforce", "monday"))
+
+    assert list(load_project(changed.flows, changed).flows) == ["erp_to_warehouse"]
 
 
 def test_logins_are_stored_and_renewed(settings: Settings, served: Sandbox) -> None:
