@@ -75,7 +75,9 @@ def test_a_step_that_fails_leaves_the_ledger_as_it_was(file: Path) -> None:
     database = open_database(f"sqlite:///{file}")
     migrate(database, noon)
     broken = Migration(
-        version=NEWEST + 1, name="broken", statements=("CREATE TABLE more (a TEXT)", "CREATE TABEL x")
+        version=NEWEST + 1,
+        name="broken",
+        statements=("CREATE TABLE more (a TEXT)", "CREATE TABEL x"),
     )
     with pytest.raises(Exception, match="TABEL"):
         migrate(database, noon, (*MIGRATIONS, broken))
