@@ -5,7 +5,8 @@ References are checked on what is written, so that a flow with a bad date still 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from ml_connector_dagster.config.mappings import APPLICATION_TYPES, mapping_problems
+from ml_connector_dagster.config.mapping_checks import mapping_problems
+from ml_connector_dagster.config.mappings import APPLICATION_TYPES
 from ml_connector_dagster.config.merging import Written
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
 from ml_connector_dagster.config.project import (

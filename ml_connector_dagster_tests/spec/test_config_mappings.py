@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from ml_connector_dagster.config.loading import load_project
+from ml_connector_dagster.config.mapping_checks import mapping_problems
 from ml_connector_dagster.config.mappings import (
     APPLICATION_TYPES,
     EntityMapping,
-    mapping_problems,
     resolved_mapping,
     shipped_mappings,
 )

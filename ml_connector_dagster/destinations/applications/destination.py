@@ -5,16 +5,21 @@ An unchanged record costs no call: what the application accepted last is in the 
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
 
-from ml_connector_dagster.destinations.applications.checks import fitted, mapping_problems
+from ml_connector_dagster.destinations.applications.changes import (
+    Pending,
+    as_sent,
+    landed,
+    refused,
+)
+from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.applications.contract import (
     Application,
-    Change,
-    ChangeKind,
     Found,
     ObjectFacts,
 )
@@ -24,7 +29,7 @@ from ml_connector_dagster.destinations.applications.incoming import newest_rows
 from ml_connector_dagster.destinations.applications.inspections import facts_of, found_rows
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
-from ml_connector_dagster.destinations.applications.writing import Pending, Writer, accepted, holds
+from ml_connector_dagster.destinations.applications.writing import Writer, accepted
 from ml_connector_dagster.destinations.contract import (
     HISTORY_COLUMNS,
     RECEIPT_SCHEMA,
@@ -174,7 +179,7 @@ class ApplicationDestination:
         if not any(one.write for one in decisions):
             return list(decisions)
         facts = self.checked(mapped)
-        return [one if one.write is None else _prepared(mapped, facts, one) for one in decisions]
+        return [as_sent(mapped, facts, one) for one in decisions]
 
     def _applied(
         self, writer: Writer, staged: StagedBatch, seen: Mapping[str, Found]
@@ -183,7 +188,7 @@ class ApplicationDestination:
         for decisions in self.decisions(writer.mapped, staged):
             prepared = self.prepared(writer.mapped, decisions)
             pending = [one for one in prepared if isinstance(one, Pending)]
-            landed = [one for one in pending if _landed(one, seen)]
+            there = [one for one in pending if landed(one, seen)]
             at_once = [
                 one.remember
                 for one in prepared
@@ -191,22 +196,22 @@ class ApplicationDestination:
             ]
             at_once += [
                 accepted(one.decision.remember, one.change.remote_id)
-                for one in landed
+                for one in there
                 if one.decision.remember is not None
             ]
             if at_once:
                 self._checkpoint("before unchanged")
                 self._records.put_remote_records(self.name, writer.mapped.entity.name, at_once)
-            there = {one.change.external_id for one in landed}
-            unsent = [one for one in pending if one.change.external_id not in there]
+            known = {one.change.external_id for one in there}
+            unsent = [one for one in pending if one.change.external_id not in known]
             answers = writer.write(unsent, staged.batch.batch_id) if unsent else None
             for one in prepared:
                 decision = one if isinstance(one, Decision) else one.decision
                 record_id = decision.draft.record_id
                 if answers is not None and record_id in answers.rejected:
-                    yield _refused(decision, answers.rejected[record_id])
+                    yield refused(decision, answers.rejected[record_id])
                 elif answers is not None and record_id in answers.accepted:
-                    yield _named(decision, answers.accepted[record_id])
+                    yield replace(decision, remote_id=answers.accepted[record_id])
                 else:
                     yield decision
 
@@ -267,45 +272,6 @@ class ApplicationDestination:
 
     def close(self) -> None:
         self.application.close()
-
-
-def _prepared(mapped: Mapped, facts: ObjectFacts, one: Decision) -> Decision | Pending:
-    kind = ChangeKind.ARCHIVE if one.write is None else one.write
-    key, remote_id = one.draft.external_id, one.remote_id
-    if kind is ChangeKind.ARCHIVE:
-        change = Change(kind=kind, external_id=key, remote_id=remote_id)
-        return Pending(decision=one, change=change)
-    fitting = fitted(mapped, facts, one.draft)
-    if fitting.refusal:
-        return _refused(one, fitting.refusal)
-    change = Change(
-        kind=kind, external_id=key, remote_id=remote_id, fields=fitting.fields, links=one.links
-    )
-    return Pending(decision=one, change=change)
-
-
-def _landed(one: Pending, seen: Mapping[str, Found]) -> bool:
-    found = seen.get(one.decision.draft.record_id)
-    return found is not None and holds(found, one.change)
-
-
-def _refused(decision: Decision, reason: str) -> Decision:
-    return Decision(
-        draft=decision.draft,
-        outcome=Outcome.REJECTED,
-        links={},
-        reason=reason,
-        remote_id=decision.remote_id,
-    )
-
-
-def _named(decision: Decision, remote_id: str) -> Decision:
-    return Decision(
-        draft=decision.draft,
-        outcome=decision.outcome,
-        links={},
-        remote_id=remote_id,
-    )
 
 
 def _receipt(

@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ml_connector_dagster.destinations.applications.changes import Pending
 from ml_connector_dagster.destinations.applications.contract import Change, ChangeKind
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
 from ml_connector_dagster.destinations.applications.diffs import Decision
 from ml_connector_dagster.destinations.applications.drafts import plain_text
 from ml_connector_dagster.destinations.applications.placements import Mapped
-from ml_connector_dagster.destinations.applications.writing import Pending
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import Outcome, RejectedRecord

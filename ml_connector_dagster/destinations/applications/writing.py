@@ -13,10 +13,9 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Final
 
+from ml_connector_dagster.destinations.applications.changes import Pending, holds
 from ml_connector_dagster.destinations.applications.contract import (
-    Change,
     ChangeKind,
-    FieldValue,
     Found,
     Portion,
     Status,
@@ -24,7 +23,6 @@ from ml_connector_dagster.destinations.applications.contract import (
     Ticket,
     Written,
 )
-from ml_connector_dagster.destinations.applications.diffs import Decision
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
 from ml_connector_dagster.model.errors import ContractError, OutcomeUnknownError
@@ -33,14 +31,6 @@ from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, Remo
 
 #: How often a record whose answer is lost is looked up and sent again, before the delivery gives up for now.
 ROUNDS: Final = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A decision on its way, with the values as the application can hold them."""
-
-    decision: Decision
-    change: Change
 
 
 @dataclass(slots=True, kw_only=True)
@@ -270,23 +260,6 @@ def accepted(record: RemoteRecord, remote_id: str) -> RemoteRecord:
     """``record`` as the application calls it; an archived one has no name any more."""
     archived = record.state is RemoteState.ARCHIVED
     return replace(record, remote_id="" if archived else remote_id or record.remote_id)
-
-
-def holds(found: Found, change: Change) -> bool:
-    """Whether the application has exactly what ``change`` says, as far as its API tells."""
-    for name, value in change.fields.items():
-        if name not in found.values or not _same(found.values[name], value):
-            return False
-    for name, link in change.links.items():
-        if name not in found.values or found.values[name] != (link and link.external_id):
-            return False
-    return True
-
-
-def _same(found: FieldValue, sent: FieldValue) -> bool:
-    if isinstance(found, str) and isinstance(sent, str):
-        return found.strip() == sent.strip()
-    return found == sent
 
 
 def _intents(ticket: str, sent: Sequence[Pending]) -> Iterable[Intent]:
