@@ -50,5 +50,3 @@ class TestLnByLake(_LakeContract):
         """Item codes begin with nine blanks, which are part of the code."""
         item = row.get("item_id")
         return row if item is None else {**row, "item_id": f"         {item}"}
-
-

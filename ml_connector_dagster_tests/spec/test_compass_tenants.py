@@ -165,7 +165,7 @@ def test_an_expired_result_is_asked_for_anew(
 def test_a_page_that_ends_at_ten_megabytes_is_not_the_last(
     tenant: LineTenant, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml_connector_dagster.sandbox.ion.compass.jobs.PAGE_BYTES", 2000)
+    monkeypatch.setattr("ml_connector_dagster.sandbox.ion.compass.jobs.PAGE_BYTES", 1000)
     line = tenant.line(catalog=written(tmp_path, "lake", lake_first("m3")))
     reading = tenant.read(line, "customers", COMPANY)
     assert len(reading.pages) > 2
@@ -236,9 +236,7 @@ def test_a_column_that_goes_is_found_to_be_gone_by_the_next_read(
     assert len(rows) == len(truth_of(sandbox, "items"))
 
 
-def test_a_company_that_is_no_number_is_a_mistake(
-    tenant: LineTenant, by_lake: ProductLine
-) -> None:
+def test_a_company_that_is_no_number_is_a_mistake(tenant: LineTenant, by_lake: ProductLine) -> None:
     with pytest.raises(ConfigError, match=r"'main' is no number.*lake\.company_is"):
         list(by_lake.pages(_for(_chain(by_lake, tenant), "main"), None))
 
@@ -246,7 +244,6 @@ def test_a_company_that_is_no_number_is_a_mistake(
 def test_a_strange_position_is_refused(tenant: LineTenant, by_lake: ProductLine) -> None:
     with pytest.raises(ContractError, match="not one of a lake query"):
         list(by_lake.pages(_chain(by_lake, tenant), "17"))
-
 
 
 def _for(chain: Slice, company: str) -> Slice:

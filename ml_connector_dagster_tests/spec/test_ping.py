@@ -61,5 +61,7 @@ def test_a_tenant_without_data_fabric_says_so(sandbox: Sandbox, tmp_path: Path) 
     findings = {one.check: one for one in _ping(sandbox, tmp_path, "distribution")}
     assert findings["100 suppliers"].ok
     assert "not compass apsv: " in findings["100 suppliers"].detail
-    assert "Is Data Fabric published in this tenant's API Gateway?" in findings["100 suppliers"].detail
+    assert (
+        "Is Data Fabric published in this tenant's API Gateway?" in findings["100 suppliers"].detail
+    )
     assert not findings["100 gl_dimensions"].ok

@@ -101,7 +101,15 @@ class DistributionCatalog(LineCatalog[DistributionEntity]):
     entities: dict[str, DistributionEntity]
 
 
-_PARTS: tuple[type[CatalogModel], ...] = (DistributionCatalog, DistributionEntity, MappedField, TableRoute, CompanyTable, SxMessages, *LAKE_PARTS)
+_PARTS: tuple[type[CatalogModel], ...] = (
+    DistributionCatalog,
+    DistributionEntity,
+    MappedField,
+    TableRoute,
+    CompanyTable,
+    SxMessages,
+    *LAKE_PARTS,
+)
 
 
 def load_distribution_catalog(override: Path | None = None) -> DistributionCatalog:

@@ -91,7 +91,16 @@ class FinancialsCatalog(LineCatalog[FinancialsEntity]):
     entities: dict[str, FinancialsEntity]
 
 
-_PARTS: tuple[type[CatalogModel], ...] = (FinancialsCatalog, FinancialsEntity, MappedField, ClassRoute, ClassPart, CompanyClass, LandmarkMessages, *LAKE_PARTS)
+_PARTS: tuple[type[CatalogModel], ...] = (
+    FinancialsCatalog,
+    FinancialsEntity,
+    MappedField,
+    ClassRoute,
+    ClassPart,
+    CompanyClass,
+    LandmarkMessages,
+    *LAKE_PARTS,
+)
 
 
 def load_financials_catalog(override: Path | None = None) -> FinancialsCatalog:

@@ -76,7 +76,14 @@ class LnCatalog(LineCatalog[LnEntity]):
     entities: dict[str, LnEntity]
 
 
-_PARTS: tuple[type[CatalogModel], ...] = (LnCatalog, LnEntity, MappedField, SetRoute, Messages, *LAKE_PARTS)
+_PARTS: tuple[type[CatalogModel], ...] = (
+    LnCatalog,
+    LnEntity,
+    MappedField,
+    SetRoute,
+    Messages,
+    *LAKE_PARTS,
+)
 
 
 def load_ln_catalog(override: Path | None = None) -> LnCatalog:

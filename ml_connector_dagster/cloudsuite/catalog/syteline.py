@@ -79,7 +79,15 @@ class SyteLineCatalog(LineCatalog[SyteLineEntity]):
     entities: dict[str, SyteLineEntity]
 
 
-_PARTS: tuple[type[CatalogModel], ...] = (SyteLineCatalog, SyteLineEntity, MappedField, LoadRoute, IdoPart, Messages, *LAKE_PARTS)
+_PARTS: tuple[type[CatalogModel], ...] = (
+    SyteLineCatalog,
+    SyteLineEntity,
+    MappedField,
+    LoadRoute,
+    IdoPart,
+    Messages,
+    *LAKE_PARTS,
+)
 
 
 def load_syteline_catalog(override: Path | None = None) -> SyteLineCatalog:

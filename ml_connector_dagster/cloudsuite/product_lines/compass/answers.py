@@ -159,7 +159,9 @@ def _failure(body: bytes) -> LakeRefusal | None:
     try:
         if start.lstrip().startswith((b"[", b"{")):
             rows = json.loads(body)
-            texts = [str(row.get(_TEXT, "")) for row in (rows if isinstance(rows, list) else [rows])]
+            texts = [
+                str(row.get(_TEXT, "")) for row in (rows if isinstance(rows, list) else [rows])
+            ]
         else:
             header = header_of(body)
             texts = column(read_csv(body, header), _TEXT).to_pylist()

@@ -87,7 +87,9 @@ class Lake:
             raise submitted.refusal.error(self._catalog.messages, str(select))
         return self._finished(select, submitted.query, meter)
 
-    def page(self, select: Select, result: Result, offset: int, limit: int, meter: Meter) -> pa.Table:
+    def page(
+        self, select: Select, result: Result, offset: int, limit: int, meter: Meter
+    ) -> pa.Table:
         """Rows of the result from ``offset`` on. Raises QueryGoneError when it has expired."""
         answer = self._page(select, result.query, offset, limit, meter)
         rows = answer.records.num_rows
@@ -157,14 +159,23 @@ class Lake:
         return (told or refusal).error(self._catalog.messages, str(select))
 
     def _page(
-        self, select: Select, query: str, offset: int, limit: int, meter: Meter, *, as_csv: bool = False
+        self,
+        select: Select,
+        query: str,
+        offset: int,
+        limit: int,
+        meter: Meter,
+        *,
+        as_csv: bool = False,
     ) -> PageAnswer:
         path = f"{_JOBS}/{query}/result/?offset={offset}&limit={limit}"
         in_csv = as_csv or self._catalog.format == "csv"
         parse = parse_csv if in_csv else parse_json
         columns = None if select.columns == ("*",) else select.columns
         answer = self._asking.ask(
-            lambda: self._calls.get(path, headers={"Accept": "text/csv" if in_csv else "application/json"}),
+            lambda: self._calls.get(
+                path, headers={"Accept": "text/csv" if in_csv else "application/json"}
+            ),
             lambda status, body: parse(status, body, columns),
             what=str(select),
             kind=f"{select.table}/result",
@@ -188,7 +199,12 @@ class Lake:
         meter: Meter,
     ) -> JobAnswer:
         return self._asking.ask(
-            send, read, what=str(select), kind=f"{select.table}/{kind}", question=question, meter=meter
+            send,
+            read,
+            what=str(select),
+            kind=f"{select.table}/{kind}",
+            question=question,
+            meter=meter,
         )
 
 

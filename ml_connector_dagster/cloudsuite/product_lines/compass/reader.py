@@ -228,7 +228,9 @@ class LakeReader:
         if changed is None:
             return []
         tables = [(_MAIN, table)]
-        tables += [(alias, join.table) for alias, join in aliased(self._route.joins) if join.changes]
+        tables += [
+            (alias, join.table) for alias, join in aliased(self._route.joins) if join.changes
+        ]
         known = [(alias, self._tenant.columns(name).get(changed.lower())) for alias, name in tables]
         places = [Place(alias=alias, column=name) for alias, name in known if name is not None]
         return places if len(places) == len(tables) else []

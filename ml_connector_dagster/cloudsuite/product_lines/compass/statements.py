@@ -46,7 +46,9 @@ class Place:
 
 def header_select(table: str) -> Select:
     """No rows of ``table``: the header tells its columns."""
-    return Select(table=table, columns=("*",), text=f"SELECT t.*, {_END} FROM {table} t WHERE 1 = 0")
+    return Select(
+        table=table, columns=("*",), text=f"SELECT t.*, {_END} FROM {table} t WHERE 1 = 0"
+    )
 
 
 def value_select(table: str, column: str, value: LakeValue) -> Select:
@@ -67,9 +69,7 @@ def rows_select(
     """The columns at ``places`` of the records of a company."""
     asked = ", ".join(str(place) for place in places)
     wanted = {place.alias for place in places}
-    joins = "".join(
-        _joined(alias, join) for alias, join in aliased(route.joins) if alias in wanted
-    )
+    joins = "".join(_joined(alias, join) for alias, join in aliased(route.joins) if alias in wanted)
     conditions = [f"t.{route.company} = {literal(company)}"] if route.company else []
     conditions += [_equal(column, values) for column, values in part.where.items()]
     conditions += [

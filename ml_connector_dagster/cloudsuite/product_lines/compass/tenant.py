@@ -42,7 +42,9 @@ class LakeTenant:
         if self.catalog.company_is == "text":
             return value
         if not value.isdigit():
-            raise ConfigError(f"company {value!r} is no number, which it is in the data lake; see lake.company_is")
+            raise ConfigError(
+                f"company {value!r} is no number, which it is in the data lake; see lake.company_is"
+            )
         return int(value)
 
     def columns(self, table: str) -> Mapping[str, str]:

@@ -16,7 +16,9 @@ _COMPANY = "compnr"
 
 def _table(name: str, entity: str, columns: str, *, item: str = "") -> Listing:
     words = iter(columns.split())
-    names = "\n".join(f"{column} {canonical}" for column, canonical in zip(words, words, strict=True))
+    names = "\n".join(
+        f"{column} {canonical}" for column, canonical in zip(words, words, strict=True)
+    )
     listing = _numbered(listing_of(name, entity, names, company=_COMPANY))
     if not item:
         return listing

@@ -105,7 +105,7 @@ class Compass:
         return json_answer(content, 202, error=job.failure)
 
     def _run(self, text: str) -> Job:
-        id, now, polls = str(uuid.uuid4()), self._clock.now(), self._switches.lake_polls
+        name, now, polls = str(uuid.uuid4()), self._clock.now(), self._switches.lake_polls
         table = main_table(text)
         try:
             statement = read_statement(
@@ -113,11 +113,18 @@ class Compass:
             )
             for one in statement.tables:
                 if one.name in self._switches.unauthorized_programs:
-                    raise BadStatementError(f"Access denied: user is not authorized to query {one.name}")
+                    raise BadStatementError(
+                        f"Access denied: user is not authorized to query {one.name}"
+                    )
         except BadStatementError as error:
-            return failed(str(error), table, id=id, made_at=now, polls=polls)
+            return failed(str(error), table, name=name, made_at=now, polls=polls)
         return Job(
-            id=id, table=table, made_at=now, columns=statement.columns, rows=self._rows(statement), polls=polls
+            id=name,
+            table=table,
+            made_at=now,
+            columns=statement.columns,
+            rows=self._rows(statement),
+            polls=polls,
         )
 
     def _visible(self) -> dict[str, LakeTable]:
@@ -138,7 +145,11 @@ class Compass:
 
     def _status(self, name: str, query: Mapping[str, str]) -> ApiAnswer:
         wait = query.get("timeout", "0")
-        if query.get("queryExecutor") != "datalake" or not wait.isdigit() or int(wait) > _LONGEST_WAIT:
+        if (
+            query.get("queryExecutor") != "datalake"
+            or not wait.isdigit()
+            or int(wait) > _LONGEST_WAIT
+        ):
             return _refused("queryExecutor=datalake and a timeout of at most 25 are expected", 400)
         job = self._job(name)
         if job is None:
@@ -148,7 +159,11 @@ class Compass:
             return json_answer({**content, "status": "RUNNING"}, 202)
         if job.failure and self._switches.lake_says_failed:
             return json_answer({**content, "status": "FAILED"}, 201, error=job.failure)
-        content |= {"status": "FINISHED", "rowCount": len(job.rows), "location": f"jobs/{name}/result"}
+        content |= {
+            "status": "FINISHED",
+            "rowCount": len(job.rows),
+            "location": f"jobs/{name}/result",
+        }
         return json_answer(content, 201)
 
     def _result(self, name: str, query: Mapping[str, str], accept: str) -> ApiAnswer:

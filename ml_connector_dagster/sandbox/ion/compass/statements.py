@@ -37,9 +37,7 @@ class Statement:
     tables: tuple[LakeTable, ...]
 
 
-def read_statement(
-    text: str, tables: Mapping[str, LakeTable], absent: frozenset[str]
-) -> Statement:
+def read_statement(text: str, tables: Mapping[str, LakeTable], absent: frozenset[str]) -> Statement:
     """Understand ``text``. ``absent``: columns that this installation does not have. Raises BadStatementError."""
     select = _parsed(text)
     scope = dict(_scope(select, tables))
@@ -53,7 +51,9 @@ def read_statement(
     used = tuple({table.name: table for table in scope.values()}.values())
     parts = ", ".join(f'"lake {table.name}" AS ({table.sql()})' for table in used)
     for one in select.find_all(exp.Table):
-        one.set("this", exp.to_identifier(f"lake {scope[one.alias_or_name.upper()].name}", quoted=True))
+        one.set(
+            "this", exp.to_identifier(f"lake {scope[one.alias_or_name.upper()].name}", quoted=True)
+        )
     return Statement(sql=f"WITH {parts} {select.sql(dialect='sqlite')}", columns=names, tables=used)
 
 
@@ -76,9 +76,7 @@ def _parsed(text: str) -> exp.Select:
     return statements[0]
 
 
-def _scope(
-    select: exp.Select, tables: Mapping[str, LakeTable]
-) -> Iterator[tuple[str, LakeTable]]:
+def _scope(select: exp.Select, tables: Mapping[str, LakeTable]) -> Iterator[tuple[str, LakeTable]]:
     """Alias in capitals → table."""
     found = list(select.find_all(exp.Table))
     if not found:
@@ -132,7 +130,9 @@ def _check_types(
             if kind == "timestamp" and other == "varchar" and _MOMENT.fullmatch(literal.name):
                 other = "timestamp"
         if other != kind or kind == "decimal":
-            raise BadStatementError(f"SYNTAX_ERROR: '{condition.sql()}' cannot be applied to {kind}, {other}")
+            raise BadStatementError(
+                f"SYNTAX_ERROR: '{condition.sql()}' cannot be applied to {kind}, {other}"
+            )
 
 
 def _projections(

@@ -147,7 +147,9 @@ def _local_stamp(name: str, sql: str, zone: str) -> dict[str, LakeColumn]:
     if name != distribution.STAMP_DATE:
         return {}
     clock = f"wall_clock({sql}, '{zone}')"
-    day = " || '-' || ".join(f"substr({clock}, {first}, {length})" for first, length in ((1, 4), (5, 2), (7, 2)))
+    day = " || '-' || ".join(
+        f"substr({clock}, {first}, {length})" for first, length in ((1, 4), (5, 2), (7, 2))
+    )
     time = f"substr({clock}, 10, 2) || substr({clock}, 13, 2)"
     return {
         name: LakeColumn(sql=day, type="varchar"),
@@ -175,7 +177,8 @@ def _column(field: ListedField) -> LakeColumn:
             )
         case "flag":
             return LakeColumn(
-                sql=f"CASE {sql} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {sql} END", type="varchar"
+                sql=f"CASE {sql} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {sql} END",
+                type="varchar",
             )
         case _:
             return LakeColumn(sql=f"CAST({sql} AS TEXT)", type="varchar")
