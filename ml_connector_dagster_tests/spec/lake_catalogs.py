@@ -1,6 +1,8 @@
 """Tenants' catalog files that read by the data lake alone, or never by it."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -27,15 +29,15 @@ def lake_first(line: str) -> str:
     )
 
 
-def without_lake(line: str) -> str:
-    """Every entity by the routes of its own ERP; what only the lake has is left out."""
+def without_lake(line: str, order: Mapping[str, Sequence[str]] = MappingProxyType({})) -> str:
+    """Every entity by the routes of its own ERP, in the ``order`` given; what only the lake has is left out."""
     catalog = PRODUCT_LINES[line].catalog(None)
     return yaml.safe_dump(
         {
             "entities": {
                 name: None
                 if all(isinstance(one, CompassRoute) for one in entity.routes.values())
-                else {"routes": {"lake": None}}
+                else {"routes": {"lake": None}, "order": list(order.get(name, ()))}
                 for name, entity in catalog.entities.items()
             }
         }

@@ -19,6 +19,7 @@ SUBMIT = "/compass/v2/jobs/?queryExecutor=datalake&records=0"
         "SELECT t.SUNO, j1.SUCL FROM CIDMAS t LEFT JOIN CIDVEN j1 ON j1.SUNO = t.SUNO WHERE t.CONO = 100",
         "select PUNO, LMDT from MPHEAD where LMDT >= 20260101 and (STAT <> '90' or STAT is null)",
         "SELECT COUNT(*) AS n FROM CIDMAS t WHERE t.SUNM = 'O''Brien; DROP TABLE -- x'",
+        "SELECT t.use, t.lock FROM x t",
         "SELECT t.a FROM x t WHERE t.b BETWEEN -2 AND 7 AND t.c IN ('delete', 'update')",
     ],
 )
@@ -34,7 +35,7 @@ def test_selects_pass(statement: str) -> None:
         "SELECT a INTO b FROM c", "SELECT a FROM b; DROP TABLE b", "SELECT a FROM b;", "SELECT a FROM b -- c",
         "SELECT a /* x */ FROM b", "SELECT a FROM b # c", "SELECT a FROM b UNION SELECT c FROM d WHERE (DELETE)",
         "WITH a AS (DELETE FROM b) SELECT c FROM a", "CALL purge()", "EXPLAIN SELECT a FROM b", "GRANT a TO b",
-        'SELECT "a" FROM b', "SELECT `a` FROM b", "SELECT a FROM b WHERE c = 'x", "SELECT a FROM b\x00", "(SELECT a FROM b)",
+        'SELECT "a" FROM b', "SELECT `a` FROM b", "SELECT a FROM b WHERE c = 'x", "SELECT a FROM b\x00", "(SELECT a FROM b)", "SELECT 1.into x FROM b",
         "SELECT a FROM b WHERE c = 'x'' ; DROP TABLE b", "SELECT a FROM b WHERE c = $$x$$", "SELECT a FROM b WHERE c = {x}",
     ],
 )  # fmt: skip

@@ -165,7 +165,7 @@ def test_an_expired_result_is_asked_for_anew(
 def test_a_page_that_ends_at_ten_megabytes_is_not_the_last(
     tenant: LineTenant, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ml_connector_dagster.sandbox.ion.compass.jobs.PAGE_BYTES", 2000)
+    monkeypatch.setattr("ml_connector_dagster.sandbox.ion.compass.jobs.PAGE_BYTES", 1000)
     line = tenant.line(catalog=written(tmp_path, "lake", lake_first("m3")))
     reading = tenant.read(line, "customers", COMPANY)
     assert len(reading.pages) > 2

@@ -3,15 +3,17 @@
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 
 _TABLES = {"suppliers": "apsv", "supplier_invoices": "apet"}
 
 
 class TestDistribution(ProductLineContract):
-    """The catalog as it is: invoice lines and account parts have no table."""
+    """Without the lake: invoice lines and account parts have no table."""
 
     product_line = "distribution"
+    catalog = without_lake("distribution")
     read_whole = frozenset({"gl_balances"})
     served = frozenset(ENTITIES) - {"supplier_invoice_lines", "gl_dimensions"}
 

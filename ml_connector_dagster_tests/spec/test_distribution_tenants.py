@@ -183,8 +183,12 @@ def test_a_position_of_another_kind_is_refused(tenant: LineTenant) -> None:
             list(line.pages(chain, position))
 
 
-def test_an_entity_without_a_table_is_reported_and_is_no_crash(tenant: LineTenant) -> None:
-    line = tenant.line()
+def test_an_entity_without_a_way_is_reported_and_is_no_crash(
+    tenant: LineTenant, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("entities: {gl_dimensions: null}", encoding="utf-8")
+    line = tenant.line(catalog=own)
     with pytest.raises(ConfigError, match="gl_dimensions: the distribution catalog knows no way"):
         line.slices("gl_dimensions", "100", tenant.everything())
     reports = [one for one in line.routes("100") if one.entity == "gl_dimensions"]

@@ -2,6 +2,7 @@
 
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 
 _CLASSES = {"suppliers": "Vendor", "supplier_invoices": "PayablesInvoice"}
@@ -11,6 +12,7 @@ class TestFinancials(ProductLineContract):
     """The catalog as it is."""
 
     product_line = "financials"
+    catalog = without_lake("financials")
     read_whole = frozenset({"gl_balances"})
 
     def forbid_customers(self, sandbox: Sandbox) -> str:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 
 _SETS = {
@@ -15,6 +16,7 @@ _SETS = {
 
 class TestLn(ProductLineContract):
     product_line = "ln"
+    catalog = without_lake("ln")
     served: ClassVar[frozenset[str]] = frozenset(
         {"suppliers", "customers", "items", "purchase_orders", "purchase_order_lines"}
     )

@@ -161,13 +161,16 @@ def test_a_property_that_goes_after_it_was_seen_is_found_out_at_the_next_read(
 
 
 def test_a_service_that_is_not_active_in_a_company(tenant: LineTenant, sandbox: Sandbox) -> None:
-    sandbox.switches.absent_programs |= {"tcapi.ibdItem"}
+    sandbox.switches.absent_programs |= {"tcapi.ibdItem", "DATAFABRIC"}
     with pytest.raises(ConfigError, match=r"tcapi.ibdItem is not active.*Activate the service"):
         tenant.line().slices("items", "100", tenant.everything())
     assert tenant.read(tenant.line(), "suppliers", "100").table.num_rows == 10
 
 
-def test_what_odata_does_not_serve_is_said_and_is_no_crash(tenant: LineTenant) -> None:
+def test_what_odata_does_not_serve_is_said_and_is_no_crash(
+    tenant: LineTenant, sandbox: Sandbox
+) -> None:
+    sandbox.switches.absent_programs.add("DATAFABRIC")
     reports = {one.entity: one for one in tenant.line().routes("100")}
     assert not reports["payments"].usable
     assert reports["payments"].reason != ""

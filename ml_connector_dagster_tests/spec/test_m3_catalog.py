@@ -106,7 +106,7 @@ def test_a_tenant_overrides_what_it_names_and_nothing_else(own: Path) -> None:
     assert payments.where == {"TRCD": ("50", "51")}
     invoices = catalog.entities["supplier_invoices"]
     assert invoices.fields["amount"].negate, "a new name keeps the sign"
-    assert list(invoices.routes) == ["export"]
+    assert list(invoices.routes) == ["export", "lake"]
     assert catalog.entities["customers"].all_fields["territory"].source == "CFI3"
     assert catalog.entities["items"] == plain.entities["items"]
 

@@ -2,12 +2,15 @@
 
 from typing import ClassVar
 
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.contracts.product_lines import ProductLineContract
+from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 
 class _M3Contract(ProductLineContract):
     product_line = "m3"
+    catalog: ClassVar[str] = without_lake("m3")
 
     def forbid_customers(self, sandbox: Sandbox) -> str:
         sandbox.switches.unauthorized_programs |= {"CRS610MI", "EXPORTMI"}
@@ -28,20 +31,8 @@ class TestM3(_M3Contract):
 class TestM3ByExport(_M3Contract):
     """EXPORTMI first."""
 
-    catalog: ClassVar[str] = "entities:\n" + "\n".join(
-        f"  {entity}: {{order: [export]}}"
-        for entity in (
-            "suppliers",
-            "customers",
-            "items",
-            "purchase_orders",
-            "purchase_order_lines",
-            "supplier_invoices",
-            "supplier_invoice_lines",
-            "payments",
-            "gl_accounts",
-            "gl_dimensions",
-        )
+    catalog: ClassVar[str] = without_lake(
+        "m3", order={entity: ["export"] for entity in ENTITIES if entity != "gl_balances"}
     )
     read_whole = frozenset({"gl_balances"})
 
@@ -52,7 +43,7 @@ class TestM3ByExport(_M3Contract):
 class TestM3ByList(_M3Contract):
     """The list transactions of the product's brief, on a tenant that has added them."""
 
-    catalog: ClassVar[str] = "entities:\n  supplier_invoice_lines: {order: [list]}\n"
+    catalog: ClassVar[str] = without_lake("m3", order={"supplier_invoice_lines": ["list"]})
     read_whole = frozenset(
         {"supplier_invoice_lines", "gl_accounts", "gl_dimensions", "gl_balances"}
     )

@@ -114,6 +114,7 @@ def test_without_exportmi_the_lists_serve_what_they_can(
     tenant: LineTenant, sandbox: Sandbox
 ) -> None:
     sandbox.switches.unauthorized_programs.add("EXPORTMI")
+    sandbox.switches.absent_programs.add("DATAFABRIC")
     line = tenant.line()
     chosen = {one.entity: one.route for one in line.routes(COMPANY) if one.chosen}
     assert set(ENTITIES) - set(chosen) == {
@@ -128,12 +129,13 @@ def test_without_exportmi_the_lists_serve_what_they_can(
 
 
 def test_no_route_at_all_lists_every_reason(tenant: LineTenant, sandbox: Sandbox) -> None:
-    sandbox.switches.absent_programs |= {"CRS620MI", "EXPORTMI"}
+    sandbox.switches.absent_programs |= {"CRS620MI", "EXPORTMI", "DATAFABRIC"}
     with pytest.raises(ConfigError) as caught:
         tenant.line().slices("suppliers", COMPANY, tenant.everything())
     text = str(caught.value)
     assert "list CRS620MI/LstSuppliers: this tenant has no program CRS620MI" in text
     assert "export CIDMAS: this tenant has no EXPORTMI/Select" in text
+    assert "compass CIDMAS: " in text
 
 
 def test_a_right_lost_in_the_middle_of_a_read(tenant: LineTenant, sandbox: Sandbox) -> None:
@@ -525,7 +527,7 @@ def test_every_call_says_company_format_and_limit(tenant: LineTenant, sandbox: S
     for entity in ENTITIES:
         tenant.read(tenant.line(), entity, COMPANY)
     for request in sandbox.requests("ACME_TST"):
-        if request.method == "GET":
+        if request.method == "GET" and "/M3/" in request.path:
             for option in ("maxrecs=", "dateformat=YMD8", "righttrim=true", "cono=100"):
                 assert option in request.path
     assert {request.method for request in sandbox.requests("ACME_TST")} == {"GET", "POST"}

@@ -126,7 +126,7 @@ def test_an_ido_of_another_name_is_tried_first_and_the_next_one_serves(
     )
     line = tenant.line(catalog=file)
     assert tenant.read(line, "purchase_orders", "100").route == "load SLPos"
-    first, second = (one for one in line.routes("100") if one.entity == "purchase_orders")
+    first, second, _ = (one for one in line.routes("100") if one.entity == "purchase_orders")
     assert (first.route, first.usable) == ("load SLPOs", False)
     assert "IDO SLPOs was not found" in first.reason
     assert second.chosen

@@ -33,11 +33,15 @@ class Job:
     failure: str = ""
 
 
-def failed(message: str, table: str, *, id: str, made_at: datetime, polls: int) -> Job:
+def failed(message: str, table: str, *, name: str, made_at: datetime, polls: int) -> Job:
     """A query that fails: its result is the reason, as rows."""
     rows: list[Row] = [("Error", message)]
     return Job(
+<<<<<<< HEAD
         id=id,
+=======
+        id=name,
+>>>>>>> lines
         table=table,
         made_at=made_at,
         columns=_FAILURE_COLUMNS,
@@ -64,18 +68,18 @@ class Jobs:
         with self._lock:
             self._jobs[job.id] = job
 
-    def find(self, id: str, *, younger_than: datetime) -> Job | None:
+    def find(self, name: str, *, younger_than: datetime) -> Job | None:
         """The job, unless it has expired; expired ones are forgotten."""
         with self._lock:
             self._jobs = {
-                name: job for name, job in self._jobs.items() if job.made_at > younger_than
+                known: job for known, job in self._jobs.items() if job.made_at > younger_than
             }
-            return self._jobs.get(id)
+            return self._jobs.get(name)
 
-    def table_of(self, id: str) -> str:
+    def table_of(self, name: str) -> str:
         """The table of a job; "" when it is not known."""
         with self._lock:
-            return self._jobs[id].table if id in self._jobs else ""
+            return self._jobs[name].table if name in self._jobs else ""
 
     def clear(self) -> None:
         """Forget all."""

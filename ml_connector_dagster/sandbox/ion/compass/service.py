@@ -105,7 +105,7 @@ class Compass:
         return json_answer(content, 202, error=job.failure)
 
     def _run(self, text: str) -> Job:
-        id, now, polls = str(uuid.uuid4()), self._clock.now(), self._switches.lake_polls
+        name, now, polls = str(uuid.uuid4()), self._clock.now(), self._switches.lake_polls
         table = main_table(text)
         try:
             statement = read_statement(
@@ -117,9 +117,13 @@ class Compass:
                         f"Access denied: user is not authorized to query {one.name}"
                     )
         except BadStatementError as error:
-            return failed(str(error), table, id=id, made_at=now, polls=polls)
+            return failed(str(error), table, name=name, made_at=now, polls=polls)
         return Job(
+<<<<<<< HEAD
             id=id,
+=======
+            id=name,
+>>>>>>> lines
             table=table,
             made_at=now,
             columns=statement.columns,
