@@ -37,11 +37,7 @@ def failed(message: str, table: str, *, name: str, made_at: datetime, polls: int
     """A query that fails: its result is the reason, as rows."""
     rows: list[Row] = [("Error", message)]
     return Job(
-<<<<<<< HEAD
-        id=id,
-=======
         id=name,
->>>>>>> lines
         table=table,
         made_at=made_at,
         columns=_FAILURE_COLUMNS,
@@ -106,7 +102,7 @@ def page_of(job: Job, offset: int, limit: int, *, as_csv: bool) -> ApiAnswer:
 
 def _csv(columns: Sequence[str], rows: Sequence[Row]) -> ApiAnswer:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
     body = text.getvalue().encode("utf-8", "replace")

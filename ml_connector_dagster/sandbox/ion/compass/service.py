@@ -119,11 +119,7 @@ class Compass:
         except BadStatementError as error:
             return failed(str(error), table, name=name, made_at=now, polls=polls)
         return Job(
-<<<<<<< HEAD
-            id=id,
-=======
             id=name,
->>>>>>> lines
             table=table,
             made_at=now,
             columns=statement.columns,
