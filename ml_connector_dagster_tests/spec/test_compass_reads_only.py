@@ -1,7 +1,7 @@
 """Nothing but SELECTs is ever sent to Compass, before any network traffic (D7)."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_connector_dagster.cloudsuite.product_lines.compass.statements import literal
@@ -44,6 +44,7 @@ def test_everything_else_is_refused(statement: str) -> None:
         LAKE.judge_statement(SUBMIT, statement)
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_value_gets_out_of_its_quotes(value: str) -> None:
     statement = f"SELECT t.a FROM b t WHERE t.c = {literal(value)}"

@@ -102,7 +102,7 @@ def page_of(job: Job, offset: int, limit: int, *, as_csv: bool) -> ApiAnswer:
 
 def _csv(columns: Sequence[str], rows: Sequence[Row]) -> ApiAnswer:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(columns)
     writer.writerows(rows)
     body = text.getvalue().encode("utf-8", "replace")
