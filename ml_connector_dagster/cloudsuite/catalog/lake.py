@@ -14,6 +14,9 @@ from ml_connector_dagster.cloudsuite.catalog.messages import Pattern
 #: A table or column as it may stand in a statement without quotes.
 LakeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_$]*$")]
 
+#: A column, or "" for none: in a tenant's own file null would bring the built-in name back.
+LakeColumn = Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_$]*)?$")]
+
 #: A whole number stands bare in a statement, a text in quotes: Compass compares like with like only.
 LakeValue = int | str
 
@@ -55,27 +58,27 @@ class CompassRoute(CatalogModel):
 
     Attributes:
         company: the column that holds the company; null for tables without one.
-        changed: the column by which changes are asked for; null: the tables are read whole.
+        changed: the column by which changes are asked for; "": the tables are read whole.
         changed_as: what stands in it: a moment (ISO 8601, UTC), or a day as the number yyyymmdd, in the tenant's zone.
-        deleted: the column that says a record is gone from the ERP; null when there is none.
+        deleted: the column that says a record is gone from the ERP; "" when there is none.
         deleted_at: the column that says since when.
         names: the entity's field → the column, where it is not called the same.
         fields: further columns, for ``_extra``.
-        large_from: a first load of so many rows comes this way, whatever stands above; null: only its place in the order counts.
+        large_from: a first load of so many rows comes this way, whatever stands above; never: only its place in the order counts.
     """
 
     kind: Literal["compass"]
     tables: dict[LakeName, LakeTable] = Field(min_length=1)
     company: LakeName | None = None
-    changed: LakeName | None = "timestamp"
+    changed: LakeColumn = "timestamp"
     changed_as: Literal["moment", "day"] = "moment"
-    deleted: LakeName | None = "deleted"
-    deleted_at: LakeName | None = "timestamp"
+    deleted: LakeColumn = "deleted"
+    deleted_at: LakeColumn = "timestamp"
     names: dict[FieldName, LakeName] = Field(default_factory=dict)
     fields: tuple[LakeName, ...] = ()
     joins: tuple[LakeJoin, ...] = ()
     page_rows: int | None = Field(default=None, ge=1)
-    large_from: int | None = Field(default=50_000, ge=0)
+    large_from: Annotated[int, Field(ge=0)] | Literal["never"] = 50_000
 
     @property
     def label(self) -> str:

@@ -70,12 +70,12 @@ class LakeReader:
     def use(self) -> str:
         """For what it is taken, whatever stands above it; "" for nothing."""
         large = self._route.large_from
-        return "" if large is None else f"first loads of {large:,} rows and more"
+        return "" if large == "never" else f"first loads of {large:,} rows and more"
 
     def leads(self, company: str, window: Window) -> bool:
         """Whether ``window`` is a first load that is large, so that this route is taken before those above it."""
         large = self._route.large_from
-        if large is None or window.start is not None:
+        if large == "never" or window.start is not None:
             return False
         question = f"lake/rows/{company}/{self._name}/{self._digest}"
         try:
@@ -193,7 +193,7 @@ class LakeReader:
     def _places(self, table: str) -> list[Place]:
         """What to ask for, each once: one unknown column fails the whole statement."""
         part = self._route.tables[table]
-        marks = [one for one in (self._route.deleted, self._route.deleted_at) if one is not None]
+        marks = [one for one in (self._route.deleted, self._route.deleted_at) if one]
         found = [self._place(table, part, source) for source in self._sources(part)]
         found += [self._own(table, one) for one in (*self._route.fields, *marks)]
         by_name = {place.column.lower(): place for place in reversed(found) if place is not None}
@@ -225,7 +225,7 @@ class LakeReader:
     def _stamps(self, table: str) -> list[Place]:
         """Where changes of a record show; nothing when one of the tables cannot tell."""
         changed = self._route.changed
-        if changed is None:
+        if not changed:
             return []
         tables = [(_MAIN, table)]
         tables += [
@@ -251,12 +251,12 @@ class LakeReader:
     def _with_deleted(
         self, rows: pa.Table, lower: Mapping[str, str], read_at: datetime | None
     ) -> pa.Table:
-        flag = lower.get((self._route.deleted or "").lower())
+        flag = lower.get(self._route.deleted.lower())
         if flag is None or rows.num_rows == 0:
             return rows
         words = pc.utf8_lower(pc.fill_null(rows.column(flag).combine_chunks(), ""))
         gone = pc.is_in(words, value_set=pa.array(["true", "1", "yes", "y"]))
-        since = column(rows, lower.get((self._route.deleted_at or "").lower(), "")).combine_chunks()
+        since = column(rows, lower.get(self._route.deleted_at.lower(), "")).combine_chunks()
         fallback = "" if read_at is None else read_at.isoformat()
         since = pc.if_else(pc.equal(pc.fill_null(since, ""), ""), fallback, since)
         return with_column(rows, DELETED_AT, pc.if_else(gone, since, pa.scalar(None, pa.string())))
