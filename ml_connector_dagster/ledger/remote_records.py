@@ -38,8 +38,8 @@ def count(
         *_of(remote_record, destination, entity),
         remote_record.c.state == state.value,
         # Not LIKE, which ignores case in SQLite.
-        remote_record.c.record_id >= prefix,
-        remote_record.c.record_id < prefix[:-1] + chr(ord(prefix[-1]) + 1),
+        # Not by "greater than": PostgreSQL orders texts as its locale says.
+        func.substr(remote_record.c.record_id, 1, len(prefix)) == prefix,
     )
     with database.read() as connection:
         return int(connection.execute(query).scalar_one())
