@@ -14,13 +14,14 @@ from ml_connector_dagster.sandbox.looker.lookml import REFERENCE, Explore, Field
 from ml_connector_dagster.sandbox.looker.refusals import Refused
 
 
+#: Of a timestamp. DuckDB reads one with a zone as UTC.
 _TIMEFRAMES: Final = {
     "raw": "{}",
-    "time": "STRFTIME(CAST({} AS TIMESTAMP), '%Y-%m-%d %H:%M:%S')",
+    "time": "STRFTIME({}, '%Y-%m-%d %H:%M:%S')",
     "date": "CAST({} AS DATE)",
     "week": "CAST(DATE_TRUNC('week', {}) AS DATE)",
-    "month": "STRFTIME(CAST({} AS DATE), '%Y-%m')",
-    "quarter": "STRFTIME(CAST(DATE_TRUNC('quarter', {}) AS DATE), '%Y-%m')",
+    "month": "STRFTIME({}, '%Y-%m')",
+    "quarter": "STRFTIME(DATE_TRUNC('quarter', {}), '%Y-%m')",
     "year": "CAST(EXTRACT(YEAR FROM {}) AS INTEGER)",
 }
 _AGGREGATES: Final = {
@@ -141,7 +142,8 @@ class _Compiler:
         return text
 
     def _conditions(self, filters: Mapping[str, str]) -> tuple[list[str], list[str]]:
-        where, having = [], []
+        where: list[str] = []
+        having: list[str] = []
         if self._explore.always_where:
             where.append(f"({self._expanded(self._explore.always_where, '')})")
         for name, expression in filters.items():
@@ -177,7 +179,7 @@ class _Compiler:
             return self._measure(one)
         plain = self._plain(one)
         if one.timeframe:
-            return _TIMEFRAMES[one.timeframe].format(plain)
+            return _timed(one, plain)
         if one.type == "yesno":
             return f"CASE WHEN {plain} THEN 'Yes' ELSE 'No' END"
         return plain
@@ -194,7 +196,9 @@ class _Compiler:
             if one.is_measure:
                 return self._measure(one)
             plain = self._plain(one)
-            return _TIMEFRAMES[one.timeframe].format(plain) if one.timeframe else f"({plain})"
+            # A comparison needs no cast of a raw moment.
+            is_timed = one.timeframe and one.timeframe != "raw"
+            return _timed(one, plain) if is_timed else f"({plain})"
 
         return REFERENCE.sub(lambda found: replaced(found[1]), text)
 
@@ -232,3 +236,8 @@ class _Compiler:
         if key is None:
             raise Refused(400, f"Non-unique value/primary key: view {one.view} has no primary key")
         return f"({self._plain(key)})"
+
+
+def _timed(one: Field, sql: str) -> str:
+    kind = "TIMESTAMP" if one.datatype in ("timestamp", "datetime") else "DATE"
+    return _TIMEFRAMES[one.timeframe].format(f"CAST({sql} AS {kind})")

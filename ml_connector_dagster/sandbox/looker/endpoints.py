@@ -246,7 +246,7 @@ def _test_connection(call: Call) -> Reply:
     name = call.path["name"]
     _connection_body(call, name)
     there = call.instance.databases[name].path.exists()
-    result = {
+    result: dict[str, Any] = {
         "name": "connect",
         "status": "success" if there else "error",
         "message": "Can connect" if there else "Cannot connect",
@@ -264,7 +264,7 @@ def _project(call: Call) -> Reply:
 def _validate(call: Call) -> Reply:
     _require_project(call)
     project = call.instance.queries.project.project()
-    errors = [
+    errors: list[dict[str, Any]] = [
         {
             "code": "lookml_error",
             "severity": "error",

@@ -51,7 +51,8 @@ def _yesno(sql: str, text: str, today: date) -> str:
 
 def _string(sql: str, text: str, today: date) -> str:
     del today
-    wanted, unwanted = [], []
+    wanted: list[str] = []
+    unwanted: list[str] = []
     for part in _parts(text):
         negative = part.startswith("-")
         one = _matches(sql, part[1:] if negative else part)
@@ -69,7 +70,8 @@ def _parts(text: str) -> list[str]:
 
 def _matches(sql: str, part: str) -> str:
     if part.startswith('"') and part.endswith('"') and len(part) > 1:
-        return f"{sql} = {literal(part[1:-1].replace('""', '"'))}"
+        inner = part[1:-1].replace('""', '"')
+        return f"{sql} = {literal(inner)}"
     if part.upper() == "EMPTY":
         return f"({sql} IS NULL OR {sql} = '')"
     if part.upper() == "NULL":

@@ -30,6 +30,7 @@ class Field:
     sql: str
     label: str
     timeframe: str = ""
+    datatype: str = "datetime"
     group: str = ""
     description: str = ""
     hidden: bool = False
@@ -223,6 +224,7 @@ def _field(view: str, block: Mapping[str, Any], *, is_measure: bool, timeframe: 
         sql=str(block.get("sql", "")),
         label=f"{label} {timeframe.capitalize()}" if timeframe else label,
         timeframe=timeframe,
+        datatype=str(block.get("datatype", "datetime")),
         group=str(block.get("group_label", "")),
         description=str(block.get("description", "")),
         hidden=block.get("hidden") == "yes",

@@ -159,9 +159,17 @@ class Plans:
         moment = _moment(self.now())
         whole = {
             **dict.fromkeys(sorted(_WRITABLE)),
-            **{"enabled": True, "run_once": False, "user_id": "1", "timezone": "UTC"},
-            **{"scheduled_plan_destination": [], "id": number, "title": body.get("name")},
-            **{"created_at": moment, "updated_at": moment, "last_run_at": None, "can": {}},
+            "enabled": True,
+            "run_once": False,
+            "user_id": "1",
+            "timezone": "UTC",
+            "scheduled_plan_destination": [],
+            "id": number,
+            "title": body.get("name"),
+            "created_at": moment,
+            "updated_at": moment,
+            "last_run_at": None,
+            "can": {},
             **body,
         }
         self._plans[number] = PlanRecord(body=whole)

@@ -16,6 +16,11 @@ import duckdb
 #: What DuckDB says while another process, or another kind of connection in this one, has the file.
 _IN_USE: Final = ("lock", "different configuration", "already attached", "already open")
 _PAUSE: Final = 0.02
+#: No statement of a client reaches the files of this machine.
+_CONFIG: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "enable_external_access": False,
+    "threads": 2,
+}
 
 
 class SqlError(Exception):
@@ -74,8 +79,7 @@ class DuckDbFile:
         until = time.monotonic() + self._patience
         while True:
             try:
-                config = {"enable_external_access": "false", "TimeZone": "UTC", "threads": "2"}
-                return duckdb.connect(str(self.path), read_only=read_only, config=config)
+                return duckdb.connect(str(self.path), read_only=read_only, config=_CONFIG)
             except duckdb.Error as error:
                 in_use = any(sign in str(error).lower() for sign in _IN_USE)
                 if not in_use or time.monotonic() > until:
