@@ -78,7 +78,7 @@ PAYABLES_AGING: Final = Dashboard(
             width=8,
         ),
         Tile(
-            title="Largest open amounts",
+            title="Open by supplier",
             type="looker_grid",
             fields=(
                 "company",
@@ -88,8 +88,7 @@ PAYABLES_AGING: Final = Dashboard(
                 "total_open_amount",
                 "total_open_items",
             ),
-            sorts=("total_open_amount desc", "company", "supplier_id", "currency"),
-            limit=20,
+            sorts=("currency", "total_open_amount desc", "company", "supplier_id"),
             width=16,
         ),
         Tile(
@@ -138,8 +137,7 @@ VENDOR_PERFORMANCE: Final = Dashboard(
                 "share_on_time_in_full",
             ),
             sorts=("total_lines_due desc", "company", "supplier_id"),
-            limit=25,
-            width=14,
+            width=24,
         ),
         Tile(
             title="Price variance",
@@ -147,15 +145,15 @@ VENDOR_PERFORMANCE: Final = Dashboard(
             fields=(
                 "company",
                 "supplier_id",
+                "supplier_name",
                 "currency",
                 "total_ordered_amount",
                 "total_invoiced_amount",
                 "total_price_variance",
             ),
             filters={"invoiced_amount": "NOT NULL"},
-            sorts=("total_price_variance desc", "company", "supplier_id", "currency"),
-            limit=25,
-            width=10,
+            sorts=("currency", "total_price_variance desc", "company", "supplier_id"),
+            width=24,
             note="Invoiced less ordered: positive is dearer than ordered.",
         ),
     ),
@@ -180,10 +178,11 @@ PURCHASE_COMMITMENTS: Final = Dashboard(
             type="looker_grid",
             fields=("currency", "total_open_lines", "total_open_amount", "total_overdue_amount"),
             sorts=("currency",),
-            width=10,
+            width=24,
+            height=6,
         ),
         Tile(
-            title="Largest commitments",
+            title="Open by supplier",
             type="looker_grid",
             fields=(
                 "company",
@@ -193,9 +192,8 @@ PURCHASE_COMMITMENTS: Final = Dashboard(
                 "total_open_amount",
                 "total_overdue_amount",
             ),
-            sorts=("total_open_amount desc", "company", "supplier_id", "currency"),
-            limit=20,
-            width=14,
+            sorts=("currency", "total_open_amount desc", "company", "supplier_id"),
+            width=24,
         ),
     ),
 )

@@ -31,7 +31,7 @@ class LookmlProject:
         label: the model's name for people.
         connection: Looker's name of the connection to the warehouse.
         schema: path of the tables' schema there: (schema,), or (database, schema).
-        datagroup: what a load triggers. Its id in the API is ``<model>::<datagroup>``.
+        datagroup: what a load triggers.
     """
 
     project: str
