@@ -70,10 +70,13 @@ class LookmlProject:
     def _model(self, tables: Mapping[str, Table]) -> dict[str, Any]:
         marker = self.dialect.path(*self.schema, MARKER_TABLE)
         column = self.dialect.path("finished_at")
+        includes = ["/views/*.view.lkml"]
+        if any(dashboard.mart in tables for dashboard in DASHBOARDS):
+            includes.append("/dashboards/*.dashboard.lookml")
         return {
             "connection": connection_name(self.connection),
             "label": text(self.label),
-            "includes": ["/views/*.view.lkml", "/dashboards/*.dashboard.lookml"],
+            "includes": includes,
             "week_start_day": "monday",
             "datagroups": [
                 {
