@@ -102,5 +102,6 @@ def sandbox_options(size: str, seed: int = 1) -> SandboxOptions:
         seed=seed,
         size=ErpSize() if size == "default" else ErpSize.tiny(),
         requests_per_minute=REQUESTS_PER_MINUTE,
+        home=read_settings().home,
         services=installed_services(),
     )

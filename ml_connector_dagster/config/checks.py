@@ -5,6 +5,7 @@ References are checked on what is written, so that a flow with a bad date still 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mapping_checks import mapping_problems
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES
 from ml_connector_dagster.config.merging import Written
@@ -172,6 +173,58 @@ def _mapping_problems(
         flow = destination.mapping.get(entity)
         for inner, message in mapping_problems(kind, entity, flow, delivered):
             yield ("mapping", entity, *inner) if flow else (), message
+
+
+def check_looker(
+    written: Written, flows: Mapping[str, Flow], types: Mapping[str, str], locate: Locate
+) -> None:
+    """A publication names a looker connection, and the one destination of its flow that Looker reads."""
+    for flow in flows.values():
+        for position, destination in enumerate(flow.destinations):
+            if types.get(destination.connection) == "looker":
+                place = locate(flow.name, ("destinations", position))
+                for message in _sql_runner_problems(destination):
+                    written.problem(place, message)
+        if flow.looker is not None:
+            for key, message in _publication_problems(flow, flow.looker, types):
+                written.problem(locate(flow.name, ("looker", key)), message)
+
+
+def _sql_runner_problems(destination: FlowDestination) -> Iterator[str]:
+    if destination.tables != "shared":
+        yield f"{destination.connection} is a looker connection, which has shared tables only"
+
+
+def _publication_problems(
+    flow: Flow, publication: LookerPublication, types: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    of_looker = [name for name, kind in types.items() if kind == "looker"]
+    if publication.connection not in of_looker:
+        yield (
+            "connection",
+            f"{shown(publication.connection)} is not a looker connection"
+            f"{did_you_mean(publication.connection, of_looker)}",
+        )
+    named = publication.warehouse
+    found = [one for one in flow.destinations if named in (one.name, one.connection)]
+    if len(found) != 1:
+        names = [one.name for one in flow.destinations]
+        why = "is not a destination of the flow" if not found else "is several destinations"
+        yield "warehouse", f"{shown(named)} {why}{did_you_mean(named, names)}"
+        return
+    kind = types.get(found[0].connection, "")
+    if publication.write_mode == "sql_runner" and found[0].connection != publication.connection:
+        yield (
+            "warehouse",
+            f"with write_mode: sql_runner the rows go through {publication.connection}, so that must be a destination of "
+            "the flow, and named here",
+        )
+    elif publication.write_mode == "warehouse" and kind in (*APPLICATION_TYPES, "looker"):
+        yield (
+            "warehouse",
+            f"{found[0].name} is no warehouse that Looker could read; rows that go through Looker itself need "
+            "write_mode: sql_runner",
+        )
 
 
 def _listed(entities: list[str]) -> str:

@@ -11,6 +11,7 @@ from ml_connector_dagster.config.checks import (
     check_agreement,
     check_applications,
     check_deliveries,
+    check_looker,
     check_references,
     check_warehouses,
 )
@@ -50,6 +51,7 @@ def load_project(path: Path, settings: Settings) -> Project:
     check_agreement(written, flows, merged.locate)
     check_deliveries(written, flows, merged.locate)
     check_applications(written, flows, _types(written), merged.locate)
+    check_looker(written, flows, _types(written), merged.locate)
     if written.problems:
         raise as_error(written.problems)
     return Project.model_construct(

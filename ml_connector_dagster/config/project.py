@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
@@ -385,6 +386,7 @@ Connection = Annotated[
     CloudSuiteConnection
     | DatabricksConnection
     | DuckDBConnection
+    | LookerConnection
     | MondayConnection
     | SalesforceConnection
     | SnowflakeConnection,
@@ -469,6 +471,10 @@ class Flow(BaseModel):
         description="Views that are kept beside the tables: all (of those whose entities the flow has), none, or a "
         "list of marts.",
     )
+    looker: LookerPublication | None = Field(
+        default=None,
+        description="What is published in Looker after each load; nothing when left out.",
+    )
     start_date: Day = Field(
         description="First daily partition, like 2025-11-01. Older records belong to it. A recent day is "
         "best: each day and company is a partition."
@@ -485,6 +491,14 @@ class Flow(BaseModel):
     def warehouses(self) -> tuple[FlowDestination, ...]:
         """The destinations that have tables, and so marts; applications have neither."""
         return tuple(target for target in self.destinations if target.schema_name)
+
+    @property
+    def looker_reads(self) -> FlowDestination:
+        """The destination whose tables Looker reads. Raises ValueError when the flow publishes nothing there."""
+        if self.looker is None:
+            raise ValueError(f"flow {self.name} publishes nothing in Looker")
+        named = self.looker.warehouse
+        return next(one for one in self.destinations if named in (one.name, one.connection))
 
     @property
     def own_marts(self) -> tuple[Mart, ...]:

@@ -204,6 +204,38 @@ def _warehouse_id(value: str) -> str:
     return value
 
 
+def _lookml_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,59}", value):
+        raise ValueError(
+            f"{shown(value)} is not a name in LookML: a small letter, then small letters, digits and _, at most 60"
+        )
+    return value
+
+
+def _looker_database(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,99}", value):
+        raise ValueError(
+            f"{shown(value)} is not the name of a Looker connection (Admin, Connections): letters, digits, _ and -"
+        )
+    return value
+
+
+def _plan_id(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,40}", value):
+        raise ValueError(
+            f"{shown(value)} is not the id of a scheduled plan: the number in the plan's address"
+        )
+    return value
+
+
+def _plain_path(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,99}", value):
+        raise ValueError(
+            f"{shown(value)} is not a plain name: letters, digits and _, no digit first"
+        )
+    return value
+
+
 def _credential(value: str) -> str:
     """The value is not repeated in errors: somebody may have pasted the secret itself."""
     if not CREDENTIAL_NAME.fullmatch(value):
@@ -245,6 +277,10 @@ MartName = Annotated[str, AfterValidator(_mart)]
 Company = Annotated[str, BeforeValidator(_text_not_number("company")), AfterValidator(_company)]
 Owner = Annotated[str, AfterValidator(_owner)]
 Day = Annotated[date, BeforeValidator(_day)]
+LookmlName = Annotated[str, AfterValidator(_lookml_name)]
+LookerDatabase = Annotated[str, AfterValidator(_looker_database)]
+PlanId = Annotated[str, BeforeValidator(_text_not_number("plan")), AfterValidator(_plan_id)]
+PlainName = Annotated[str, AfterValidator(_plain_path)]
 WrittenFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_written_file)]
 ReadFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_read_file)]
 WebAddress = Annotated[str, AfterValidator(_url)]

@@ -31,6 +31,7 @@ from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
 from ml_connector_dagster.defs.lineage import Origin, origins
+from ml_connector_dagster.defs.looker import looker_assets
 from ml_connector_dagster.defs.marts import mart_asset
 from ml_connector_dagster.defs.names import (
     WORKSPACE,
@@ -81,7 +82,7 @@ def build_definitions(
         for (tenant, table), entities in parts.tables.items()
     ]
     return dg.Definitions(
-        assets=[*specs, *parts.assets.values()],
+        assets=[*specs, *dict.fromkeys(parts.assets.values())],
         asset_checks=parts.checks,
         schedules=parts.schedules,
         sensors=[*parts.sensors, failed_runs],
@@ -121,6 +122,8 @@ def _add_flow(
             )
     for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
+    if flow.looker is not None:
+        _add_looker(parts, project, flow, erp, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
     if clock is not None:
         parts.schedules.append(
@@ -175,6 +178,27 @@ def _add_marts(
         parts.assets[key] = mart_asset(key, mart, tables, flow, target, kind)
         for name in mart.entities:
             keys[name].append(key)
+
+
+def _add_looker(
+    parts: _Parts,
+    project: Project,
+    flow: Flow,
+    erp: Mapping[str, Origin],
+    keys: Mapping[str, list[dg.AssetKey]],
+) -> None:
+    """A publication belongs to every entity: whatever of the flow is run, Looker is told, after the marts."""
+    target = flow.looker_reads
+    tables = {name: delivery_key(project, flow.source, target, name) for name in flow.entities}
+    marts = {
+        mart.name: mart_key(project, flow.source, target, mart.name) for mart in flow.own_marts
+    }
+    fields = {name: erp[name].columns for name in flow.entities}
+    for asset in looker_assets(project, flow, tables, marts, fields):
+        for key in asset.keys:
+            parts.assets[key] = asset
+            for some in keys.values():
+                some.append(key)
 
 
 def _resources(project: Project, settings: Settings, now: Callable[[], datetime]) -> dict[str, Any]:

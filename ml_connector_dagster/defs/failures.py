@@ -20,6 +20,7 @@ from ml_connector_dagster.model.errors import (
     CredentialError,
     MissingDriverError,
     OutcomeUnknownError,
+    StaleError,
     TransientError,
 )
 
@@ -53,6 +54,11 @@ _NEXT_STEPS: Final[tuple[tuple[type[Exception], str], ...]] = (
         BreakerOpenError,
         "The system failed many times in a row and is left alone for a while. The run tries again by itself; "
         "when it stays red, look whether the system is down.",
+    ),
+    (
+        StaleError,
+        "Nothing was sent. Compare the database, schema and user of Looker's connection with the flow's warehouse, and "
+        "whether the LookML is deployed to production; then run again.",
     ),
     (
         OutcomeUnknownError,

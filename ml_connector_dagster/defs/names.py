@@ -7,7 +7,7 @@ from typing import Final
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import FlowDestination, Project
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 
 
 #: Run tags. ``MODE_TAG`` is set by schedules and sensors; without it a run reads exactly its partitions.
@@ -46,6 +46,12 @@ def delivery_key(
 def mart_key(project: Project, tenant: str, target: FlowDestination, mart: str) -> dg.AssetKey:
     """A mart at a destination."""
     return dg.AssetKey([*_place(project, tenant, target), "marts", mart])
+
+
+def looker_key(flow: Flow, *what: str) -> dg.AssetKey:
+    """Something that a flow publishes in Looker. Flows of one tenant may publish models of their own."""
+    connection = "looker" if flow.looker is None else flow.looker.connection
+    return dg.AssetKey([flow.source, connection, flow.name, *what])
 
 
 def _place(project: Project, tenant: str, target: FlowDestination) -> list[str]:

@@ -1,12 +1,14 @@
 """Which connection opens which destination. A vendor's package is imported when a flow names it, and not before."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import (
     Connection,
     DatabricksConnection,
@@ -26,6 +28,11 @@ from ml_connector_dagster.destinations.applications.placements import Mapped, ma
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
 from ml_connector_dagster.destinations.contract import Destination, Warehouse
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
+
+
+if TYPE_CHECKING:
+    from ml_connector_dagster.destinations.looker.api import Looker
+    from ml_connector_dagster.destinations.looker.quotas import CallCounts
 
 
 #: Gives a stored credential by its name; raises CredentialError.
@@ -115,6 +122,51 @@ WAREHOUSES: Final[Mapping[type[Connection], Callable[..., Warehouse]]] = {
 }
 
 
+@contextmanager
+def opened_looker(
+    connection: LookerConnection,
+    credentials: Credentials,
+    counts: "CallCounts",
+    *,
+    now: Callable[[], datetime],
+    pause: Callable[[float], None] = time.sleep,
+) -> "Iterator[Looker]":
+    """Looker, with a new login, closed at the end of the block. Raises like ``open_destination``."""
+    try:
+        from ml_connector_dagster.destinations.looker import open_looker
+    except ModuleNotFoundError as error:
+        raise MissingDriverError(error.name or connection.type, connection.type) from error
+    looker = open_looker(
+        connection, credentials(connection.credential), counts, now=now, pause=pause
+    )
+    try:
+        looker.log_in()
+        yield looker
+    finally:
+        looker.close()
+
+
+def _through_looker(
+    connection: LookerConnection,
+    target: FlowDestination,
+    credentials: Credentials,
+    call_counts: "Callable[[str], CallCounts] | None",
+) -> Warehouse:
+    from ml_connector_dagster.destinations.looker import SqlRunnerDestination, open_looker
+
+    if call_counts is None:
+        raise ConfigError(
+            f"destination {target.name}: Looker's calls are counted, so it needs a ledger"
+        )
+    looker = open_looker(
+        connection,
+        credentials(connection.credential),
+        call_counts(connection.name),
+        now=utc_now,
+    )
+    return SqlRunnerDestination(target.name, looker, connection, target.schema_name, now=utc_now)
+
+
 def _monday(connection: MondayConnection, credentials: Credentials) -> Application:
     from ml_connector_dagster.destinations.monday import open_monday
 
@@ -192,11 +244,13 @@ def open_destination(
     *,
     flow: str = "",
     records: RemoteRecords | None = None,
+    call_counts: "Callable[[str], CallCounts] | None" = None,
 ) -> Iterator[Destination]:
     """The destination ``target`` of a flow, closed at the end of the block. Relative paths are inside ``home``.
 
     ``flow`` is the flow's name: warehouses write it beside their statements ("" for no flow in particular).
     ``records`` is what an application has accepted so far (the ledger's); warehouses know by themselves.
+    ``call_counts`` counts the calls of a connection that pays by the call.
     Raises ConfigError when the connection is not one that takes records, MissingDriverError when its package
     is not installed.
     """
@@ -211,7 +265,9 @@ def open_destination(
         finally:
             destination.close()
     else:
-        with open_warehouse(connection, target, home, credentials, flow=flow) as warehouse:
+        with open_warehouse(
+            connection, target, home, credentials, flow=flow, call_counts=call_counts
+        ) as warehouse:
             yield warehouse
 
 
@@ -223,24 +279,30 @@ def open_warehouse(
     credentials: Credentials = _no_credentials,
     *,
     flow: str = "",
+    call_counts: "Callable[[str], CallCounts] | None" = None,
 ) -> Iterator[Warehouse]:
     """Like ``open_destination``, for what only a warehouse can do. Raises ConfigError for anything else."""
     opener = WAREHOUSES.get(type(connection))
-    if opener is None:
-        models = (*WAREHOUSES, *APPLICATIONS)
-        known = ", ".join(sorted(model.model_fields["type"].default for model in models))
-        raise ConfigError(
-            f"connection {connection.name!r} is of type {connection.type!r}, which takes no records; "
-            f"a destination is one of: {known}"
-            if type(connection) not in APPLICATIONS
-            else f"connection {connection.name!r} is of type {connection.type!r}, which is no warehouse"
-        )
     with _driver_of(connection):
-        warehouse = opener(connection, target, home, credentials, flow)
+        if isinstance(connection, LookerConnection):
+            warehouse = _through_looker(connection, target, credentials, call_counts)
+        elif opener is not None:
+            warehouse = opener(connection, target, home, credentials, flow)
+        else:
+            raise _no_warehouse(connection)
     try:
         yield warehouse
     finally:
         warehouse.close()
+
+
+def _no_warehouse(connection: Connection) -> ConfigError:
+    what = f"connection {connection.name!r} is of type {connection.type!r}, which"
+    if type(connection) in APPLICATIONS:
+        return ConfigError(f"{what} is no warehouse")
+    models = (*WAREHOUSES, *APPLICATIONS, LookerConnection)
+    known = ", ".join(sorted(model.model_fields["type"].default for model in models))
+    return ConfigError(f"{what} takes no records; a destination is one of: {known}")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from ml_connector_dagster.ledger import (
 )
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
+from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
 from ml_connector_dagster.ledger.databases import Database, open_database
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
@@ -277,6 +278,18 @@ class Ledger:
     def route_store(self, tenant: str) -> LedgerKnowledge:
         """What was learned about the tenant's routes."""
         return LedgerKnowledge(self._database, tenant, self._now)
+
+    def call_counts(self, connection: str) -> LedgerCallCounts:
+        """How many calls were made through ``connection``, by month."""
+        return LedgerCallCounts(self._database, connection, self._now)
+
+    def publications(self, connection: str) -> LedgerKnowledge:
+        """What is known of the publications through ``connection``: ids that were looked up, plans that were sent."""
+        return LedgerKnowledge(self._database, connection, self._now)
+
+    def publish_alone(self, destination: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, publishes what ``destination`` holds inside the block. It is waited for."""
+        return self._database.alone(f"publication of {destination}")
 
     def remote_records(
         self, destination: str, entity: str, record_ids: Sequence[str]

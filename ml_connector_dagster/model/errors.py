@@ -7,6 +7,7 @@
     │   └── BreakerOpenError   a system keeps failing: calls are refused until it has had a rest
     ├── RejectedError          this record, and only this record
     ├── ContractError          the other system broke its shape: stop, do not guess
+    ├── StaleError             a system still answers what was true before the load
     ├── OutcomeUnknownError    a write may or may not have landed: look before trying again
     └── MissingDriverError     a package is not installed (says which extra)
 
@@ -47,6 +48,10 @@ class RejectedError(ConnectorError):
 
 class ContractError(ConnectorError):
     """The other system answered in a shape that its documentation rules out, or cut its answer short."""
+
+
+class StaleError(ConnectorError):
+    """A system that reads what we have loaded does not see it: nothing may be built on its answers."""
 
 
 class OutcomeUnknownError(ConnectorError):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from pathlib import Path
 
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
 
@@ -34,6 +35,7 @@ class SandboxOptions:
         requests_per_minute: spike arrest per tenant over any 60 seconds; None for no limit.
         retry_after: whether a 429 of the spike arrest carries Retry-After.
         token_lifetime: seconds, the response's expires_in.
+        home: folder with ``warehouse.duckdb`` and ``lookml``, which the stand-in of Looker reads.
         services: stand-ins of other systems that are served on the same port (``services.SERVICES``).
     """
 
@@ -46,6 +48,7 @@ class SandboxOptions:
     requests_per_minute: int | None = 300
     retry_after: bool = True
     token_lifetime: int = 7200
+    home: Path | None = None
     services: tuple[str, ...] = ()
 
 

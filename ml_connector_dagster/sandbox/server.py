@@ -153,7 +153,7 @@ class Sandbox:
         self._socket = socket.create_server((host, port))
         address = self._socket.getsockname()
         self.url = f"http://{address[0]}:{address[1]}"
-        surroundings = Surroundings(url=self.url, clock=self.clock)
+        surroundings = Surroundings(url=self.url, clock=self.clock, home=self.options.home)
         for name in self.options.services:
             self.services[name] = SERVICES[name].open(surroundings)
         ready = threading.Event()

@@ -7,6 +7,7 @@ imported when a sandbox is to serve it, and not before: some need packages that 
 import importlib.util
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from ml_connector_dagster.sandbox.clock import Clock
@@ -18,10 +19,16 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a stand-in may want to know of the sandbox that it is served in. ``url`` is where it can be reached."""
+    """What a stand-in may want to know of the sandbox that it is served in.
+
+    Attributes:
+        url: where it can be reached.
+        home: folder with a flow's own files, if there is one: a warehouse and LookML that stand-ins read.
+    """
 
     url: str
     clock: Clock
+    home: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,22 @@ def _monday(surroundings: Surroundings) -> Service:
     )
 
 
+def _looker(surroundings: Surroundings) -> Service:
+    from ml_connector_dagster.sandbox.looker import LookerApplication, LookerOptions
+
+    home = surroundings.home
+    stand_in = LookerApplication(
+        LookerOptions()
+        if home is None
+        else LookerOptions(
+            lookml=home / "lookml", databases={"warehouse": home / "warehouse.duckdb"}
+        )
+    )
+    return Service(
+        stand_in=stand_in, application=stand_in, login=stand_in.login, close=stand_in.close
+    )
+
+
 #: Name → stand-in. The name is also the type of the connections that it serves.
 SERVICES: Final[Mapping[str, Offer]] = {
     "snowflake": Offer(
@@ -128,6 +151,9 @@ SERVICES: Final[Mapping[str, Offer]] = {
     "salesforce": Offer(open=_salesforce, paths=("/services", "/_salesforce", "/lightning")),
     "monday": Offer(
         open=_monday, paths=("/v2", "/_monday"), packages=("graphql",), extra="sandbox-monday"
+    ),
+    "looker": Offer(
+        open=_looker, paths=("/api/4.0", "/_looker"), packages=("lkml",), extra="looker"
     ),
 }
 

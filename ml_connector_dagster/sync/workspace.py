@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
@@ -13,6 +13,7 @@ from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
 from ml_connector_dagster.config.loading import load_project
+from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import (
     CloudSuiteConnection,
     FlowDestination,
@@ -27,11 +28,16 @@ from ml_connector_dagster.destinations.registry import (
     open_application,
     open_destination,
     open_warehouse,
+    opened_looker,
 )
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.memory import share_memory
+
+
+if TYPE_CHECKING:
+    from ml_connector_dagster.destinations.looker.api import Looker
 
 
 def utc_now() -> datetime:
@@ -164,6 +170,20 @@ class Workspace:
             self.credential,
             flow=flow,
             records=self.ledger,
+            call_counts=self.ledger.call_counts,
+        )
+
+    def looker(self, name: str) -> "AbstractContextManager[Looker]":
+        """Looker behind the connection called ``name``, with a new login. Raises ConfigError when it is none."""
+        connection = self.project.connections.get(name)
+        if not isinstance(connection, LookerConnection):
+            raise ConfigError(f"{name!r} is not a looker connection")
+        return opened_looker(
+            connection,
+            self.credential,
+            self.ledger.call_counts(name),
+            now=self.now,
+            pause=self.make_pause(),
         )
 
     def warehouse(
@@ -171,7 +191,14 @@ class Workspace:
     ) -> AbstractContextManager[Warehouse]:
         """Like ``destination``, for what only a warehouse can do. Raises ConfigError for anything else."""
         connection = self.project.connections[target.connection]
-        return open_warehouse(connection, target, self.settings.home, self.credential, flow=flow)
+        return open_warehouse(
+            connection,
+            target,
+            self.settings.home,
+            self.credential,
+            flow=flow,
+            call_counts=self.ledger.call_counts,
+        )
 
     def credential(self, name: str) -> Credential:
         """A stored credential; raises CredentialError when there is none of that name."""

@@ -106,6 +106,26 @@ def _odd_ledger(accounts: list[Row], dimensions: list[Row], balances: list[Row])
     balances[2]["value_type"] = "3"  # a budget
 
 
+def load(destination: Destination, folder: Path) -> Loaded:
+    """The tiny ERP's rows, odd ones included, in a destination with every mart over them."""
+    with Sandbox.start(SandboxOptions(size=ErpSize.tiny())) as sandbox:
+        rows, today = rows_of(sandbox), sandbox.today
+    for name in READ:
+        for company in ("100", "200"):
+            own = [one for one in rows[name] if one["company"] == company]
+            _deliver(destination, folder, name, company, own)
+    for name in READ:
+        rows[name] = [{**one, "record_id": _staged(name, one)["record_id"]} for one in rows[name]]
+    # Company 200 is known up to a day of its own.
+    as_of = {"100": today, "200": today - timedelta(days=40)}
+    dates = tuple(AsOf(tenant=TENANT, company=one, day=day) for one, day in as_of.items())
+    for mart in MARTS.values():
+        destination.define_view(mart.view(dates))
+    return Loaded(
+        destination=destination, erp=Erp(tenant=TENANT, rows=rows, as_of=as_of), dates=dates
+    )
+
+
 class MartContract:
     """Subclasses give ``destination``, for the class, with nothing in it."""
 
@@ -117,25 +137,7 @@ class MartContract:
     @pytest.fixture(scope="class")
     @classmethod
     def loaded(cls, destination: Destination, tmp_path_factory: pytest.TempPathFactory) -> Loaded:
-        folder = tmp_path_factory.mktemp("staged")
-        with Sandbox.start(SandboxOptions(size=ErpSize.tiny())) as sandbox:
-            rows, today = rows_of(sandbox), sandbox.today
-        for name in READ:
-            for company in ("100", "200"):
-                own = [one for one in rows[name] if one["company"] == company]
-                _deliver(destination, folder, name, company, own)
-        for name in READ:
-            rows[name] = [
-                {**one, "record_id": _staged(name, one)["record_id"]} for one in rows[name]
-            ]
-        # Company 200 is known up to a day of its own.
-        as_of = {"100": today, "200": today - timedelta(days=40)}
-        dates = tuple(AsOf(tenant=TENANT, company=one, day=day) for one, day in as_of.items())
-        for mart in MARTS.values():
-            destination.define_view(mart.view(dates))
-        return Loaded(
-            destination=destination, erp=Erp(tenant=TENANT, rows=rows, as_of=as_of), dates=dates
-        )
+        return load(destination, tmp_path_factory.mktemp("staged"))
 
     @pytest.mark.parametrize("mart", MARTS)
     def test_a_mart_says_what_plain_python_says(self, loaded: Loaded, mart: str) -> None:
