@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
@@ -16,7 +16,7 @@ class Slice:
     """One chain of pages of an entity: slices of a read are independent and may be read side by side.
 
     ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
-    ``arguments`` are the product line's own, opaque to everybody else.
+    ``arguments`` are the product line's own, opaque to everybody else. ``lag``: how far what is read may be behind the ERP.
     """
 
     id: str
@@ -25,6 +25,7 @@ class Slice:
     window: Window
     route: str
     arguments: tuple[tuple[str, str], ...] = ()
+    lag: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from pydantic import (
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
+from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
     Company,
     CredentialName,
@@ -472,6 +473,10 @@ class Flow(BaseModel):
     )
     schedule: Schedule | None = Field(
         default=None, description="When the flow runs by itself; never when left out."
+    )
+    sweep: Sweep = Field(
+        default=Sweep(),
+        description="How records that the ERP deleted are found, and when.",
     )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."

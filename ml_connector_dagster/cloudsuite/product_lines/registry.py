@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 
+from ml_connector_dagster.cloudsuite.catalog.keys import keys_only
+from ml_connector_dagster.cloudsuite.catalog.loading import load_m3_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
-from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
+from ml_connector_dagster.cloudsuite.product_lines.m3.line import M3, open_m3
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
 
@@ -24,6 +26,21 @@ def _m3(
         page_rows=connection.page_rows,
     )
 
+
+def _m3_keys(
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+) -> ProductLine:
+    return M3(
+        gateway,
+        knowledge,
+        keys_only(load_m3_catalog(connection.catalog)),
+        timezone=connection.timezone,
+        page_rows=connection.page_rows,
+    )
+
+
+#: Product line → what opens it for keys only; a line that is not here is read whole.
+KEY_LINES: dict[str, Opener] = {"m3": _m3_keys}
 
 #: Product line → what opens it.
 PRODUCT_LINES: dict[str, Opener] = {"m3": _m3}
@@ -49,6 +66,17 @@ def open_product_line(
     opener = PRODUCT_LINES.get(connection.product_line)
     if opener is None:
         raise _unknown(connection.product_line)
+    return opener(connection, gateway, knowledge)
+
+
+def open_key_line(
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+) -> ProductLine:
+    """Like ``open_product_line``, for whoever needs keys only: the rest is left out where the line can.
+
+    A line that cannot hands out whole records, which costs bytes and not correctness.
+    """
+    opener = KEY_LINES.get(connection.product_line, open_product_line)
     return opener(connection, gateway, knowledge)
 
 
