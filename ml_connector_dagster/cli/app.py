@@ -19,6 +19,7 @@ from ml_connector_dagster.cli import (
     run,
     sandbox,
     setup,
+    sweep,
     trace,
 )
 from ml_connector_dagster.cli.output import stderr
@@ -43,6 +44,7 @@ app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(trace.trace)
 app.command()(replay.replay)
+app.command()(sweep.sweep)
 app.add_typer(credentials.app, name="credentials")
 
 

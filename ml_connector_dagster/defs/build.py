@@ -44,6 +44,7 @@ from ml_connector_dagster.defs.names import (
 from ml_connector_dagster.defs.resources import cloudsuite_resource, workspace_resource
 from ml_connector_dagster.defs.schedules import flow_schedule
 from ml_connector_dagster.defs.sensors import change_sensor, failed_runs, replay_sensor
+from ml_connector_dagster.defs.sweeps import sweep_job, sweep_schedule
 from ml_connector_dagster.sync.workspace import Workspace, utc_now
 
 
@@ -119,6 +120,7 @@ def _add_flow(
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
             )
+    tables = {entity: tuple(own) for entity, own in keys.items()}
     for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
@@ -133,7 +135,12 @@ def _add_flow(
             )
         )
     job = replay_job(flow)
-    parts.jobs.append(job)
+    sweeping = sweep_job(flow, tables)
+    parts.jobs += [job, sweeping]
+    sweep_clock = flow.sweep.schedule
+    if sweep_clock is not None:
+        zone = sweep_clock.timezone or tenant.timezone
+        parts.schedules.append(sweep_schedule(flow, sweep_clock, zone, sweeping))
     parts.sensors += [change_sensor(flow, keys, selection), replay_sensor(flow, job)]
 
 
@@ -156,7 +163,7 @@ def _add_delivery(
     else:
         kind = connection.type
         parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
-    parts.checks.append(delivery_checks(key, flow, target, entity))
+    parts.checks.append(delivery_checks(key, flow, target, entity, tenant.zone))
     return key
 
 

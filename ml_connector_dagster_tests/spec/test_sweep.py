@@ -165,7 +165,9 @@ def test_lines_go_with_their_order_and_companies_apart(sandbox: Sandbox, tmp_pat
     assert {key[:2] for key in lines} == {gone}
 
 
-@pytest.mark.parametrize("entity", ["gl_balances", "gl_accounts", "supplier_invoice_lines", "payments", "items"])
+@pytest.mark.parametrize(
+    "entity", ["gl_balances", "gl_accounts", "supplier_invoice_lines", "payments", "items"]
+)
 def test_a_sweep_of_what_is_all_there_misses_nothing(
     sandbox: Sandbox, tmp_path: Path, entity: str
 ) -> None:
