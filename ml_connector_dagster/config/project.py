@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
@@ -100,6 +101,10 @@ class CloudSuiteConnection(BaseModel):
         default=None,
         description="YAML file of this tenant's own programs and fields. A relative path begins at this file's "
         "folder; use a subfolder, since the files beside this one are read as flows.",
+    )
+    bods: DocumentIntake | None = Field(
+        default=None,
+        description="Business object documents that ION pushes; none are taken when left out.",
     )
     base_url: WebAddress | None = Field(
         default=None,

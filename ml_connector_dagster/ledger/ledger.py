@@ -9,6 +9,7 @@ from ml_connector_dagster.ledger import (
     batches,
     dead_letters,
     deliveries,
+    documents,
     overviews,
     reads,
     remote_records,
@@ -17,6 +18,7 @@ from ml_connector_dagster.ledger import (
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.databases import Database, open_database
+from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
@@ -177,6 +179,41 @@ class Ledger:
     ) -> tuple[Sweep, ...]:
         """The newest sweep of each entity and company; with ``state``, the newest that ended so."""
         return sweeps.find_last(self._database, tenant, entity, state)
+
+    # Business documents
+
+    def take_documents_alone(self, tenant: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, takes documents of ``tenant`` inside the block. It is waited for."""
+        return self._database.alone(f"documents.{tenant}")
+
+    def document_variations(
+        self, tenant: str, keys: Collection[DocumentKey]
+    ) -> Mapping[DocumentKey, int]:
+        """(noun, company, document id) → the newest variation that was taken; those never taken are left out."""
+        return documents.find_variations(self._database, tenant, keys)
+
+    def record_documents(
+        self,
+        tenant: str,
+        *,
+        batches: Sequence[Batch],
+        variations: Mapping[DocumentKey, tuple[int, str]],
+        dead_letters: Sequence[NewDeadLetter],
+        resolved: Collection[str],
+    ) -> None:
+        """Write down the batches that documents became, with their variations (number, message id), all or none.
+
+        ``resolved``: fingerprints of extraction letters that are healed by it.
+        """
+        documents.record(
+            self._database,
+            tenant,
+            batches=batches,
+            variations=variations,
+            letters=dead_letters,
+            resolved=resolved,
+            now=self._now(),
+        )
 
     # Deliveries. A destination is named "<connection>.<schema>".
 
