@@ -9,6 +9,7 @@ import sys
 import typer
 
 from ml_connector_dagster.cli import (
+    bods,
     credentials,
     deliver,
     demo,
@@ -45,6 +46,7 @@ app.command()(marts.marts)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(sweep.sweep)
+app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 
 

@@ -27,6 +27,7 @@ from ml_connector_dagster.defs.assets import (
     erp_table,
 )
 from ml_connector_dagster.defs.checks import delivery_checks
+from ml_connector_dagster.defs.documents import documents_job, documents_sensor
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
@@ -77,6 +78,11 @@ def build_definitions(
     erp = {name: origins(connection) for name, connection in tenants.items()}
     for flow in project.flows.values():
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
+    for connection in tenants.values():
+        if connection.bods is not None:
+            taking = documents_job(connection.name)
+            parts.jobs.append(taking)
+            parts.sensors.append(documents_sensor(connection, taking))
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()

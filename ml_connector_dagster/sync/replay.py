@@ -46,7 +46,10 @@ def choose_letters(
     due_before: datetime | None = None,
     limit: int | None = None,
 ) -> tuple[DeadLetter, ...]:
-    """The open dead letters of ``flow`` that match every condition given, oldest first."""
+    """The open dead letters of ``flow`` that match every condition given, oldest first.
+
+    With ``due_before``, only those that a replay can heal: a refused document has to be put back by a person.
+    """
     letters = workspace.ledger.dead_letters(
         tenant=flow.source,
         entity=entity,
@@ -64,8 +67,13 @@ def choose_letters(
         and letter.destination in targets
         and reason.casefold() in letter.reason.casefold()
         and (not record_ids or letter.record_id in record_ids)
+        and (due_before is None or _is_replayable(letter))
     ]
     return tuple(chosen[:limit])
+
+
+def _is_replayable(letter: DeadLetter) -> bool:
+    return letter.stage is Stage.DELIVER or letter.window_end is not None
 
 
 def replay(
