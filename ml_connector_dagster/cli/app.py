@@ -9,6 +9,7 @@ import sys
 import typer
 
 from ml_connector_dagster.cli import (
+    bods,
     credentials,
     deliver,
     demo,
@@ -19,6 +20,7 @@ from ml_connector_dagster.cli import (
     run,
     sandbox,
     setup,
+    sweep,
     trace,
 )
 from ml_connector_dagster.cli.output import stderr
@@ -43,6 +45,8 @@ app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(trace.trace)
 app.command()(replay.replay)
+app.command()(sweep.sweep)
+app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 
 

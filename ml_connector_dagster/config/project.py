@@ -17,10 +17,12 @@ from pydantic import (
     model_validator,
 )
 
+from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
+from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
     Company,
     CredentialName,
@@ -103,6 +105,10 @@ class CloudSuiteConnection(BaseModel):
         default=None,
         description="YAML file of this tenant's own programs and fields. A relative path begins at this file's "
         "folder; use a subfolder, since the files beside this one are read as flows.",
+    )
+    bods: DocumentIntake | None = Field(
+        default=None,
+        description="Business object documents that ION pushes; none are taken when left out.",
     )
     base_url: WebAddress | None = Field(
         default=None,
@@ -481,6 +487,10 @@ class Flow(BaseModel):
     )
     schedule: Schedule | None = Field(
         default=None, description="When the flow runs by itself; never when left out."
+    )
+    sweep: Sweep = Field(
+        default=Sweep(),
+        description="How records that the ERP deleted are found, and when.",
     )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."

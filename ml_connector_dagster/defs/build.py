@@ -27,6 +27,7 @@ from ml_connector_dagster.defs.assets import (
     erp_table,
 )
 from ml_connector_dagster.defs.checks import delivery_checks
+from ml_connector_dagster.defs.documents import documents_job, documents_sensor
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
@@ -45,6 +46,7 @@ from ml_connector_dagster.defs.names import (
 from ml_connector_dagster.defs.resources import cloudsuite_resource, workspace_resource
 from ml_connector_dagster.defs.schedules import flow_schedule
 from ml_connector_dagster.defs.sensors import change_sensor, failed_runs, replay_sensor
+from ml_connector_dagster.defs.sweeps import sweep_job, sweep_schedule
 from ml_connector_dagster.sync.workspace import Workspace, utc_now
 
 
@@ -77,6 +79,11 @@ def build_definitions(
     erp = {name: origins(connection) for name, connection in tenants.items()}
     for flow in project.flows.values():
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
+    for connection in tenants.values():
+        if connection.bods is not None:
+            taking = documents_job(connection.name)
+            parts.jobs.append(taking)
+            parts.sensors.append(documents_sensor(connection, taking))
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()
@@ -120,6 +127,7 @@ def _add_flow(
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
             )
+    tables = {entity: tuple(own) for entity, own in keys.items()}
     for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
     if flow.looker is not None:
@@ -136,7 +144,12 @@ def _add_flow(
             )
         )
     job = replay_job(flow)
-    parts.jobs.append(job)
+    sweeping = sweep_job(flow, tables)
+    parts.jobs += [job, sweeping]
+    sweep_clock = flow.sweep.schedule
+    if sweep_clock is not None:
+        zone = sweep_clock.timezone or tenant.timezone
+        parts.schedules.append(sweep_schedule(flow, sweep_clock, zone, sweeping))
     parts.sensors += [change_sensor(flow, keys, selection), replay_sensor(flow, job)]
 
 
@@ -159,7 +172,7 @@ def _add_delivery(
     else:
         kind = connection.type
         parts.assets[key] = delivery_asset(key, flow, tenant, target, kind, entity, freshness)
-    parts.checks.append(delivery_checks(key, flow, target, entity))
+    parts.checks.append(delivery_checks(key, flow, target, entity, tenant.zone))
     return key
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -10,6 +11,7 @@ from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
 from ml_connector_dagster.defs.metadata import REASON_CELL, table
 from ml_connector_dagster.defs.names import WORKSPACE
 from ml_connector_dagster.defs.partitions import companies_of_run
+from ml_connector_dagster.defs.sweeps import RECENTLY_SWEPT, recently_swept
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.replay import choose_letters
@@ -24,12 +26,12 @@ NO_DEAD_LETTERS = "no_dead_letters"
 
 
 def delivery_checks(
-    key: dg.AssetKey, flow: Flow, target: FlowDestination, entity: str
+    key: dg.AssetKey, flow: Flow, target: FlowDestination, entity: str, zone: ZoneInfo
 ) -> dg.AssetChecksDefinition:
     """The checks of one delivered entity, in one step: they share one look at the destination.
 
     They look at the companies of their run, or at all when started by hand: another company may be in the middle
-    of its own delivery.
+    of its own delivery. ``zone``: the tenant's.
     """
     definition = ENTITIES[entity]
     specs = [
@@ -59,6 +61,15 @@ def delivery_checks(
                 "its lines, so this only warns.",
             )
         )
+    if flow.sweep.schedule is not None:
+        specs.append(
+            dg.AssetCheckSpec(
+                RECENTLY_SWEPT,
+                asset=key,
+                description="Somebody has looked for records that the ERP deleted, lately enough. Shows when, for each "
+                f"company, and what was missed. Sweep now with the job sweep_{flow.name}.",
+            )
+        )
 
     @dg.multi_asset_check(
         name="_".join(["check", *key.path]),
@@ -75,6 +86,9 @@ def delivery_checks(
                 workspace, flow, target, entity=entity, companies=companies
             )
             letters = _open_letters(workspace, flow, target, entity)
+            swept = recently_swept(
+                workspace, flow, key, entity=entity, companies=companies, zone=zone
+            )
         except Exception as error:
             problem = Problem(subject=f"destination {target.name}", error=error)
             raise failure(f"{definition.label} could not be checked", [problem]) from None
@@ -83,6 +97,7 @@ def delivery_checks(
             _unique_keys(key, verification),
             _dead_letters(key, letters),
             *([_headers(key, verification)] if definition.parent is not None else []),
+            swept,
         ]
         wanted = {one.name for one in context.selected_asset_check_keys}
         yield from (one for one in results if one.check_name in wanted)

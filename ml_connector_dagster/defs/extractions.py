@@ -7,7 +7,7 @@ all, because setting them one by one costs time that grows with the square of th
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
 
 import dagster as dg
@@ -26,6 +26,7 @@ from ml_connector_dagster.defs.partitions import (
 from ml_connector_dagster.defs.references import Staged
 from ml_connector_dagster.defs.resources import CloudSuiteResource
 from ml_connector_dagster.model.entities import ENTITIES
+from ml_connector_dagster.model.sweeps import SweepState
 from ml_connector_dagster.sync.days import covers, rows_on_days
 from ml_connector_dagster.sync.extract import Extraction
 from ml_connector_dagster.sync.flows import ReadMode, extract_company
@@ -200,6 +201,7 @@ def _summary(
         "route": ", ".join(sorted({batch.route for batch in batches if batch.route})),
         "window": ", ".join(str(read.window) for read in one.reads),
         "complete_until": moment(None if mark is None else mark.complete_until),
+        "last_sweep": moment(_last_sweep(workspace, flow, entity, one.company)),
         "resumed": any(read.resumed for read in one.reads),
         "seconds": round((finished - started).total_seconds(), 3),
         "budget_wait_seconds": round(one.used.waited_seconds, 3),
@@ -224,6 +226,12 @@ def _summary(
         "preview": preview(ENTITIES[entity], rows),
         "staged_at": dg.MetadataValue.path(workspace.staging.locate(last)),
     }
+
+
+def _last_sweep(workspace: Workspace, flow: Flow, entity: str, company: str) -> datetime | None:
+    """When deleted records were last looked for."""
+    found = workspace.ledger.last_sweeps(flow.source, entity=entity, state=SweepState.COMPLETE)
+    return next((one.started_at for one in found if one.company == company), None)
 
 
 def _materializations(

@@ -16,6 +16,8 @@ TENANT_TAG: Final = "ml_connector/tenant"
 COMPANY_TAG: Final = "ml_connector/company"
 FLOW_TAG: Final = "ml_connector/flow"
 REPLAY_TAG: Final = "ml_connector/replay"
+SWEEP_TAG: Final = "ml_connector/sweep"
+DOCUMENTS_TAG: Final = "ml_connector/documents"
 
 #: Dagster's own: a run that covers a range of partitions carries both.
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"

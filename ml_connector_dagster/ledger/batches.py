@@ -44,7 +44,7 @@ def commit_batch(
     with database.write(
         f"batches of {batch.entity} of {batch.tenant}/{batch.company}"
     ) as connection:
-        _insert(connection, batch, read.id, now)
+        insert_batch(connection, batch, read.id, now)
         dead_letters.record(connection, letters, read_id=read.id, now=now)
         advance(connection, read, progress, finished=finished, now=now)
         if finished:
@@ -63,10 +63,11 @@ def record_replay(database: Database, batch: Batch, *, now: datetime) -> None:
     with database.write(
         f"batches of {batch.entity} of {batch.tenant}/{batch.company}"
     ) as connection:
-        _insert(connection, batch, None, now)
+        insert_batch(connection, batch, None, now)
 
 
-def _insert(connection: Connection, batch: Batch, read_id: int | None, now: datetime) -> None:
+def insert_batch(connection: Connection, batch: Batch, read_id: int | None, now: datetime) -> None:
+    """Write down ``batch`` as a part of somebody's transaction; ``read_id`` None: it comes from no read of a window."""
     connection.execute(
         insert(batches).values(
             batch_id=batch.batch_id,

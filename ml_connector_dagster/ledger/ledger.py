@@ -9,14 +9,17 @@ from ml_connector_dagster.ledger import (
     batches,
     dead_letters,
     deliveries,
+    documents,
     overviews,
     reads,
     remote_records,
+    sweeps,
 )
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
 from ml_connector_dagster.ledger.databases import Database, open_database
+from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
@@ -32,6 +35,7 @@ from ml_connector_dagster.model.receipts import (
     OutcomeCounts,
 )
 from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
+from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
 from ml_connector_dagster.model.windows import Watermark, Window
 
 
@@ -151,6 +155,66 @@ class Ledger:
     def batch_ids(self, tenant: str | None = None) -> frozenset[str]:
         """The ids of all batches (``Staging.orphans`` compares them with what is staged)."""
         return batches.find_ids(self._database, tenant)
+
+    # Key sweeps
+
+    def sweep_alone(self, tenant: str, entity: str, company: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, sweeps this entity and company inside the block. It is waited for."""
+        return self._database.alone(f"sweep.{tenant}.{entity}.{company}")
+
+    def sightings(self, tenant: str, entity: str, company: str) -> Mapping[str, Sighting]:
+        """The records that the last complete sweep missed and did not mark, by record id."""
+        return sweeps.find_sightings(self._database, tenant, entity, company)
+
+    def record_sweep(
+        self, sweep: Sweep, *, batches: Sequence[Batch] = (), sightings: Sequence[Sighting] = ()
+    ) -> None:
+        """Write down a sweep together with the batches of its marks and whom it missed.
+
+        One that is not complete leaves earlier sightings as they are. Raises ValueError when it brings any.
+        """
+        sweeps.record(self._database, sweep, batches=batches, sightings=sightings, now=self._now())
+
+    def last_sweeps(
+        self, tenant: str, *, entity: str | None = None, state: SweepState | None = None
+    ) -> tuple[Sweep, ...]:
+        """The newest sweep of each entity and company; with ``state``, the newest that ended so."""
+        return sweeps.find_last(self._database, tenant, entity, state)
+
+    # Business documents
+
+    def take_documents_alone(self, tenant: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, takes documents of ``tenant`` inside the block. It is waited for."""
+        return self._database.alone(f"documents.{tenant}")
+
+    def document_variations(
+        self, tenant: str, keys: Collection[DocumentKey]
+    ) -> Mapping[DocumentKey, int]:
+        """(noun, company, document id) → the newest variation that was taken; those never taken are left out."""
+        return documents.find_variations(self._database, tenant, keys)
+
+    def record_documents(
+        self,
+        tenant: str,
+        *,
+        batches: Sequence[Batch],
+        variations: Mapping[DocumentKey, tuple[int, str]],
+        dead_letters: Sequence[NewDeadLetter],
+        resolved: Collection[str],
+    ) -> None:
+        """Write down the batches that documents became, with their variations (number, message id), all or none.
+
+        ``resolved``: fingerprints of extraction letters that are healed by it.
+        """
+        documents.record(
+            self._database,
+            tenant,
+            batches=batches,
+            variations=variations,
+            letters=dead_letters,
+            resolved=resolved,
+            now=self._now(),
+        )
 
     # Deliveries. A destination is named "<connection>.<schema>".
 

@@ -139,7 +139,26 @@ _APPLICATIONS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS)
+_SWEEPS: Final = Migration(
+    version=3,
+    name="key sweeps and business documents",
+    statements=(
+        """CREATE TABLE sweep (
+            id {identity},
+            tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            run_id TEXT NOT NULL, state TEXT NOT NULL,
+            known BIGINT NOT NULL, seen BIGINT NOT NULL, missed BIGINT NOT NULL,
+            marked BIGINT NOT NULL, returned BIGINT NOT NULL, requests BIGINT NOT NULL,
+            reason TEXT NOT NULL, started_at VARCHAR(27) NOT NULL, ended_at VARCHAR(27) NOT NULL)""",
+        "CREATE INDEX sweep_scope ON sweep (tenant, entity, company, state)",
+        """CREATE TABLE document_variation (
+            tenant TEXT NOT NULL, noun TEXT NOT NULL, company TEXT NOT NULL, document_id TEXT NOT NULL,
+            variation BIGINT NOT NULL, message_id TEXT NOT NULL, taken_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (tenant, noun, company, document_id))""",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS)
 
 
 def migrate(

@@ -105,7 +105,7 @@ batch = Table(
     "batch",
     metadata,
     _text("batch_id", key=True),
-    Column("read_id", BigInteger, nullable=True),  # null for a replay, which reads nothing
+    Column("read_id", BigInteger, nullable=True),  # null for what no read of a window brought
     _text("tenant"),
     _text("entity"),
     _text("company"),
@@ -283,4 +283,39 @@ sighting = Table(
     _text("record_id", key=True),
     _moment("first_missed_at"),
     _count("times_missed"),
+)
+
+#: Every key sweep that ended, however it ended.
+sweep = Table(
+    "sweep",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    _text("tenant"),
+    _text("entity"),
+    _text("company"),
+    _text("run_id"),
+    _text("state"),
+    _count("known"),
+    _count("seen"),
+    _count("missed"),
+    _count("marked"),
+    _count("returned"),
+    _count("requests"),
+    _text("reason"),
+    _moment("started_at"),
+    _moment("ended_at"),
+    Index("sweep_scope", "tenant", "entity", "company", "state"),
+)
+
+#: The variation of the newest business document that was taken for a record.
+document_variation = Table(
+    "document_variation",
+    metadata,
+    _text("tenant", key=True),
+    _text("noun", key=True),
+    _text("company", key=True),
+    _text("document_id", key=True),
+    _count("variation"),
+    _text("message_id"),
+    _moment("taken_at"),
 )

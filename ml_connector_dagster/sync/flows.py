@@ -230,8 +230,8 @@ def run_flow(
 
     Raises ConfigError for a company or entity that the flow does not have.
     """
-    chosen_companies = _chosen("company", companies, flow.companies, flow.name)
-    chosen_entities = _chosen("entity", entities, flow.entities, flow.name)
+    chosen_companies = chosen("company", companies, flow.companies, flow.name)
+    chosen_entities = chosen("entity", entities, flow.entities, flow.name)
     with workspace.source(flow.source) as source:
         return tuple(
             _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
@@ -291,7 +291,8 @@ def _run_one(
     )
 
 
-def _chosen(what: str, wanted: Sequence[str], known: Sequence[str], flow: str) -> tuple[str, ...]:
+def chosen(what: str, wanted: Sequence[str], known: Sequence[str], flow: str) -> tuple[str, ...]:
+    """The ``wanted`` ones of ``known``, all when none is named. Raises ConfigError for one that ``flow`` does not have."""
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise ConfigError(

@@ -5,23 +5,19 @@ again as it stands in staging now (its newest version), to that destination only
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-import pyarrow as pa
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
-from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeadLetter, OutcomeCounts, Stage
-from ml_connector_dagster.model.versions import is_older
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.extract import extract
 from ml_connector_dagster.sync.flows import deliver_entity
 from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.versions import newest_rows
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -50,7 +46,10 @@ def choose_letters(
     due_before: datetime | None = None,
     limit: int | None = None,
 ) -> tuple[DeadLetter, ...]:
-    """The open dead letters of ``flow`` that match every condition given, oldest first."""
+    """The open dead letters of ``flow`` that match every condition given, oldest first.
+
+    With ``due_before``, only those that a replay can heal: a refused document has to be put back by a person.
+    """
     letters = workspace.ledger.dead_letters(
         tenant=flow.source,
         entity=entity,
@@ -68,8 +67,13 @@ def choose_letters(
         and letter.destination in targets
         and reason.casefold() in letter.reason.casefold()
         and (not record_ids or letter.record_id in record_ids)
+        and (due_before is None or _is_replayable(letter))
     ]
     return tuple(chosen[:limit])
+
+
+def _is_replayable(letter: DeadLetter) -> bool:
+    return letter.stage is Stage.DELIVER or letter.window_end is not None
 
 
 def replay(
@@ -192,32 +196,6 @@ def _send_again(
     )
     workspace.ledger.record_replay(batch)
     return 1
-
-
-def newest_rows(
-    workspace: Workspace, tenant: str, entity: str, company: str, record_ids: Sequence[str]
-) -> tuple[pa.Table, Batch | None]:
-    """The newest staged version of each record, and the newest batch that carries one of them."""
-    found: list[pa.Table] = []
-    carrier: Batch | None = None
-    for batch in workspace.ledger.batches(tenant=tenant, entity=entity, company=company):
-        if batch.rows:
-            rows = workspace.staging.find(batch, record_ids)
-            if rows.num_rows:
-                found.append(rows)
-                carrier = batch
-    if not found:
-        return pa.table({}), None
-    everything = pa.concat_tables(found, promote_options="default")
-    newest: dict[str, tuple[int, Mapping[str, Any]]] = {}
-    stamps = everything.select(["record_id", "_modified_at", "_extracted_at"]).to_pylist()
-    for index, row in enumerate(stamps):
-        held = newest.get(row["record_id"])
-        if held is None or not is_older(row, held[1]):
-            newest[row["record_id"]] = (index, row)
-    return everything.take(
-        pa.array(sorted(index for index, _ in newest.values()), pa.int64())
-    ), carrier
 
 
 def _deliver_pending(

@@ -11,7 +11,11 @@ from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
 from ml_connector_dagster.cloudsuite.pauses import Pause
-from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
+from ml_connector_dagster.cloudsuite.product_lines.registry import (
+    open_key_line,
+    open_product_line,
+    registered,
+)
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import (
@@ -136,9 +140,10 @@ class Workspace:
         return connection
 
     @contextmanager
-    def source(self, name: str) -> Iterator[Source]:
+    def source(self, name: str, *, keys_only: bool = False) -> Iterator[Source]:
         """The tenant called ``name``, open for reading. Nothing is sent before something is asked.
 
+        With ``keys_only`` its records hold little more than their keys (a key sweep).
         Raises CredentialError when its credential is not stored, ConfigError when its .ionapi file is no use.
         """
         connection = self.cloudsuite(name)
@@ -155,7 +160,8 @@ class Workspace:
             breaker=self.ledger.breaker_store(name),
             pause=self.make_pause(),
         ) as gateway:
-            line = open_product_line(connection, gateway, self.ledger.route_store(name))
+            open_line = open_key_line if keys_only else open_product_line
+            line = open_line(connection, gateway, self.ledger.route_store(name))
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
 
     def destination(

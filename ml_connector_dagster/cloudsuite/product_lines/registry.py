@@ -19,7 +19,7 @@ from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_f
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.ln.answers import is_readable as ln_is_readable
 from ml_connector_dagster.cloudsuite.product_lines.ln.line import open_ln
-from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
+from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3, open_m3_keys
 from ml_connector_dagster.cloudsuite.product_lines.syteline.line import open_syteline
 from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
@@ -33,6 +33,7 @@ class Registered:
         suite: its path segment at the ION API Gateway (reference cloudsuite-api §1.1), which also names its reads.
         open: makes the line of a connection.
         catalog: reads the connection's catalog; for what is shown of it.
+        open_keys: makes it for keys only; a line without it is read whole.
         readable: which answers with an error status are the ERP's own, for the line to read.
     """
 
@@ -40,11 +41,12 @@ class Registered:
     open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine]
     catalog: Callable[[Path | None], LineCatalog[Any]]
     readable: Readable = BAD_REQUEST
+    open_keys: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine] | None = None
 
 
 #: Product line → what there is to know of it.
 PRODUCT_LINES: dict[str, Registered] = {
-    "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog),
+    "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog, open_keys=open_m3_keys),
     "syteline": Registered(
         suite="CSI",
         open=open_syteline,
@@ -82,3 +84,14 @@ def open_product_line(
     ``knowledge`` keeps what was learned about the tenant (which routes it has), so that the next run need not ask again.
     """
     return registered(connection.product_line).open(connection, gateway, knowledge)
+
+
+def open_key_line(
+    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+) -> ProductLine:
+    """Like ``open_product_line``, for whoever needs keys only: the rest is left out where the line can.
+
+    A line that cannot hands out whole records, which costs bytes and not correctness.
+    """
+    line = registered(connection.product_line)
+    return (line.open_keys or line.open)(connection, gateway, knowledge)

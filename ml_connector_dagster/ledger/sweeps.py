@@ -1,0 +1,132 @@
+"""Key sweeps: who was missed, how often, and when each table was last swept.
+
+A sweep, the batches that carry its marks and what it saw of each record are one transaction: a mark never stands
+without its evidence, and evidence that has become a mark is not used twice.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, delete, func, insert, select
+
+from ml_connector_dagster.ledger.batches import insert_batch
+from ml_connector_dagster.ledger.databases import Database
+from ml_connector_dagster.ledger.tables import sighting
+from ml_connector_dagster.ledger.tables import sweep as sweeps
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
+
+
+def find_sightings(
+    database: Database, tenant: str, entity: str, company: str
+) -> dict[str, Sighting]:
+    """The records that the last complete sweep missed, by record id."""
+    query = select(sighting).where(
+        sighting.c.tenant == tenant, sighting.c.entity == entity, sighting.c.company == company
+    )
+    with database.read() as connection:
+        return {
+            row.record_id: Sighting(
+                record_id=row.record_id,
+                first_missed_at=row.first_missed_at,
+                times_missed=row.times_missed,
+            )
+            for row in connection.execute(query)
+        }
+
+
+def record(
+    database: Database,
+    sweep: Sweep,
+    *,
+    batches: Sequence[Batch],
+    sightings: Sequence[Sighting],
+    now: datetime,
+) -> None:
+    """Write down a sweep. When it is complete, ``sightings`` take the place of those before; else they stay.
+
+    Raises ValueError when a sweep that is not complete brings batches or sightings.
+    """
+    complete = sweep.state is SweepState.COMPLETE
+    if (batches or sightings) and not complete:
+        raise ValueError(f"a {sweep.state} sweep of {sweep.entity} proves nothing")
+    scope = {"tenant": sweep.tenant, "entity": sweep.entity, "company": sweep.company}
+    # The subject of a read's commits too: a mark is made on what is staged.
+    with database.write(
+        f"batches of {sweep.entity} of {sweep.tenant}/{sweep.company}"
+    ) as connection:
+        connection.execute(
+            insert(sweeps).values(
+                **scope,
+                run_id=sweep.run_id,
+                state=sweep.state.value,
+                known=sweep.known,
+                seen=sweep.seen,
+                missed=sweep.missed,
+                marked=sweep.marked,
+                returned=sweep.returned,
+                requests=sweep.requests,
+                reason=sweep.reason,
+                started_at=sweep.started_at,
+                ended_at=sweep.ended_at,
+            )
+        )
+        if not complete:
+            return
+        for batch in batches:
+            insert_batch(connection, batch, None, now)
+        connection.execute(
+            delete(sighting).where(*(sighting.c[name] == value for name, value in scope.items()))
+        )
+        if sightings:
+            connection.execute(
+                insert(sighting),
+                [
+                    {
+                        **scope,
+                        "record_id": one.record_id,
+                        "first_missed_at": one.first_missed_at,
+                        "times_missed": one.times_missed,
+                    }
+                    for one in sightings
+                ],
+            )
+
+
+def find_last(
+    database: Database, tenant: str, entity: str | None, state: SweepState | None
+) -> tuple[Sweep, ...]:
+    """The newest sweep of each entity and company, by both; with ``state``, the newest that ended so."""
+    conditions = [sweeps.c.tenant == tenant]
+    if entity is not None:
+        conditions.append(sweeps.c.entity == entity)
+    if state is not None:
+        conditions.append(sweeps.c.state == state.value)
+    newest = (
+        select(func.max(sweeps.c.id)).where(*conditions).group_by(sweeps.c.entity, sweeps.c.company)
+    )
+    query = (
+        select(sweeps).where(sweeps.c.id.in_(newest)).order_by(sweeps.c.entity, sweeps.c.company)
+    )
+    with database.read() as connection:
+        return tuple(_sweep(row) for row in connection.execute(query))
+
+
+def _sweep(row: Row[Any]) -> Sweep:
+    return Sweep(
+        tenant=row.tenant,
+        entity=row.entity,
+        company=row.company,
+        run_id=row.run_id,
+        state=SweepState(row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        known=row.known,
+        seen=row.seen,
+        missed=row.missed,
+        marked=row.marked,
+        returned=row.returned,
+        requests=row.requests,
+        reason=row.reason,
+    )
