@@ -13,6 +13,7 @@ from ml_connector_dagster.cli import (
     deliver,
     demo,
     dev,
+    lookml,
     marts,
     ping,
     replay,
@@ -41,9 +42,11 @@ app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)
 app.command()(marts.marts)
+app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(lookml.app, name="lookml")
 
 
 def main() -> None:
