@@ -11,12 +11,19 @@ from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import Sandbox
-from ml_connector_dagster.sandbox.looker import LookerOptions, LookerSandbox
+from ml_connector_dagster.sandbox.looker import LookerOptions, LookerSandbox, Plan
 from ml_connector_dagster.sync.lookml import write_lookml
 from ml_connector_dagster.sync.marts import refresh_marts
 from ml_connector_dagster.sync.publish import Publication, publish
 from ml_connector_dagster_tests.spec.looker_instance import connection_to
 from ml_connector_dagster_tests.world import World
+
+
+#: Of the one mart that the world's entities have.
+PLANS = tuple(
+    Plan(id=number, title=f"Commitments to {who}", dashboard="erp::purchase_commitments")
+    for number, who in (("21", "finance"), ("22", "purchasing"))
+)
 
 
 @dataclass(slots=True)
@@ -38,7 +45,7 @@ class LookerWorld(World):
     @property
     def flow(self) -> Flow:
         plain: Flow = World.flow.fget(self)  # type: ignore[attr-defined]
-        block = {"connection": "looker", "warehouse": "warehouse", "plans": ["11"], **self.wanted}
+        block = {"connection": "looker", "warehouse": "warehouse", "plans": ["21"], **self.wanted}
         return plain.model_copy(update={"looker": LookerPublication.model_validate(block)})
 
     def publish(self, sync_id: str = "sync-1") -> Publication:
@@ -62,7 +69,13 @@ def looker_world(erp: Sandbox, folder: Path, **options: Any) -> Iterator[LookerW
     lookml = folder / "lookml"
     file = folder / "home" / "warehouse.duckdb"
     settings = LookerOptions(
-        **{"lookml": lookml, "databases": {"warehouse": file}, "edition": "embed", **options}
+        **{
+            "lookml": lookml,
+            "plans": PLANS,
+            "databases": {"warehouse": file},
+            "edition": "embed",
+            **options,
+        }
     )
     with LookerSandbox.start(settings) as looker:
         world = LookerWorld(

@@ -1,5 +1,6 @@
 """What the SDK leaves out, against the stand-in over HTTP: headers, logins, retries, errors, and nobody else called."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ pytest.importorskip("looker_sdk", reason="the extra 'looker' is not installed")
 
 from ml_connector_dagster.destinations.looker import open_looker
 from ml_connector_dagster.destinations.looker.api import result_rows
+from ml_connector_dagster.destinations.looker.quotas import CallKind, kind_of
 from ml_connector_dagster.model.errors import (
     ConfigError,
     ContractError,
@@ -214,3 +216,25 @@ def test_a_query_that_fails_at_the_database_is_an_error(tmp_path: Path) -> None:
         result_rows('[{"looker_error": "broken"}]', "a query")
     with pytest.raises(ContractError):
         result_rows('"text"', "a query")
+
+
+def test_calls_are_counted_as_the_openapi_file_bills_them(shared_folder: Path) -> None:
+    spec = json.loads((shared_folder / "contracts" / "looker-4.0.oas.json").read_text())
+    kinds = {"db_query": CallKind.QUERY, "non_query": CallKind.ADMIN, "none": CallKind.FREE}
+    used = {
+        "/login": "post",
+        "/user": "get",
+        "/datagroups": "get",
+        "/datagroups/{datagroup_id}": "patch",
+        "/queries/run/{result_format}": "post",
+        "/sql_queries": "post",
+        "/sql_queries/{slug}/run/{result_format}": "post",
+        "/scheduled_plans/{scheduled_plan_id}": "get",
+        "/scheduled_plans/{scheduled_plan_id}/run_once": "post",
+        "/projects/{project_id}/validate": "post",
+    }
+    billed = {
+        path: kinds[spec["paths"][path][method]["x-looker-activity-type"]]
+        for path, method in used.items()
+    }
+    assert {path: kind_of(f"/api/4.0{path}") for path in used} == billed
