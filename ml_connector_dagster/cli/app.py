@@ -14,6 +14,7 @@ from ml_connector_dagster.cli import (
     deliver,
     demo,
     dev,
+    lookml,
     marts,
     ping,
     replay,
@@ -43,11 +44,13 @@ app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)
 app.command()(marts.marts)
+app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(sweep.sweep)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(lookml.app, name="lookml")
 
 
 def main() -> None:

@@ -10,12 +10,14 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ml_connector_dagster.cli.marts import print_marts
 from ml_connector_dagster.cli.output import print_json, print_table, stderr
+from ml_connector_dagster.cli.publications import print_publication
 from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.flows import EntityResult, ReadMode, run_flow
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.marts import refresh_marts
+from ml_connector_dagster.sync.publish import publish
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -42,6 +44,7 @@ def run(
         chosen = find_flow(workspace.project, flow)
         today = workspace.now().astimezone(workspace.cloudsuite(chosen.source).zone).date()
         days = _days(since, until, today)
+        run_id = f"cli-{new_id(workspace.now())}"
         with Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -58,7 +61,7 @@ def run(
             results = run_flow(
                 workspace,
                 chosen,
-                run_id=f"cli-{new_id(workspace.now())}",
+                run_id=run_id,
                 mode=ReadMode.FULL if full else ReadMode.DAYS if days else ReadMode.INCREMENTAL,
                 days=days,
                 companies=company or (),
@@ -67,13 +70,20 @@ def run(
             )
         with stderr.status("Refreshing the marts ..."):
             marts = refresh_marts(workspace, chosen, entities=entity or ())
+        failed = any(one.error for one in results) or any(one.error for one in marts)
+        published = None
+        if chosen.looker is not None and not failed:
+            with stderr.status("Publishing in Looker ..."):
+                published = publish(workspace, chosen, sync_id=run_id, companies=company or ())
     if as_json:
         print_json([*map(_as_json, results), *map(asdict, marts)])
     else:
         print_results(results)
         if marts:
             print_marts(chosen.name, marts)
-    if any(one.error for one in results) or any(one.error for one in marts):
+        if published is not None:
+            print_publication(chosen.name, published)
+    if failed or (published is not None and published.failed_plans):
         raise typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
 from ml_connector_dagster.defs.metadata import table
 from ml_connector_dagster.defs.names import COMPANY_TAG, WORKSPACE, looker_key
+from ml_connector_dagster.lookml.dashboards import DASHBOARDS
 from ml_connector_dagster.lookml.lineage import ErpFields, FieldLineage, field_lineage
 from ml_connector_dagster.lookml.project import LookmlProject
 from ml_connector_dagster.sync.lookml import (
@@ -245,11 +246,7 @@ def _explores(connection: LookerConnection, generated: LookmlProject) -> dg.Mark
 
 
 def _dashboards(connection: LookerConnection, generated: LookmlProject) -> dg.MarkdownMetadataValue:
-    names = [
-        path.split("/")[-1].split(".")[0]
-        for path in generated.files()
-        if path.startswith("dashboards/")
-    ]
+    names = [one.mart for one in DASHBOARDS if one.mart in {mart.name for mart in generated.marts}]
     return dg.MetadataValue.md(
         "\n".join(
             f"- [{name}]({dashboard_address(connection.base_url, generated.model, name)})"

@@ -69,14 +69,20 @@ class Dialect:
 
     def path(self, *parts: str) -> str:
         """A quoted path of names: a table, or a column."""
-        return ".".join(self._quoted(part) for part in parts)
+        return ".".join(self._quoted(part, folds=self.folds) for part in parts)
 
-    def _quoted(self, name: str) -> str:
+    def table(self, schema: tuple[str, ...], name: str) -> str:
+        """A table of a schema. A database before the schema is spelled as it was configured, and not folded."""
+        *databases, own = schema
+        leading = (self._quoted(one, folds=False) for one in databases)
+        return ".".join([*leading, self.path(own, name)])
+
+    def _quoted(self, name: str, *, folds: bool) -> str:
         if any(sign in name for sign in _BREAKOUTS):
             raise ConfigError(
                 f"{name!r} cannot stand in LookML's SQL: it holds ';;', '${{', Liquid or a line break. Rename it in the warehouse"
             )
-        if self.folds and re.fullmatch(r"[a-z_][a-z0-9_]*", name):
+        if folds and re.fullmatch(r"[a-z_][a-z0-9_]*", name):
             name = name.upper()
         return f"{self.quote}{name.replace(self.quote, self.quote * 2)}{self.quote}"
 

@@ -68,7 +68,7 @@ class LookmlProject:
         return files
 
     def _model(self, tables: Mapping[str, Table]) -> dict[str, Any]:
-        marker = self.dialect.path(*self.schema, MARKER_TABLE)
+        marker = self.dialect.table(self.schema, MARKER_TABLE)
         column = self.dialect.path("finished_at")
         includes = ["/views/*.view.lkml"]
         if any(dashboard.mart in tables for dashboard in DASHBOARDS):

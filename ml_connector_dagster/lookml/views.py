@@ -38,7 +38,7 @@ def view(table: Table, schema: tuple[str, ...], dialect: Dialect, views: frozens
     block: Block = {
         "name": identifier(table.view),
         "label": text(table.label),
-        "sql_table_name": dialect.path(*schema, table.table),
+        "sql_table_name": dialect.table(schema, table.table),
         "dimensions": dimensions,
     }
     if groups:

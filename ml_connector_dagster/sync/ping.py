@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ml_connector_dagster.cloudsuite.pages import RouteReport
+from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import CloudSuiteConnection, is_application
 from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.contract import Scope
@@ -35,6 +36,8 @@ def ping_connection(workspace: Workspace, name: str) -> tuple[Finding, ...]:
     try:
         if isinstance(connection, CloudSuiteConnection):
             findings.extend(_ping_source(workspace, name))
+        elif isinstance(connection, LookerConnection):
+            findings.extend(_ping_looker(workspace, name, connection.database))
         elif is_application(connection):
             findings.extend(_ping_application(workspace, name))
         else:
@@ -123,6 +126,30 @@ def _otherwise(report: RouteReport) -> str:
 def _way(chosen: RouteReport) -> str:
     without = f", without {', '.join(chosen.empty)}" if chosen.empty else ""
     return f"by {chosen.route}{without}"
+
+
+def _ping_looker(workspace: Workspace, name: str, database: str) -> Iterator[Finding]:
+    """Signing in, what the flows name in Looker, SQL Runner where rows go through it, and the month's calls."""
+    flows = workspace.project.flows.values()
+    with workspace.looker(name) as looker:
+        yield Finding(connection=name, check="login", ok=True, detail=f"as {looker.user()}")
+        for wanted in (one.looker for one in flows if one.looker and one.looker.connection == name):
+            group = looker.datagroup_id(wanted.model, wanted.datagroup)
+            check = f"datagroup {wanted.datagroup}"
+            yield Finding(connection=name, check=check, ok=True, detail=f"id {group}")
+            for plan in wanted.plans:
+                found = looker.plan(plan)
+                yield Finding(connection=name, check=f"plan {plan}", ok=True, detail=found.name)
+        if any(one.connection == name for flow in flows for one in flow.destinations):
+            looker.run_sql(database, "SELECT 1 AS one")
+            yield Finding(connection=name, check="SQL Runner", ok=True, detail="answers")
+        for use in looker.quota.use():
+            yield Finding(
+                connection=name,
+                check=f"{use.kind} calls of {use.month}",
+                ok=use.used < use.limit,
+                detail=f"{use.used:,} of {use.limit:,} made",
+            )
 
 
 def _ping_destination(workspace: Workspace, name: str) -> Iterator[Finding]:

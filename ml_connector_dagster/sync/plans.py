@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 #: A sync is not repeated after this time.
 REMEMBERED: Final = timedelta(days=7)
-FIRST_PAUSE: Final = 2.0
-LONGEST_PAUSE: Final = 30.0
+#: Each look at a status is a query call of the month.
+FIRST_PAUSE: Final = 5.0
+LONGEST_PAUSE: Final = 60.0
 
 #: Looker's words for a run, as far as they are known; any other is taken for a failure and shown.
 _DONE: Final = frozenset({"success", "successful", "complete", "completed", "done"})

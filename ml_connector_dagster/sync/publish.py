@@ -143,8 +143,8 @@ def _require_calls(looker: "Looker", wanted: LookerPublication) -> None:
     """A sequence that stops half-way has cost calls for nothing."""
     from ml_connector_dagster.destinations.looker.quotas import CallKind
 
-    queries = len(wanted.plans) + (wanted.verify != "off")
-    looker.quota.require({CallKind.QUERY: queries, CallKind.ADMIN: 1 + len(wanted.plans)})
+    queries = 2 * len(wanted.plans) + (wanted.verify != "off")  # sent, and asked for its status
+    looker.quota.require({CallKind.QUERY: queries, CallKind.ADMIN: 1})
 
 
 def mark(workspace: Workspace, flow: Flow, sync_id: str) -> datetime:

@@ -63,6 +63,13 @@ def test_names_are_spelled_as_the_warehouse_has_them(dialect: str, table: str, c
     assert sql["supplier_id"] == column
 
 
+def test_a_database_is_spelled_as_it_was_configured() -> None:
+    files = project_of("snowflake", ("Analytics_db", "erp"), entities=(SUPPLIERS,)).files()
+    (view,) = lkml.load(files["views/suppliers.view.lkml"])["views"]
+    assert view["sql_table_name"] == '"Analytics_db"."ERP"."SUPPLIERS"'
+    assert '"Analytics_db"."ERP"."_LOOKER_SYNC"' in files["models/erp.model.lkml"]
+
+
 def test_a_column_added_to_an_entity_appears() -> None:
     new = Column(name="credit_score", type=ColumnType.DECIMAL, description="score")
     day = Column(name="reviewed_date", type=ColumnType.DATE, description="day of it")

@@ -73,6 +73,8 @@ class Looker:
     def user(self) -> str:
         """Who the API key belongs to."""
         told = _shaped("the user", lambda: self._sdk.me(fields="id,display_name"))
+        if not told.id:
+            raise ContractError("Looker answers the user of a login without an id")
         return f"{told.display_name or 'user'} ({told.id})"
 
     def datagroup_id(self, model: str, name: str) -> str:

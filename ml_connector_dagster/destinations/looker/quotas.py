@@ -16,7 +16,7 @@ from ml_connector_dagster.model.errors import ConfigError
 class CallKind(StrEnum):
     """What Looker's price list calls a call (``x-looker-activity-type`` in its OpenAPI file)."""
 
-    QUERY = "query"  # db_query: inline queries, SQL Runner, run-once of a plan
+    QUERY = "query"  # db_query: inline queries, SQL Runner, all of scheduled plans
     ADMIN = "admin"  # non_query: everything else that is counted
     FREE = "free"  # login
 
@@ -28,9 +28,8 @@ EDITIONS: Final = {
     "embed": (500_000, 100_000),
 }
 
-_QUERIES: Final = re.compile(
-    r"/queries/run/|/queries/[^/]+/run/|/query_tasks$|/sql_queries(/|$)|/run_once$"
-)
+#: As the OpenAPI file says. Reading the status of a plan is billed as a query, too.
+_QUERIES: Final = re.compile(r"/(queries|query_tasks|sql_queries|scheduled_plans)(/|$)")
 
 
 def kind_of(path: str) -> CallKind:
