@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import duckdb
 import pyarrow as pa
+
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 #: Memory of the comparison; what does not fit goes to disk.
@@ -63,7 +66,7 @@ class Staged:
 class Presence:
     """One comparison: fill it with ``see``, then ``compare``. Use ``open_presence``."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: "duckdb.DuckDBPyConnection") -> None:
         self._connection = connection
         connection.execute("CREATE TABLE listed (record_id VARCHAR)")
 
@@ -124,6 +127,8 @@ class Presence:
 @contextmanager
 def open_presence(folder: Path) -> Iterator[Presence]:
     """A comparison in a database file of its own below ``folder``, gone at the end."""
+    import duckdb  # definitions load without it
+
     with (
         TemporaryDirectory(prefix="sweep-", dir=folder) as aside,
         duckdb.connect(
