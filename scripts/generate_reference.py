@@ -31,10 +31,13 @@ from ml_connector_dagster.cloudsuite.catalog.m3 import (
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.config.intakes import DocumentIntake
+from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.marts import MARTS, Mart
 from ml_connector_dagster.marts.lineage import KEPT, as_kept, kept_lineage
 from ml_connector_dagster.model.entities import (
@@ -287,6 +290,14 @@ def _list_field(spec: FieldSpec, route: ListRoute) -> str:
 # --- Configuration ----------------------------------------------------------------------------------------------------
 
 
+#: What a flow or connection has below a key of its own.
+_FLOW_HEADINGS: dict[type[BaseModel], str] = {
+    Schedule: "schedule",
+    Sweep: "sweep",
+    LookerPublication: "looker",
+    DocumentIntake: "bods",
+}
+
 _MAPPING_HEADINGS: dict[type[BaseModel], str] = {
     EntityMapping: "mapping",
     FieldRule: "mapping field",
@@ -313,9 +324,11 @@ def _configuration_page() -> str:
         "### destinations",
         "Each item of a flow's `destinations:`.",
         _keys(FlowDestination),
-        "### schedule",
-        _sentence(inspect.getdoc(Schedule) or ""),
-        _keys(Schedule),
+        *(
+            part
+            for model, heading in _FLOW_HEADINGS.items()
+            for part in (f"### {heading}", _sentence(_summary(model)), _keys(model))
+        ),
         "## Mappings",
         "Below `mapping:` of a destination that is an application, each under an entity's name. What is shipped stands in "
         "`ml_connector_dagster/config/mapping/`, one file per type of connection, in the same words.",
@@ -446,9 +459,7 @@ def _type_words(annotation: Any) -> str:
     if annotation is FlowDestination:
         return _link("destinations")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        if annotation is Schedule:
-            return _link("schedule")
-        return _link((_MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation])
+        return _link((_FLOW_HEADINGS | _MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation])
     return _PLAIN_TYPES.get(annotation, "text")
 
 

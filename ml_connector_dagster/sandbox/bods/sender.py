@@ -77,13 +77,8 @@ class BodSender:
             if parent is None or element is None:
                 raise KeyError(f"{noun} has no element {path}")
             parent.remove(element)
-<<<<<<< HEAD
-        written: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
-        return written
-=======
         content: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
         return content
->>>>>>> sweep
 
     def row(self, noun: str, company: str, key: str) -> Row:
         """The record as the ERP has it. Raises KeyError when it has none."""
