@@ -166,7 +166,7 @@ def _published(project: Project, flow: Flow, below: Sequence[dg.AssetKey]) -> dg
             done = publish(
                 context.resources.workspace.current,
                 flow,
-                sync_id=context.run_id,
+                sync_id=context.run.run_id,
                 companies=[company] if company in flow.companies else (),
             )
         except Exception as error:

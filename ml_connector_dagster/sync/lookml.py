@@ -17,6 +17,7 @@ from ml_connector_dagster.lookml.checking import Fit, check, fit
 from ml_connector_dagster.lookml.names import DIALECTS, DialectName
 from ml_connector_dagster.lookml.parsed import Problem
 from ml_connector_dagster.lookml.project import LookmlProject, read, write
+from ml_connector_dagster.lookml.tables import MARKER_TABLE
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.workspace import Workspace
@@ -96,7 +97,8 @@ def table_columns(workspace: Workspace, flow: Flow) -> dict[str, frozenset[str]]
         f"SELECT table_name AS t, column_name AS c FROM {catalog}information_schema.columns"
         f" WHERE lower(table_schema) = '{target.schema_name.lower()}'"
     )
-    found: dict[str, set[str]] = {}
+    # A publication makes the marker anew each time: before the first one it is not there, and not missing.
+    found: dict[str, set[str]] = {MARKER_TABLE: {"sync_id", "finished_at"}}
     with workspace.destination(target, flow.name) as destination:
         warehouse: Warehouse = destination  # type: ignore[assignment]  # checked when the files were read
         for row in warehouse.ask(query).to_pylist():
