@@ -25,7 +25,7 @@ from ml_connector_dagster.staging.store import LocalStore
 ROW_GROUP = 32_768
 
 #: Rows of one file at most. Warehouses load the files of a batch side by side, and clients hold a file in memory.
-PART_ROWS = 4 * ROW_GROUP
+PART_ROWS = 8 * ROW_GROUP
 
 MANIFEST = "manifest.json"
 

@@ -20,7 +20,9 @@ from ml_connector_dagster.config.project import (
     DuckDBConnection,
     Flow,
     FlowDestination,
+    MondayConnection,
     Project,
+    SalesforceConnection,
     SnowflakeConnection,
 )
 from ml_connector_dagster.config.schedules import Schedule
@@ -73,6 +75,15 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
             warehouse_id="0123456789abcdef",
             catalog="main",
             credential="databricks",
+        ),
+        "salesforce": SalesforceConnection(
+            name="salesforce",
+            domain="acme.my",
+            credential="salesforce",
+            base_url="http://127.0.0.1:8700",
+        ),
+        "monday": MondayConnection(
+            name="monday", credential="monday", base_url="http://127.0.0.1:8700/v2"
         ),
     }
     flow = project.flows["erp_to_warehouse"]
