@@ -143,6 +143,7 @@ def _published(project: Project, flow: Flow, below: Sequence[dg.AssetKey]) -> dg
             kinds={"looker"},
             owners=list(flow.owners),
             tags={**one.tags, "tenant": flow.source, "stage": "published"},
+            skippable=one.key != dataset,
         )
         for one in outs.values()
     ]
@@ -190,6 +191,10 @@ def _results(
             "datagroup": done.datagroup_id,
             "freshness": done.proof.value,
             "calls": done.calls,
+            "plans": table(
+                ["plan", "name", "state", "note"],
+                [[one.plan_id, one.name, one.state.value, one.error] for one in done.plans],
+            ),
             "quota": table(
                 ["calls", "month", "made", "allowed"],
                 [[one.kind.value, one.month, one.used, one.limit] for one in done.quota],
@@ -206,7 +211,7 @@ def _results(
         ],
     )
     for one in done.plans:
-        if not one.failed:
+        if one.state in (PlanState.SENT, PlanState.UNKNOWN):
             yield dg.MaterializeResult(asset_key=plans[one.plan_id], metadata=_plan(one))
 
 

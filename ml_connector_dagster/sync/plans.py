@@ -31,6 +31,7 @@ class PlanState(StrEnum):
 
     SENT = "sent"
     FAILED = "failed"
+    WAITING = "waiting"  # for other companies of the flow, whose run sends it
     UNKNOWN = "unknown"  # it may have been sent; it is not sent again for this sync
 
 

@@ -19,7 +19,7 @@ from ml_connector_dagster.lookml.tables import MARKER_TABLE, MARKER_VIEW
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, StaleError, TransientError
 from ml_connector_dagster.model.views import View
-from ml_connector_dagster.sync.plans import PlanResult, send_plans
+from ml_connector_dagster.sync.plans import PlanResult, PlanState, send_plans
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -70,7 +70,8 @@ def publish(
 ) -> Publication:
     """Publish what the flow's warehouse holds now. ``sync_id`` names this load, and a repetition of it.
 
-    Plans that this ``sync_id`` has sent are not sent again. Raises TransientError when something of ``companies`` (all
+    Plans that this ``sync_id`` has sent are not sent again; with fewer ``companies`` than the flow has, they wait until
+    the others are loaded, too. Raises TransientError when something of ``companies`` (all
     when empty) is still to be delivered, StaleError when Looker does not see the load, ConfigError when the month's calls
     would not last; then no plan was sent. A plan that fails is told in the result, and holds no other.
     """
@@ -87,15 +88,7 @@ def publish(
             on_step("triggered")
             proof = _proved(workspace, flow, looker, sync_id)
             on_step("proved")
-        plans = send_plans(
-            looker,
-            workspace.ledger.publications(wanted.connection),
-            wanted.plans,
-            key=f"plans of {flow.name}",
-            sync_id=sync_id,
-            pause=workspace.make_pause(),
-            timeout=_plan_timeout(workspace, wanted),
-        )
+        plans = _plans(workspace, flow, looker, sync_id, companies)
         return Publication(
             sync_id=sync_id,
             finished_at=finished_at,
@@ -105,6 +98,55 @@ def publish(
             calls=looker.quota.calls,
             quota=looker.quota.use(),
         )
+
+
+def _plans(
+    workspace: Workspace, flow: Flow, looker: "Looker", sync_id: str, companies: Sequence[str]
+) -> tuple[PlanResult, ...]:
+    """Send the plans, or leave them to the run of the company that comes last: a plan is of all companies, and each
+    company is a run of its own."""
+    wanted = _wanted(flow)
+    known = workspace.ledger.publications(wanted.connection)
+    key = f"plans of {flow.name} sent at"
+    behind = _behind(workspace, flow, companies, known.load(key, younger_than=KNOWN_FOR))
+    if behind:
+        told = f"waits for company {', '.join(behind)}: not loaded since the plan was last sent"
+        return tuple(
+            PlanResult(plan_id=one, state=PlanState.WAITING, error=told) for one in wanted.plans
+        )
+    results = send_plans(
+        looker,
+        known,
+        wanted.plans,
+        key=f"plans of {flow.name}",
+        sync_id=sync_id,
+        pause=workspace.make_pause(),
+        timeout=_plan_timeout(workspace, wanted),
+    )
+    known.save(key, workspace.now().isoformat())
+    return results
+
+
+def _behind(
+    workspace: Workspace, flow: Flow, companies: Sequence[str], sent_at: str | None
+) -> list[str]:
+    """The companies besides ``companies`` of which something is to be delivered, or was not read since ``sent_at``."""
+    others = [one for one in flow.companies if companies and one not in companies]
+    since = datetime.fromisoformat(sent_at) if sent_at else None
+    return [one for one in others if not _is_loaded(workspace, flow, one, since)]
+
+
+def _is_loaded(workspace: Workspace, flow: Flow, company: str, since: datetime | None) -> bool:
+    ledger, target = workspace.ledger, flow.looker_reads.name
+    for entity in flow.entities:
+        mark = ledger.watermark(flow.source, entity, company)
+        if mark is None or (since is not None and mark.complete_until < since):
+            return False
+        if ledger.pending(
+            destination=target, tenant=flow.source, entity=entity, companies=[company]
+        ):
+            return False
+    return True
 
 
 def _wanted(flow: Flow) -> LookerPublication:

@@ -105,7 +105,7 @@ VALUES = [
     ({"warehouse": "warehouse: {type: duckdb, path: a.duckdb, threads: 2.5}"}, "f.yaml:3: connections.warehouse.threads: expected a whole number, got 2.5"),
     ({"warehouse": "warehouse: {type: duckdb, path: a.duckdb, threads: true}"}, "f.yaml:3: connections.warehouse.threads: expected a whole number, got true"),
     ({"warehouse": "warehouse: {type: duckdb, path: a.duckdb, memory_limit: lots}"}, "f.yaml:3: connections.warehouse.memory_limit: 'lots' is not a size; write it like 512MB or 4GB"),
-    ({"warehouse": "warehouse: {path: a.duckdb}"}, "f.yaml:3: connections.warehouse: the key 'type' is missing; one of: cloudsuite, databricks, duckdb, monday, salesforce, snowflake"),
+    ({"warehouse": "warehouse: {path: a.duckdb}"}, "f.yaml:3: connections.warehouse: the key 'type' is missing; one of: cloudsuite, databricks, duckdb, looker, monday, salesforce, snowflake"),
     ({"warehouse": "warehouse: {type: duckdb}"}, "f.yaml:3: connections.warehouse: the key 'path' is missing: The database file; a relative path is inside ML_CONNECTOR_HOME"),
     ({"warehouse": "warehouse: {type: duckdb, path: ~/w.duckdb}"}, "f.yaml:3: connections.warehouse.path: '~/w.duckdb': ~ is not expanded here; write the whole path"),
     ({"warehouse": "warehouse: {type: duckdb, path: ''}"}, "f.yaml:3: connections.warehouse.path: a path is blank; write where the file is"),
@@ -207,7 +207,7 @@ def test_secrets_in_other_places_are_not_repeated_either(tmp_path: Path) -> None
         "f.yaml:2: connections.acme.credential: not the name of a credential (letters, digits, _ . -, at most 100); "
         "the secret itself never stands here: store it with: ml-connector credentials add NAME",
         f"f.yaml:3: connections.warehouse.password: {NEVER}",
-        "f.yaml:3: connections.warehouse.type: unknown connection type 'bigquery'; one of: cloudsuite, databricks, duckdb, monday, salesforce, snowflake",
+        "f.yaml:3: connections.warehouse.type: unknown connection type 'bigquery'; one of: cloudsuite, databricks, duckdb, looker, monday, salesforce, snowflake",
     ]
 
 
@@ -250,7 +250,7 @@ def test_a_problem_of_defaults_is_told_once_where_it_stands(tmp_path: Path) -> N
     assert problems(tmp_path, f=file) == [
         "f.yaml:6: defaults.destinations[0].connection: unknown connection 'warehuose'; did you mean 'warehouse'?",
         "f.yaml:7: defaults.owners[0]: owner 'x' is neither an e-mail address nor team:NAME",
-        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, marts, owners, schedule, source, start_date, sweep",
+        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, looker, marts, owners, schedule, source, start_date, sweep",
     ]  # fmt: skip
 
 

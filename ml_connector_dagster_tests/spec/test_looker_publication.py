@@ -14,9 +14,10 @@ from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster.sandbox.looker import Fault
 from ml_connector_dagster.sync.flows import ReadMode, extract_company
 from ml_connector_dagster.sync.lookml import check_lookml, validate_lookml, write_lookml
+from ml_connector_dagster.sync.marts import refresh_marts
 from ml_connector_dagster.sync.ping import ping_connection
 from ml_connector_dagster.sync.plans import PlanState
-from ml_connector_dagster.sync.publish import Proof
+from ml_connector_dagster.sync.publish import Proof, publish
 from ml_connector_dagster_tests.looker_world import LookerWorld, looker_world
 
 
@@ -192,3 +193,21 @@ def test_ping_tells_of_the_login_the_datagroup_the_plans_and_the_quota(world: Lo
     assert all(one.ok for one in found.values())
     assert "ML Connector" in found["login"].detail
     assert {"datagroup erp_sync", "plan 21"} <= set(found)
+
+
+def test_a_plan_waits_until_every_company_is_loaded(loaded: LookerWorld, tmp_path: Path) -> None:
+    with looker_world(loaded.sandbox, tmp_path) as world:
+        world.companies = ("100", "200")
+        world.run(companies=["100"])
+        with world.open() as workspace:
+            first = publish(workspace, world.flow, sync_id="of-100", companies=["100"])
+        assert [one.state for one in first.plans] == [PlanState.WAITING]
+        assert "company 200" in first.plans[0].error
+
+        world.run(companies=["200"])
+        with world.open() as workspace:
+            refresh_marts(workspace, world.flow)
+            second = publish(workspace, world.flow, sync_id="of-200", companies=["200"])
+            third = publish(workspace, world.flow, sync_id="of-100-again", companies=["100"])
+        assert [one.state for one in second.plans] == [PlanState.SENT]
+        assert [one.state for one in third.plans] == [PlanState.WAITING]
