@@ -17,13 +17,14 @@ from ml_connector_dagster.cli.dagster_api import DagsterApi, RunState
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
 from ml_connector_dagster.cli.demo_flows import runnable_flows, unusable_types
 from ml_connector_dagster.cli.demo_home import fresh_home
-from ml_connector_dagster.cli.demo_summary import print_summary
+from ml_connector_dagster.cli.demo_summary import print_looker, print_summary
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sync.lookml import write_lookml
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -52,6 +53,9 @@ def demo(
         store_logins(settings, sandbox, "acme")
         settings = _with_flows(settings, sandbox)
         workspace = stack.enter_context(Workspace.open(settings))
+        for flow in workspace.project.flows.values():
+            if flow.looker is not None:  # as a person does with git: the stand-in reads this folder
+                write_lookml(workspace.project, flow, settings.home / "lookml")
         log = settings.home / "dagster.log"
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
             chosen = port if port_is_free(port) else free_port()
@@ -63,6 +67,7 @@ def demo(
             for state in _run_flow(workspace, api, flow)
         ]
         equal = print_summary(workspace, api)
+        print_looker(workspace, sandbox.url)
         if any(state.status != "SUCCESS" for state in states):
             raise ConnectorError(
                 f"a run did not succeed ({', '.join(state.status for state in states)}); "
@@ -109,6 +114,7 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     steps = len(flow.entities) + len(flow.destinations) * (
         2 * len(flow.entities) + len(flow.own_marts)
     )
+    steps += 0 if flow.looker is None else 2  # the model, and the dataset with its plans
     states: dict[str, RunState] = {}
     with Progress(
         TextColumn("{task.description}"),

@@ -19,7 +19,11 @@ from ml_connector_dagster.sandbox.services import SERVICES
 
 
 #: Type of connection → the package that delivers to it; the extra has the type's name.
-DRIVERS: Final = {"snowflake": "snowflake.connector", "databricks": "databricks.sdk"}
+DRIVERS: Final = {
+    "snowflake": "snowflake.connector",
+    "databricks": "databricks.sdk",
+    "looker": "looker_sdk",
+}
 
 _HOST: Final = "127.0.0.1"
 
@@ -59,6 +63,8 @@ def runnable_flows(settings: Settings, sandbox: Sandbox, without: Collection[str
         flow["destinations"] = [
             one for one in flow["destinations"] if one["connection"] not in absent
         ]
+        if flow.get("looker", {}).get("connection") in absent:
+            del flow["looker"]
     for name in absent:
         del document["connections"][name]
     copy = settings.home / "flows.yaml"
