@@ -30,6 +30,7 @@ from ml_connector_dagster.cloudsuite.catalog.loading import (
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
@@ -301,6 +302,9 @@ def _configuration_page() -> str:
         "### destinations",
         "Each item of a flow's `destinations:`.",
         _keys(FlowDestination),
+        "### looker",
+        _sentence(inspect.getdoc(LookerPublication) or ""),
+        _keys(LookerPublication),
         "### schedule",
         _sentence(inspect.getdoc(Schedule) or ""),
         _keys(Schedule),
@@ -423,6 +427,8 @@ def _type_words(annotation: Any) -> str:
     if annotation is FlowDestination:
         return _link("destinations")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if annotation is LookerPublication:
+            return _link("looker")
         if annotation is Schedule:
             return _link("schedule")
         return _link(_CATALOG_HEADINGS[annotation])
