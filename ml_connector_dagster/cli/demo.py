@@ -18,7 +18,7 @@ from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, por
 from ml_connector_dagster.cli.demo_flows import runnable_flows, unusable_types
 from ml_connector_dagster.cli.demo_home import fresh_home
 from ml_connector_dagster.cli.demo_lines import flows_for
-from ml_connector_dagster.cli.demo_summary import print_summary
+from ml_connector_dagster.cli.demo_summary import print_looker, print_summary
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
 from ml_connector_dagster.config.project import Flow, is_application
@@ -26,6 +26,7 @@ from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.applications import set_up
+from ml_connector_dagster.sync.lookml import write_lookml
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -60,6 +61,9 @@ def demo(
         settings = _with_flows(settings, sandbox)
         workspace = stack.enter_context(Workspace.open(settings))
         _set_up(workspace)
+        for flow in workspace.project.flows.values():
+            if flow.looker is not None:  # as a person does with git: the stand-in reads this folder
+                write_lookml(workspace.project, flow, settings.home / "lookml")
         log = settings.home / "dagster.log"
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
             chosen = port if port_is_free(port) else free_port()
@@ -71,6 +75,7 @@ def demo(
             for state in _run_flow(workspace, api, flow)
         ]
         equal = print_summary(workspace, api)
+        print_looker(workspace, sandbox.url)
         if any(state.status != "SUCCESS" for state in states):
             raise ConnectorError(
                 f"a run did not succeed ({', '.join(state.status for state in states)}); "
@@ -99,17 +104,19 @@ def _set_up(workspace: Workspace) -> None:
 
 
 def _assets_of(api: DagsterApi, flow: Flow) -> list[AssetNode]:
+    return [one for one in api.materializable_assets() if _is_of(flow, one.path)]
+
+
+def _is_of(flow: Flow, path: tuple[str, ...]) -> bool:
+    """Whether an asset is one of the flow's: an entity, what stands at a destination, or a publication."""
+    if path[0] != flow.source:
+        return False
+    if len(path) == 2:
+        return path[1] in flow.entities
+    if flow.looker is not None and path[1:3] == (flow.looker.connection, flow.name):
+        return True
     places = {target.connection for target in flow.destinations}
-    return [
-        asset
-        for asset in api.materializable_assets()
-        if asset.path[0] == flow.source
-        and (
-            asset.path[1] in flow.entities
-            if len(asset.path) == 2
-            else asset.path[1] in places and {"marts", *flow.entities} & set(asset.path[2:])
-        )
-    ]
+    return path[1] in places and not {"marts", *flow.entities}.isdisjoint(path[2:])
 
 
 def _run_flow(workspace: Workspace, api: DagsterApi, flow: Flow) -> list[RunState]:
@@ -140,6 +147,7 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     entities = len(flow.entities)
     steps = entities * (1 + 2 * len(flow.destinations))
     steps += len(flow.warehouses) * len(flow.own_marts)
+    steps += 0 if flow.looker is None else 2  # the model, and the dataset with its plans
     states: dict[str, RunState] = {}
     with Progress(
         TextColumn("{task.description}"),
@@ -166,7 +174,9 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
 def _pages(sandbox: Sandbox) -> str:
     """Where a person can look at what the applications hold."""
     found = [
-        f"{sandbox.url}/_{name}" for name in ("salesforce", "monday") if name in sandbox.services
+        f"{sandbox.url}/_{name}"
+        for name in ("salesforce", "monday", "looker")
+        if name in sandbox.services
     ]
     return f"     what it holds: {', '.join(found)}" if found else ""
 

@@ -24,6 +24,7 @@ DRIVERS: Final = {
     "databricks": "databricks.sdk",
     "salesforce": "simple_salesforce",
     "monday": "monday_sdk",
+    "looker": "looker_sdk",
 }
 
 _HOST: Final = "127.0.0.1"
@@ -64,6 +65,8 @@ def runnable_flows(settings: Settings, sandbox: Sandbox, without: Collection[str
         flow["destinations"] = [
             one for one in flow["destinations"] if one["connection"] not in absent
         ]
+        if flow.get("looker", {}).get("connection") in absent:
+            del flow["looker"]
     document["flows"] = {
         name: flow for name, flow in document["flows"].items() if flow["destinations"]
     }

@@ -9,6 +9,7 @@ from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.destinations.contract import Scope, TableFacts, Warehouse
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import OutcomeCounts
+from ml_connector_dagster.sync.publish import last_proof
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -22,6 +23,19 @@ def print_summary(workspace: Workspace, api: DagsterApi) -> bool:
     for name in failed:
         stdout.print(f"  [red]failed[/] {name}")
     return all(equal)
+
+
+def print_looker(workspace: Workspace, sandbox_url: str) -> None:
+    """Whether Looker was seen to see the load, and where its dashboards are."""
+    for flow in workspace.project.flows.values():
+        if flow.looker is not None:
+            proved = last_proof(workspace, flow)
+            seen = (
+                f"[green]proved to see the load[/] ({proved})" if proved else "[red]not proved[/]"
+            )
+            stdout.print(
+                f"Looker: {seen}, plans {', '.join(flow.looker.plans)}; dashboards: [bold]{sandbox_url}/_looker[/]"
+            )
 
 
 def _print_flow(workspace: Workspace, flow: Flow) -> bool:

@@ -253,6 +253,12 @@ def _proved(workspace: Workspace, flow: Flow, looker: "Looker", sync_id: str) ->
     return Proof.FRESH
 
 
+def last_proof(workspace: Workspace, flow: Flow) -> str:
+    """The day (UTC) of the last proof that Looker sees the flow's load; "" when the latest one failed, or none was asked."""
+    known = workspace.ledger.publications(_wanted(flow).connection)
+    return known.load(f"proof of {flow.name}", younger_than=KNOWN_FOR) or ""
+
+
 def _seen(looker: "Looker", wanted: LookerPublication) -> str:
     row = looker.first_row(wanted.model, MARKER_VIEW, [SYNC_ID], [])
     return "" if row is None else str(row.get(SYNC_ID) or "")

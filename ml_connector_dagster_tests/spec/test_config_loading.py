@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.loading import load_project
+from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import (
     CONNECTION_TYPES,
     CloudSuiteConnection,
@@ -85,6 +86,13 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
         "monday": MondayConnection(
             name="monday", credential="monday", base_url="http://127.0.0.1:8700/v2"
         ),
+        "looker": LookerConnection(
+            name="looker",
+            base_url="http://127.0.0.1:8700",
+            credential="looker",
+            database="warehouse",
+            edition="enterprise",
+        ),
     }
     flow = project.flows["erp_to_warehouse"]
     assert flow == Flow(
@@ -100,7 +108,10 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
         start_date=date(2025, 11, 1),
         schedule=Schedule(cron="*/15 * * * *", timezone="Europe/Stockholm", enabled=False),
         owners=("team:finance-data",),
+        looker=flow.looker,
     )
+    assert flow.looker is not None
+    assert flow.looker.warehouse == "warehouse"
 
 
 CONNECTIONS = """
