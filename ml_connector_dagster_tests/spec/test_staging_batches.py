@@ -98,7 +98,7 @@ def test_days_are_those_of_the_tenant(
 def test_a_large_batch_is_several_files_in_order(
     staging: Staging, monkeypatch: pytest.MonkeyPatch, pages: int
 ) -> None:
-    monkeypatch.setattr(writing, "PART_ROWS", ROW_GROUP)
+    monkeypatch.setattr(writing, "PART_ROWS", 2 * ROW_GROUP)
     total = 9 * 16_000
     with begin(staging) as writer:
         for number in range(pages):
@@ -107,7 +107,7 @@ def test_a_large_batch_is_several_files_in_order(
     staged = staging.open(batch)
     assert batch.parts == ("part-0.parquet", "part-1.parquet", "part-2.parquet")
     sizes = [pq.read_metadata(file).num_rows for file in staged.files]
-    assert sizes == [ROW_GROUP, ROW_GROUP, total - 2 * ROW_GROUP]
+    assert sizes == [2 * ROW_GROUP, 2 * ROW_GROUP, total - 4 * ROW_GROUP]
     assert staged.reader().read_all().equals(many(total, 0))
     assert batch.bytes == sum(Path(file).stat().st_size for file in staged.files)
 
