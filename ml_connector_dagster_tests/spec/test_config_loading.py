@@ -84,7 +84,10 @@ def test_the_sandbox_file_is_what_a_newcomer_reads(tmp_path: Path) -> None:
             base_url="http://127.0.0.1:8700",
         ),
         "monday": MondayConnection(
-            name="monday", credential="monday", base_url="http://127.0.0.1:8700/v2"
+            name="monday",
+            credential="monday",
+            ingest_threshold=20,
+            base_url="http://127.0.0.1:8700/v2",
         ),
         "looker": LookerConnection(
             name="looker",
