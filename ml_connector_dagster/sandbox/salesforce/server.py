@@ -2,15 +2,11 @@
 
 import asyncio
 import re
-import socket
-import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote
-
-import uvicorn
 
 from ml_connector_dagster.sandbox.salesforce import wire
 from ml_connector_dagster.sandbox.salesforce.admin import FAULTS_PATH, administer
@@ -32,6 +28,7 @@ from ml_connector_dagster.sandbox.salesforce.refusals import (
 )
 from ml_connector_dagster.sandbox.salesforce.schema import Schema
 from ml_connector_dagster.sandbox.salesforce.writes import DuplicateRule, Writes
+from ml_connector_dagster.sandbox.serving import Loopback
 
 
 Scope = MutableMapping[str, Any]
@@ -78,9 +75,7 @@ class SalesforceSandbox:
             self.identity.url,
         )
         self.writes.saved = self._api.granted
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
+        self._loopback = Loopback(self, "salesforce-sandbox")
         self._furnish()
 
     @classmethod
@@ -143,39 +138,12 @@ class SalesforceSandbox:
 
     def listen(self, port: int = 0) -> None:
         """Serve on a thread until ``stop``."""
-        # Of protocol TCP, named: asyncio sets TCP_NODELAY for no other (reference §4).
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind(("127.0.0.1", port))
-        self._socket.listen(128)
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        application: Any = self
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                application,
-                log_level="critical",
-                lifespan="off",
-                access_log=False,
-                ws="none",
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=1,
-                server_header=False,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="salesforce-sandbox", daemon=True
-        )
-        self._thread.start()
+        self.url = self._loopback.listen(port)
 
     def stop(self) -> None:
         """Stop serving and free everything; a second call does nothing."""
         self.faults.clear()
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(timeout=10)
-        if self._socket is not None:
-            self._socket.close()
-        self._server = self._thread = self._socket = None
+        self._loopback.stop()
 
     def __enter__(self) -> Self:
         return self
