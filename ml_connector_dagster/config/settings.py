@@ -22,6 +22,8 @@ class Settings:
         ledger_url: SQLAlchemy URL (``ML_CONNECTOR_LEDGER_URL``, default SQLite in ``home``); not shown by
             ``repr``, since a PostgreSQL URL may hold a password.
         staging_url: folder or URL of the staged batches (``ML_CONNECTOR_STAGING_URL``, default in ``home``).
+        staging_credential: the stored credential that object storage is opened with
+            (``ML_CONNECTOR_STAGING_CREDENTIAL``); "" leaves it to the cloud's own identity.
         encryption_keys: newest first (``ML_CONNECTOR_KEY``, comma separated); empty means ``key_file``.
         key_file: used when there are no ``encryption_keys``; made on first use.
     """
@@ -32,6 +34,7 @@ class Settings:
     staging_url: str
     encryption_keys: tuple[Secret, ...]
     key_file: Path
+    staging_credential: str = ""
 
     @property
     def credentials_file(self) -> Path:
@@ -54,6 +57,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         staging_url=given.get("ML_CONNECTOR_STAGING_URL") or str(home / "staging"),
         encryption_keys=tuple(Secret(key.strip()) for key in keys if key.strip()),
         key_file=home / "encryption.key",
+        staging_credential=given.get("ML_CONNECTOR_STAGING_CREDENTIAL", ""),
     )
 
 

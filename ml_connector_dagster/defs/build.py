@@ -20,6 +20,7 @@ from ml_connector_dagster.config.project import (
     is_application,
 )
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.staging import staging_place
 from ml_connector_dagster.defs.assets import (
     application_asset,
     delivery_asset,
@@ -122,7 +123,8 @@ def _add_flow(
         for table in origin.tables:
             parts.tables.setdefault((flow.source, table), {})[entity] = origin
         if key not in parts.assets:
-            parts.assets[key] = entity_asset(flow, tenant, entity, origin, settings.staging_url)
+            staged_at = staging_place(settings.staging_url).address
+            parts.assets[key] = entity_asset(flow, tenant, entity, origin, staged_at)
         for target in flow.destinations:
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)

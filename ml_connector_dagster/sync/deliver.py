@@ -90,7 +90,8 @@ def _deliver_one(
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
-        report = destination.deliver(ENTITIES[batch.entity], staging.open(batch), mode)
+        with staging.open(batch) as staged:
+            report = destination.deliver(ENTITIES[batch.entity], staged, mode)
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise

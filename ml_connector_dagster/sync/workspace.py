@@ -44,6 +44,13 @@ if TYPE_CHECKING:
     from ml_connector_dagster.destinations.looker.api import Looker
 
 
+def open_staging(settings: Settings) -> Staging:
+    """The staging of ``settings``. Raises CredentialError when it names a credential that is not stored."""
+    name = settings.staging_credential
+    credential = open_store(settings).get(name) if name else None
+    return Staging(settings.staging_url, credential=credential)
+
+
 def utc_now() -> datetime:
     """The clock of a real installation."""
     return datetime.now(UTC)
@@ -118,7 +125,7 @@ class Workspace:
             settings,
             loaded,
             Ledger.open(settings.ledger_url, now=now),
-            Staging(settings.staging_url),
+            open_staging(settings),
             now,
         )
 

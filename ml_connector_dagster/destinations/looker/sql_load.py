@@ -78,7 +78,7 @@ class SqlLoad:
 
     def apply(self) -> DeliveryReport:
         """Apply the batch, or answer what was reported when it was applied."""
-        if not self.staged.files:
+        if not self.staged.batch.parts:
             return DeliveryReport(counts=OutcomeCounts())
         for rows in self._slices():
             there = self._look(rows)

@@ -110,7 +110,7 @@ class Load:
         if known is not None:
             return known
         # A batch of no rows has no files, and so no columns of its own.
-        types = column_types(self.entity, self.staged.reader().schema if self.staged.files else ())
+        types = column_types(self.entity, self.staged.reader().schema if self.batch.parts else ())
         changed = self.schema.prepare(names, self.entity, types, present)
         if names.per_company and (changed or names.table not in self.viewed):
             union_views(self.schema, names, self.entity)
@@ -145,10 +145,10 @@ class Load:
             now=self.now,
         )
         statements = list(script.statements())
-        if self.staged.files and self.batch.rows > self.inline_rows:
+        if self.batch.parts and self.batch.rows > self.inline_rows:
             self._stage(statements)
             return
-        if self.staged.files:
+        if self.batch.parts:
             self._insert(types)
         self.checkpoint("rows loaded")
         self.api.run_all(statements, tag=self.tag)

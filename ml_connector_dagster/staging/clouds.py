@@ -1,0 +1,89 @@
+"""The clients of the three clouds: where the store is, who we are there, how long we wait and how often we try.
+
+Who we are comes from the cloud itself (a role of the machine, a workload identity, its environment variables) unless a
+stored credential is named: that one counts alone. https://developmentseed.org/obstore/latest/authentication/
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from ml_connector_dagster.config.staging import StagingKind, StagingPlace
+from ml_connector_dagster.credentials import Credential
+from ml_connector_dagster.model.errors import CredentialError, MissingDriverError
+
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+
+#: Fields of a stored credential, by kind of place: any one of these sets, whole. Named as ``obstore`` names its options.
+FIELDS: Final[Mapping[StagingKind, tuple[frozenset[str], ...]]] = {
+    StagingKind.S3: (
+        frozenset({"access_key_id", "secret_access_key"}),
+        frozenset({"access_key_id", "secret_access_key", "session_token"}),
+    ),
+    StagingKind.AZURE: (
+        frozenset({"account_key"}),
+        frozenset({"sas_key"}),
+        frozenset({"tenant_id", "client_id", "client_secret"}),
+    ),
+    StagingKind.GOOGLE: (frozenset({"service_account_key"}),),
+}
+
+#: A request that hangs is given up and made again; an upload's chunk and a read's range have this long.
+_TIMEOUT: Final = timedelta(seconds=60)
+_CONNECT: Final = timedelta(seconds=10)
+_TRIES: Final = 8
+_PATIENCE: Final = timedelta(minutes=2)
+_FIRST_WAIT: Final = timedelta(milliseconds=100)
+_LONGEST_WAIT: Final = timedelta(seconds=10)
+
+
+def open_client(place: StagingPlace, credential: Credential | None) -> "Client":
+    """A client of ``place`` whose paths begin at its prefix. Nothing is sent yet.
+
+    Raises MissingDriverError without ``obstore``, and CredentialError when the stored credential has other fields.
+    """
+    try:
+        from obstore.store import AzureStore, GCSStore, S3Store
+    except ImportError as error:
+        raise MissingDriverError("obstore", "object-storage") from error
+    login = {} if credential is None else _login(place.kind, credential)
+    shared: dict[str, Any] = {
+        "prefix": place.prefix or None,
+        "client_options": {
+            "timeout": _TIMEOUT,
+            "connect_timeout": _CONNECT,
+            "allow_http": place.endpoint.startswith("http://"),
+        },
+        "retry_config": {
+            "max_retries": _TRIES,
+            "retry_timeout": _PATIENCE,
+            "backoff": {"init_backoff": _FIRST_WAIT, "max_backoff": _LONGEST_WAIT, "base": 2},
+        },
+    }
+    if place.kind is StagingKind.S3:
+        options = _given(region=place.region, endpoint=place.endpoint)
+        return S3Store(place.bucket, config={**options, **login}, **shared)
+    if place.kind is StagingKind.AZURE:
+        options = _given(account_name=place.account, endpoint=place.endpoint)
+        return AzureStore(place.bucket, config={**options, **login}, **shared)
+    options = _given(base_url=place.endpoint)
+    return GCSStore(place.bucket, config={**options, **login}, **shared)
+
+
+def _given(**options: str) -> Any:
+    """The options that have a value: an empty one would hide the cloud's own configuration."""
+    return {name: value for name, value in options.items() if value}
+
+
+def _login(kind: StagingKind, credential: Credential) -> dict[str, str]:
+    if frozenset(credential.values) not in FIELDS[kind]:
+        ways = " or ".join(" + ".join(sorted(one)) for one in FIELDS[kind])
+        raise CredentialError(
+            f"credential {credential.name!r} has the fields {', '.join(sorted(credential.values)) or 'none'}; for "
+            f"{kind}:// it needs {ways}. Add it again: ml-connector credentials add {credential.name} --kind "
+            f"{kind} --field …"
+        )
+    return {name: value.reveal() for name, value in credential.values.items()}
