@@ -31,10 +31,16 @@ FIELDS: Final[Mapping[StagingKind, tuple[frozenset[str], ...]]] = {
     StagingKind.GOOGLE: (frozenset({"service_account_key"}),),
 }
 
+_AZURE_WAYS: Final = {
+    "account_key": "access_key",
+    "sas_key": "sas_token",
+    "client_secret": "client_secret",
+}
+
 #: A request that hangs is given up and made again; an upload's chunk and a read's range have this long.
 _TIMEOUT: Final = timedelta(seconds=60)
 _CONNECT: Final = timedelta(seconds=10)
-_TRIES: Final = 8
+TRIES: Final = 8
 _PATIENCE: Final = timedelta(minutes=2)
 _FIRST_WAIT: Final = timedelta(milliseconds=100)
 _LONGEST_WAIT: Final = timedelta(seconds=10)
@@ -58,24 +64,35 @@ def open_client(place: StagingPlace, credential: Credential | None) -> "Client":
             "allow_http": place.endpoint.startswith("http://"),
         },
         "retry_config": {
-            "max_retries": _TRIES,
+            "max_retries": TRIES,
             "retry_timeout": _PATIENCE,
             "backoff": {"init_backoff": _FIRST_WAIT, "max_backoff": _LONGEST_WAIT, "base": 2},
         },
     }
     if place.kind is StagingKind.S3:
-        options = _given(region=place.region, endpoint=place.endpoint)
-        return S3Store(place.bucket, config={**options, **login}, **shared)
+        given = _given(region=place.region, endpoint=place.endpoint)
+        return S3Store(place.bucket, config=given, credential_provider=_keys(login), **shared)
     if place.kind is StagingKind.AZURE:
-        options = _given(account_name=place.account, endpoint=place.endpoint)
-        return AzureStore(place.bucket, config={**options, **login}, **shared)
-    options = _given(base_url=place.endpoint)
-    return GCSStore(place.bucket, config={**options, **login}, **shared)
+        given = _given(account_name=place.account, endpoint=place.endpoint, **login)
+        return AzureStore(place.bucket, config=given, **shared)
+    return GCSStore(place.bucket, config=_given(base_url=place.endpoint, **login), **shared)
 
 
 def _given(**options: str) -> Any:
     """The options that have a value: an empty one would hide the cloud's own configuration."""
     return {name: value for name, value in options.items() if value}
+
+
+def _keys(login: Mapping[str, str]) -> Any:
+    """A stored key as a whole: as options, it would be joined by a session token of the environment."""
+    if not login:
+        return None
+    return lambda: {
+        "access_key_id": login["access_key_id"],
+        "secret_access_key": login["secret_access_key"],
+        "token": login.get("session_token"),
+        "expires_at": None,
+    }
 
 
 def _login(kind: StagingKind, credential: Credential) -> dict[str, str]:
@@ -86,4 +103,8 @@ def _login(kind: StagingKind, credential: Credential) -> dict[str, str]:
             f"{kind}:// it needs {ways}. Add it again: ml-connector credentials add {credential.name} --kind "
             f"{kind} --field …"
         )
-    return {name: value.reveal() for name, value in credential.values.items()}
+    login = {name: value.reveal() for name, value in credential.values.items()}
+    if kind is StagingKind.AZURE:
+        (way,) = (way for field, way in _AZURE_WAYS.items() if field in login)
+        login["credential_type"] = way  # what the environment holds besides is not asked
+    return login

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from ml_connector_dagster.config.staging import StagingPlace
 from ml_connector_dagster.credentials import Credential
-from ml_connector_dagster.model.errors import ConnectorError, ContractError
+from ml_connector_dagster.model.errors import ConnectorError, ContractError, TransientError
 from ml_connector_dagster.staging.clouds import open_client
 from ml_connector_dagster.staging.ranges import RangedFile
 from ml_connector_dagster.staging.refusals import explained
@@ -162,9 +162,16 @@ class _Bucket:
     client: "Client"
 
     def upload(self, path: str, file: Path) -> None:
-        """Over what is there: the name is the caller's alone. A failed upload in parts is aborted by the client."""
-        with explained(self.place, "write", path):
-            self.client.put(path, file, chunk_size=_CHUNK, max_concurrency=_AT_ONCE)
+        """Over what is there: the name is the caller's alone. A failed upload in chunks is aborted by the client."""
+        try:
+            with explained(self.place, "write", path):
+                self.client.put(path, file, chunk_size=_CHUNK, max_concurrency=_AT_ONCE)
+        except FileNotFoundError:
+            # S3 does not know an upload any more: the answer to its completion was lost, and the next try came late.
+            if self.size(path) != file.stat().st_size:
+                raise TransientError(
+                    f"staging could not write {self.place.address}/{path}: the upload went away. Run again"
+                ) from None
 
     def create(self, path: str, content: bytes) -> bool:
         """Whether the object is there now and was not before; a lost answer is looked up."""
@@ -177,6 +184,14 @@ class _Bucket:
             # Perhaps by the first try of this very call, whose answer was lost.
             return self.content(path) == content
         return True
+
+    def size(self, path: str) -> int | None:
+        """None when there is no such object."""
+        try:
+            with explained(self.place, "read", path):
+                return self.client.head(path)["size"]
+        except FileNotFoundError:
+            return None
 
     def content(self, path: str) -> bytes:
         with explained(self.place, "read", path):
@@ -203,9 +218,17 @@ class _Bucket:
                     yield one["path"], one["size"], one["last_modified"]
 
     def remove(self, paths: Sequence[str]) -> None:
-        if paths:
+        """Remove objects; one that is not there is no error."""
+        if not paths:
+            return
+        try:
             with explained(self.place, "remove", paths[0]):
                 self.client.delete(list(paths))
+        except FileNotFoundError:
+            # Azure and Google tell of the first one that is missing, S3 of none.
+            for path in paths:
+                with suppress(FileNotFoundError), explained(self.place, "remove", path):
+                    self.client.delete(path)
 
     @contextmanager
     def _missing_said(self, path: str) -> Iterator[None]:

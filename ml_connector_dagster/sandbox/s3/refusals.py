@@ -37,7 +37,8 @@ def xml_of(name: str, fields: Mapping[str, str], *, plain: bool = False) -> byte
 
 def written(root: Element) -> bytes:
     """A document as it is sent."""
-    return tostring(root, encoding="UTF-8", xml_declaration=True)
+    content: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return content
 
 
 def access_denied() -> S3Error:
