@@ -10,7 +10,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Scope, TableFacts
 from ml_connector_dagster.destinations.snowflake import inspections
