@@ -89,7 +89,9 @@ class Catalog:
         if entry is None:
             return
         for role in self._account.roles.values():
-            role.grants -= {one for one in tuple(role.grants) if one[1:] == (entry.kind, ".".join(path))}
+            role.grants -= {
+                one for one in tuple(role.grants) if one[1:] == (entry.kind, ".".join(path))
+            }
 
     def forget_schema(self, schema: Path) -> None:
         for path in [one for one in tuple(self.entries) if one[:2] == schema]:

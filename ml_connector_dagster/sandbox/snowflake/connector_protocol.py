@@ -126,6 +126,7 @@ class ConnectorProtocol:
     async def _delete(self, request: Request) -> Response:
         session = self.sessions.pop(_token(request), None)
         if session is not None and request.query_params.get("delete") == "true":
+            self._statements.cancel_all_of(session)
             await run_in_threadpool(self._engine.close_session, session)
         return _ok(None)
 
@@ -197,7 +198,7 @@ class ConnectorProtocol:
 
     async def _abort(self, request: Request) -> Response:
         statement = self._statements.by_handle.get(request.path_params.get("handle", ""))
-        if statement is not None:
+        if statement is not None and not self._faults.take(Fault.DEAF):
             with suppress(Refusal):  # it is done already
                 self._statements.cancel(statement)
         return _ok(None)

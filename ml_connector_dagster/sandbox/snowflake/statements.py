@@ -143,6 +143,12 @@ class Statements:
         self._engine.cancel(statement.session)
         statement.runs.set()
 
+    def cancel_all_of(self, session: Session) -> None:
+        """Its end is the end of what runs in it."""
+        for statement in tuple(self.by_handle.values()):
+            if statement.session is session and not statement.done.is_set():
+                self.cancel(statement)
+
 
 def split(sql: str) -> list[str]:
     """The statements between the semicolons that stand outside of quotes."""
