@@ -214,7 +214,7 @@ def test_a_token_is_made_anew_before_its_hour_is_over(
 _VICTIM = """
 import os, sys
 from pathlib import Path
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 from ml_connector_dagster.model.capabilities import WriteMode

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.destinations.snowflake.access import Access
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.model.errors import ContractError, TransientError

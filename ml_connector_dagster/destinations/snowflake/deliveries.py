@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.limits import reason
-from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier
+from ml_connector_dagster.destinations.snowflake.names import identifier
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.destinations.snowflake.reports import Reports
 from ml_connector_dagster.destinations.snowflake.scripts import Script
@@ -23,6 +23,7 @@ from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import Schema
 from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, texts
 from ml_connector_dagster.destinations.snowflake.views import union_views
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConnectorError
@@ -54,7 +55,7 @@ class Load:
     api: SqlApi
     bulk: Bulk
     schema: Schema
-    names: Names
+    names: TableNames
     destination: str
     flow: str
     entity: Entity

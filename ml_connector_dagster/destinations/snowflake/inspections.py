@@ -6,9 +6,10 @@ from typing import Final
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
-from ml_connector_dagster.destinations.snowflake.names import AUDIT, identifier
+from ml_connector_dagster.destinations.snowflake.names import identifier
 from ml_connector_dagster.destinations.snowflake.tables import Columns, Schema
 from ml_connector_dagster.destinations.snowflake.types import moment, table_of
+from ml_connector_dagster.destinations.table_names import AUDIT
 from ml_connector_dagster.model.entities import Entity
 
 

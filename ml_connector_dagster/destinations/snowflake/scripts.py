@@ -14,8 +14,9 @@ from datetime import datetime
 from typing import Final
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
-from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier, text
+from ml_connector_dagster.destinations.snowflake.names import identifier, text
 from ml_connector_dagster.destinations.snowflake.tables import Schema
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ColumnType
 
@@ -36,7 +37,7 @@ class Script:
     """
 
     schema: Schema
-    names: Names
+    names: TableNames
     batch: Batch
     delivery: str
     incoming: str

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ml_connector_dagster.destinations.snowflake.names import (
-    BATCHES,
-    Names,
     exact,
     folded,
     identifier,
@@ -24,6 +22,7 @@ from ml_connector_dagster.destinations.snowflake.refusals import (
 )
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.types import TYPES, fits
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConfigError, TransientError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
@@ -141,7 +140,7 @@ class Schema:
 
     def prepare(
         self,
-        names: Names,
+        names: TableNames,
         entity: Entity,
         staged: Mapping[str, ColumnType],
         present: Mapping[str, Columns],
