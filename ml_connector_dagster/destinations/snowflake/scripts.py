@@ -4,6 +4,8 @@
 2. ``decided``: each record with its outcome. Empty when the mark is somebody else's or counts are already in it, and
    then nothing below does anything: running the whole text again changes nothing, whatever became of its answer;
 3. replaced versions to the history; 4. rows; 5. ``_audit``; 6. counts into the mark; commit.
+
+The rows of the batch may be there twice, from an INSERT whose request was on its way twice: one of them is taken.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -121,7 +123,9 @@ class Script:
             f"MERGE INTO {self.schema.sql(self.names.table)} AS stored"
             f" USING (SELECT {read} FROM {self.incoming} AS incoming"
             f' JOIN {self.decided} AS decided ON incoming."_FILE" = decided."_FILE"'
-            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}) AS new'
+            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}'
+            " QUALIFY ROW_NUMBER() OVER (PARTITION BY decided.record_id"
+            ' ORDER BY incoming."_POSITION") = 1) AS new'
             " ON stored.record_id = new.record_id"
             f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({own}) VALUES ({values})"
         )
