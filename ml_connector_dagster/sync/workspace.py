@@ -41,11 +41,14 @@ if TYPE_CHECKING:
     from ml_connector_dagster.destinations.looker.api import Looker
 
 
-def open_staging(settings: Settings) -> Staging:
-    """The staging of ``settings``. Raises CredentialError when it names a credential that is not stored."""
+def open_staging(settings: Settings, step: Callable[[str], None] = lambda name: None) -> Staging:
+    """The staging of ``settings``; ``step`` is called at its write points.
+
+    Raises CredentialError when they name a credential that is not stored.
+    """
     name = settings.staging_credential
     credential = open_store(settings).get(name) if name else None
-    return Staging(settings.staging_url, credential=credential)
+    return Staging(settings.staging_url, credential=credential, step=step)
 
 
 def utc_now() -> datetime:
