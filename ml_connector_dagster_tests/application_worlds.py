@@ -19,6 +19,7 @@ from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sync.applications import set_up
 from ml_connector_dagster.sync.deliver import deliver
+from ml_connector_dagster.sync.workspace import open_staging
 from ml_connector_dagster_tests.world import CrashingWorkspace, NoPause, World
 
 

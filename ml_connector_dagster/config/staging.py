@@ -1,9 +1,9 @@
 """Where batches are staged: ``ML_CONNECTOR_STAGING_URL``, taken apart. What is not needed to find the place is an option.
 
-    /srv/staging, file:///srv/staging
-    s3://bucket/prefix?region=eu-north-1                    (endpoint=https://… for what is compatible with S3)
-    abfss://container@account.dfs.core.windows.net/prefix
-    gs://bucket/prefix
+/srv/staging, file:///srv/staging
+s3://bucket/prefix?region=eu-north-1                    (endpoint=https://… for what is compatible with S3)
+abfss://container@account.dfs.core.windows.net/prefix
+gs://bucket/prefix
 """
 
 import difflib
@@ -126,5 +126,7 @@ def _options(kind: StagingKind, query: str) -> dict[str, str]:
 def _endpoint(url: str) -> str:
     parts = urlsplit(url)
     if url and (parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc):
-        raise ConfigError(f"{SETTING}: endpoint is the address of the service, such as https://s3.example.com")
+        raise ConfigError(
+            f"{SETTING}: endpoint is the address of the service, such as https://s3.example.com"
+        )
     return url.rstrip("/")

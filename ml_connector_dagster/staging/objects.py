@@ -150,7 +150,9 @@ class ObjectDraft:
     def discard(self) -> None:
         self._scratch.close()
         uploaded, self._uploaded = self._uploaded, []
-        with suppress(ConnectorError):  # what stays is an orphan; what went wrong first is what is told
+        with suppress(
+            ConnectorError
+        ):  # what stays is an orphan; what went wrong first is what is told
             self.bucket.remove(uploaded)
 
 

@@ -136,9 +136,7 @@ class StoredBatch:
             self._sizes = {f"{self.batch.path}/{part}": there[part] for part in self.batch.parts}
         return self._sizes
 
-    def _stream(
-        self, parts: Mapping[str, int], columns: Sequence[str]
-    ) -> Iterator[pa.RecordBatch]:
+    def _stream(self, parts: Mapping[str, int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         for path, size in parts.items():
             with self._store.parquet(path, size) as file:
                 # One row group at a time: what is fetched ahead is never more than that.

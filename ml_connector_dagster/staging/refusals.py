@@ -27,7 +27,8 @@ GRANTS: Final = {
         "remove": "s3:DeleteObject on the prefix",
     },
     StagingKind.AZURE: dict.fromkeys(
-        ("list", "read", "write", "remove"), "the role Storage Blob Data Contributor on the container"
+        ("list", "read", "write", "remove"),
+        "the role Storage Blob Data Contributor on the container",
     ),
     StagingKind.GOOGLE: dict.fromkeys(
         ("list", "read", "write", "remove"), "the role Storage Object User on the bucket"
@@ -54,7 +55,9 @@ _FORBIDDEN: Final = frozenset(
     {"AccessDenied", "AuthorizationFailure", "AuthorizationPermissionMismatch", "AllAccessDisabled"}
 )
 _CLOCK: Final = frozenset({"RequestTimeTooSkewed"})
-_PASSING: Final = frozenset({"RequestTimeout", "SlowDown", "InternalError", "ServerBusy", "OperationAborted"})
+_PASSING: Final = frozenset(
+    {"RequestTimeout", "SlowDown", "InternalError", "ServerBusy", "OperationAborted"}
+)
 
 
 @contextmanager
@@ -94,7 +97,9 @@ def _explanation(place: StagingPlace, doing: str, key: str, error: Exception) ->
             f"?region={region} at the end of ML_CONNECTOR_STAGING_URL, or set AWS_REGION"
         )
     if code in _CLOCK:
-        return CredentialError(f"{what}: this machine's clock is wrong ({code}). Set it, then run again")
+        return CredentialError(
+            f"{what}: this machine's clock is wrong ({code}). Set it, then run again"
+        )
     if code in _NOT_KNOWN or "Unauthenticated" in type(error).__name__:
         return CredentialError(
             f"{what}: the credentials are not accepted ({code or 'not signed in'}). See docs/how-to/object-storage.md "
@@ -110,7 +115,7 @@ def _explanation(place: StagingPlace, doing: str, key: str, error: Exception) ->
 def _passing(what: str, code: str, text: str, error: Exception) -> ConnectorError:
     status = _STATUS.search(text)
     said = code or (f"HTTP {status[1]}" if status else "")
-    if "metadata" in text and "169.254" in text or "credential" in text.lower() and not said:
+    if ("metadata" in text and "169.254" in text) or ("credential" in text.lower() and not said):
         return CredentialError(
             f"{what}: this machine has no identity that the cloud knows. Give it a role, or name a stored credential in "
             "ML_CONNECTOR_STAGING_CREDENTIAL (docs/how-to/object-storage.md)"

@@ -80,9 +80,7 @@ class Presence:
         self._connection.execute("INSERT INTO listed SELECT record_id FROM arriving")
         self._connection.unregister("arriving")
 
-    def compare(
-        self, versions: pa.RecordBatchReader | None, *, before: datetime
-    ) -> Differences:
+    def compare(self, versions: pa.RecordBatchReader | None, *, before: datetime) -> Differences:
         """Compare with the staged ``versions`` (``VERSION_COLUMNS``); what was observed at ``before`` or later is left out."""
         if versions is not None:
             self._connection.register("versions", versions)

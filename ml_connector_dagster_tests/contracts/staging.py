@@ -87,9 +87,7 @@ class StagingContract:
         assert list(scratch.iterdir()) == []
 
     def test_some_columns_of_several_batches_are_one_stream(self, staging: Staging) -> None:
-        batches = [
-            stage(staging, many(3, first), batch_id=f"b{first}") for first in (0, 10, 20)
-        ]
+        batches = [stage(staging, many(3, first), batch_id=f"b{first}") for first in (0, 10, 20)]
         rows = staging.columns(batches, ["_modified_at", "record_id"]).read_all()
         assert sorted(rows.column_names) == ["_modified_at", "record_id"]
         numbers = [int(one[-7:]) for one in rows["record_id"].to_pylist()]
@@ -251,9 +249,7 @@ class StagingContract:
         assert staging.orphans(["b1"]) == ()
 
     @pytest.mark.parametrize("damage", ["removed", "cut short"])
-    def test_a_damaged_batch_is_not_read(
-        self, place: Place, staging: Staging, damage: str
-    ) -> None:
+    def test_a_damaged_batch_is_not_read(self, place: Place, staging: Staging, damage: str) -> None:
         batch = stage(staging, payments([payment(1)]))
         part = f"{batch.path}/{batch.parts[0]}"
         if damage == "removed":
@@ -343,7 +339,9 @@ class StagingContract:
         assert set(staging.orphans([])) == {staging.locate(old), staging.locate(new)}
         assert staging.orphans(["old", "new"]) == ()
 
-    @pytest.mark.parametrize("path", ["..", ".", "acme", "acme/../..", "acme/payments/100", "a/b/../d/e"])
+    @pytest.mark.parametrize(
+        "path", ["..", ".", "acme", "acme/../..", "acme/payments/100", "a/b/../d/e"]
+    )
     def test_nothing_but_a_batch_is_removed(
         self, place: Place, staging: Staging, path: str
     ) -> None:
@@ -356,7 +354,8 @@ class StagingContract:
         assert place.paths() == before
 
     @pytest.mark.parametrize(
-        "name", ["..", "", ".", "a/b", "../../escape", "x" * 300, "Å" * 100, "a\0b", "C:\\x", "*[a]?"]
+        "name",
+        ["..", "", ".", "a/b", "../../escape", "x" * 300, "Å" * 100, "a\0b", "C:\\x", "*[a]?"],
     )
     def test_a_batch_of_hostile_names_stays_in_its_place_and_is_read_back(
         self, place: Place, staging: Staging, name: str

@@ -105,7 +105,9 @@ class S3Place:
 
     def paths(self) -> set[str]:
         keys = self.s3.buckets[self.bucket].objects
-        assert all(key.startswith(f"{self.prefix}/") for key in keys), "something is beside the prefix"
+        assert all(key.startswith(f"{self.prefix}/") for key in keys), (
+            "something is beside the prefix"
+        )
         return {key.removeprefix(f"{self.prefix}/") for key in keys}
 
     def remove(self, path: str) -> None:

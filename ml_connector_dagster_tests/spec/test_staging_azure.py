@@ -124,11 +124,9 @@ def test_a_container_that_is_not_there(place: AzurePlace) -> None:
         stage(other.staging(), many(3))
 
 
-def test_a_key_that_is_not_accepted(
-    place: AzurePlace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_key_that_is_not_accepted(place: AzurePlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clouds, "TRIES", 1)
     wrong = base64.b64encode(b"wrong" * 10).decode()
-    with pytest.raises(CredentialError, match="not accepted|access is denied") as raised:
+    with pytest.raises(CredentialError, match=r"not accepted|access is denied") as raised:
         stage(place.staging(key=wrong), many(3))
     assert wrong not in str(raised.value)

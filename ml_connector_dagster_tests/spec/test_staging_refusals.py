@@ -99,10 +99,14 @@ def test_a_right_that_is_missing_is_named(place: S3Place, action: str, grant: st
     staging = opened(place)
     batch = stage(staging, many(3))
     place.s3.denied.add(action)
-    with pytest.raises(CredentialError) as raised:
+
+    def use() -> None:
         stage(staging, many(3), batch_id="b2")
         staging.find(batch, ["acme/100/0000001"])
         staging.discard(staging.locate(batch))
+
+    with pytest.raises(CredentialError) as raised:
+        use()
     assert "access is denied (AccessDenied)" in str(raised.value)
     assert f"Grant {grant} 'staging'" in str(raised.value)
     assert "s3://staging/erp/staged" in str(raised.value)

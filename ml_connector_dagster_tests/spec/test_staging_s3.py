@@ -18,8 +18,6 @@ from ml_connector_dagster.staging import clouds
 from ml_connector_dagster_tests.contracts.staging import StagingContract, told
 from ml_connector_dagster_tests.spec.staging_places import S3Place
 from ml_connector_dagster_tests.spec.staging_samples import (
-    begin,
-    commit,
     many,
     payment,
     payments,
@@ -194,7 +192,8 @@ def test_a_row_group_is_fetched_in_a_few_ranges(place: S3Place) -> None:
 
 @pytest.mark.parametrize("kind", ["slow_down", "internal", "cut", "lost", "html"])
 @pytest.mark.parametrize(
-    "operation", ["PutObject", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2", "GetObject"]
+    "operation",
+    ["PutObject", "UploadPart", "CompleteMultipartUpload", "ListObjectsV2", "GetObject"],
 )
 def test_a_passing_fault_is_tried_again(place: S3Place, kind: FaultKind, operation: str) -> None:
     large = operation in ("UploadPart", "CompleteMultipartUpload")
@@ -237,14 +236,12 @@ def test_a_download_that_keeps_tearing_is_told_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_batch_is_forgotten_when_its_parts_cannot_be_uploaded(
+def test_a_batch_is_forgotten_when_its_manifest_cannot_be_written(
     place: S3Place, no_patience: None
 ) -> None:
-    place.s3.faults.add(Fault(kind="slow_down", operation="PutObject", key="part-1", times=None))
     place.s3.faults.add(Fault(kind="slow_down", operation="PutObject", key="manifest", times=None))
-    with pytest.raises(TransientError, match="SlowDown"), begin(place.staging()) as writer:
-        writer.append(many(10))
-        commit(writer)
+    with pytest.raises(TransientError, match="SlowDown"):
+        stage(place.staging(), many(10))
     assert place.paths() == set()
 
 

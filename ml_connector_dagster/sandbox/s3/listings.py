@@ -70,9 +70,7 @@ def _after(call: Call) -> str:
     try:
         return base64.urlsafe_b64decode(token).decode()
     except ValueError:
-        raise invalid(
-            "InvalidArgument", "The continuation token provided is incorrect"
-        ) from None
+        raise invalid("InvalidArgument", "The continuation token provided is incorrect") from None
 
 
 def _add(root: Element, key: str, one: StoredObject | None) -> None:

@@ -112,7 +112,8 @@ def upload_part(call: Call, bucket: Bucket) -> Reply:
     number = call.parameter("partNumber")
     if not number.isdigit() or not 1 <= int(number) <= LAST_PART:
         raise invalid(
-            "InvalidArgument", f"Part number must be an integer between 1 and {LAST_PART}, inclusive"
+            "InvalidArgument",
+            f"Part number must be an integer between 1 and {LAST_PART}, inclusive",
         )
     with bucket.lock:
         upload.parts[int(number)] = call.body
@@ -176,8 +177,13 @@ def _check_digests(call: Call) -> None:
         "x-amz-checksum-sha256": hashlib.sha256(call.body),
     }
     for name, digest in claimed.items():
-        if name in call.headers and call.headers[name] != base64.b64encode(digest.digest()).decode():
-            raise invalid("BadDigest", "The Content-MD5 or checksum value did not match what was received.")
+        if (
+            name in call.headers
+            and call.headers[name] != base64.b64encode(digest.digest()).decode()
+        ):
+            raise invalid(
+                "BadDigest", "The Content-MD5 or checksum value did not match what was received."
+            )
 
 
 def _document(body: bytes, name: str) -> Element:

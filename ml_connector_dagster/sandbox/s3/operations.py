@@ -68,10 +68,9 @@ def answer(
     if ACTIONS[operation] and not may(ACTIONS[operation]):
         raise access_denied()
     name = call.bucket
-    if operation in ("GetObject", "HeadObject") and call.key not in bucket.objects:
-        # Who may not list is not told whether a key is there.
-        if not may("s3:ListBucket"):
-            raise access_denied()
+    reads = operation in ("GetObject", "HeadObject")
+    if reads and call.key not in bucket.objects and not may("s3:ListBucket"):
+        raise access_denied()  # who may not list is not told whether a key is there
     answers: dict[str, Callable[[], Reply]] = {
         "HeadBucket": lambda: Reply(headers={"x-amz-bucket-region": options.region}),
         "ListObjectsV2": lambda: listings.list_objects(call, name, bucket, options.page_size),

@@ -90,9 +90,7 @@ class S3Sandbox:
         """Damage an object behind everybody's back, or make it look old."""
         objects = self.buckets[bucket].objects
         old = objects[key]
-        objects[key] = replace(
-            old, content=content(old.content), modified=modified or old.modified
-        )
+        objects[key] = replace(old, content=content(old.content), modified=modified or old.modified)
 
     def __enter__(self) -> Self:
         return self
@@ -119,7 +117,9 @@ class S3Sandbox:
             reply = await asyncio.to_thread(self._answer, operation, call, fault)
         except S3Error as error:
             headers = {**XML, **error.headers}
-            reply = Reply(status=error.status, body=error.body(call.path, "SANDBOX"), headers=headers)
+            reply = Reply(
+                status=error.status, body=error.body(call.path, "SANDBOX"), headers=headers
+            )
         if fault is not None and fault.kind in ("cut", "lost"):
             reply = None
         self._remember(operation, call, reply)

@@ -12,7 +12,12 @@ from urllib.parse import quote, unquote_to_bytes
 
 from ml_connector_dagster.sandbox.s3.calls import Call
 from ml_connector_dagster.sandbox.s3.options import S3Options
-from ml_connector_dagster.sandbox.s3.refusals import S3Error, access_denied, invalid, not_implemented
+from ml_connector_dagster.sandbox.s3.refusals import (
+    S3Error,
+    access_denied,
+    invalid,
+    not_implemented,
+)
 
 
 #: How far a request's clock may be off.
@@ -31,7 +36,8 @@ def check_signature(call: Call, options: S3Options) -> None:
         raise access_denied()
     if found is None:
         raise invalid(
-            "AuthorizationHeaderMalformed", "The authorization header that you provided is not valid."
+            "AuthorizationHeaderMalformed",
+            "The authorization header that you provided is not valid.",
         )
     if found["key"] != options.access_key_id:
         raise S3Error(
@@ -110,7 +116,8 @@ def _check_payload(call: Call) -> None:
     claimed = call.headers.get("x-amz-content-sha256", "")
     if not claimed:
         raise invalid(
-            "MissingSecurityHeader", "Your request is missing a required header: x-amz-content-sha256"
+            "MissingSecurityHeader",
+            "Your request is missing a required header: x-amz-content-sha256",
         )
     if claimed.startswith("STREAMING-"):
         raise not_implemented("signed chunks")
@@ -129,7 +136,8 @@ def _signature(call: Call, signed: list[str], scope: str, options: S3Options) ->
             "&".join(
                 f"{name}={value}"
                 for name, value in sorted(
-                    (_encoded(name.encode()), _encoded(value.encode())) for name, value in call.query
+                    (_encoded(name.encode()), _encoded(value.encode()))
+                    for name, value in call.query
                 )
             ),
             *(f"{name}:{' '.join(call.headers.get(name, '').split())}" for name in signed),
