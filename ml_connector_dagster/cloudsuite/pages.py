@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from ml_connector_dagster.cloudsuite.reckonings import Reckoning
 from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.model.windows import Window
 
@@ -66,7 +67,7 @@ class RouteReport:
 
 
 class ProductLine(Protocol):
-    """One ERP dialect. Four members, nothing optional."""
+    """One ERP dialect. Nothing of it is optional."""
 
     @property
     def name(self) -> str: ...
@@ -88,4 +89,11 @@ class ProductLine(Protocol):
 
     def routes(self, company: str) -> tuple[RouteReport, ...]:
         """Which route of each entity this tenant has, asked of the tenant itself (cached by the caller)."""
+        ...
+
+    def reckon(self, entity: str, company: str, window: Window) -> Reckoning:
+        """What reading ``window`` will take. Asks the ERP what ``slices`` asks, and counts; reads no records.
+
+        Raises as ``slices`` does.
+        """
         ...
