@@ -5,7 +5,7 @@ a limit is small. The arithmetic follows ``lists.py`` call by call.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pyarrow as pa
@@ -39,15 +39,19 @@ class ChainCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Below:
-    """What stands below one parent, on average: rows of each level of children, and things to complete (one per Get)."""
+    """What stands below one parent, on average: rows of each level of children, and things to complete (one per Get).
+
+    ``again``: further calls, because what is completed was completed for another chain: the answers look like old ones.
+    """
 
     levels: tuple[float, ...]
     completed: tuple[float, ...]
+    again: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ListReckoner:
-    """Reckons the chains of one route for one company. ``modified``: the field with the change date."""
+    """Reckons the chains of one read. ``modified``: the field with the change date."""
 
     api: M3Api
     route: ListRoute
@@ -55,6 +59,7 @@ class ListReckoner:
     company: str
     bulk_chunk: int
     modified: str | None
+    _answers: dict[tuple[object, ...], tuple[object, ...]] = field(default_factory=dict)
 
     def counted(self, inputs: ChainInputs) -> ChainCount:
         """One chain, by its own keys."""
@@ -69,7 +74,8 @@ class ListReckoner:
             keys = keys.slice(0, inside)
         below = self._sampled(inputs, keys) if self.route.children and keys.num_rows else None
         counted = self.of_rows(keys.num_rows, inputs, below)
-        return ChainCount(rows=counted.rows, requests=counted.requests, more=more)
+        again = self._pages_again(inputs, keys)
+        return ChainCount(rows=counted.rows, requests=counted.requests + again, more=more)
 
     def of_rows(
         self, rows: int, inputs: ChainInputs, below: _Below | None = None
@@ -95,7 +101,24 @@ class ListReckoner:
                 portions(round(fresh * things), self.bulk_chunk) for things in below.completed
             )
             brought += parents
-        return ChainCount(rows=round(brought), requests=requests)
+        return ChainCount(
+            rows=round(brought), requests=requests + (0 if below is None else below.again)
+        )
+
+    def _pages_again(self, inputs: ChainInputs, keys: pa.Table) -> int:
+        """Pages that look like those of an earlier chain (the same accounts in two divisions) are asked for twice."""
+        if not self.reader.asks_keys_only:
+            return 0
+        names = keys_of(keys, tuple(self.route.position.values())).to_pylist()
+        sizes, start, again = page_sizes(len(names), self.reader.page_rows, joined=True), 0, 0
+        for size in sizes:
+            again += self._looks_old(("page", *names[start : start + size]), inputs)
+            start += size - 1
+        return again
+
+    def _looks_old(self, answer: tuple[object, ...], inputs: ChainInputs) -> bool:
+        asked = (inputs.division, *inputs.fixed.items())
+        return self._answers.setdefault(answer, asked) != asked
 
     def _completing(self, rows: int, inputs: ChainInputs, *, many: bool) -> int:
         """Calls that bring the fields which the list lacks."""
@@ -150,8 +173,13 @@ class ListReckoner:
                 meter=Meter(),
             )
             levels.append(rows.num_rows * share)
-        completed = tuple(
-            len(distinct_keys(rows, tuple(spec.key.values()))) * share
-            for spec in self.route.complete
+        wanted = [distinct_keys(rows, tuple(spec.key.values())) for spec in self.route.complete]
+        whole = count == parents.num_rows
+        return _Below(
+            levels=tuple(levels),
+            completed=tuple(len(keys) * share for keys in wanted),
+            again=sum(
+                whole and bool(keys) and self._looks_old((place, *keys), inputs)
+                for place, keys in enumerate(wanted)
+            ),
         )
-        return _Below(levels=tuple(levels), completed=completed)

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ml_connector_dagster.cloudsuite.catalog.m3 import M3Entity
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs
-from ml_connector_dagster.cloudsuite.product_lines.m3.queries import equal, literal
+from ml_connector_dagster.cloudsuite.product_lines.m3.queries import Types, equal, literal
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import Selected, TablePart, Where
 from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
@@ -49,11 +49,15 @@ def rows_of_lists(
     fields = (*([route.division_input] if route.per_division else []), *loops)
     if table is None or not fields or not {*fields} <= {*table.key}:
         return None
+    types = {
+        **table.types,
+        **tenant.repository.columns(table.table, table.prefix, company).types,
+    }
     part = TablePart(
-        table=table.table, prefix=table.prefix, key=fields, fields=fields, types=table.types
+        table=table.table, prefix=table.prefix, key=fields, fields=fields, types=types
     )
     try:
-        found = columns_of(tenant, part, _where(tenant, table, company))
+        found = columns_of(tenant, part, _where(tenant, table, types, company))
     except ROUTE_REFUSALS:
         return None
     if found.cut:
@@ -64,8 +68,8 @@ def rows_of_lists(
     )
 
 
-def _where(tenant: M3Tenant, table: ExportRoute, company: str) -> Where:
-    prefix, types = table.prefix, table.types
+def _where(tenant: M3Tenant, table: ExportRoute, types: Types, company: str) -> Where:
+    prefix = table.prefix
     conditions = [f"{prefix}CONO={company}"] if tenant.catalog.company_condition else []
     conditions += [
         equal(prefix, name, values[0], types)
