@@ -13,7 +13,12 @@ from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
-from ml_connector_dagster.model.forecasts import Forecast, ReadForecast, forecast_document
+from ml_connector_dagster.model.forecasts import (
+    DeliveryForecast,
+    Forecast,
+    ReadForecast,
+    forecast_document,
+)
 from ml_connector_dagster.sync.flows import ReadMode
 from ml_connector_dagster.sync.forecasts import ForecastOutcome, forecast_flow, outcome_of
 from ml_connector_dagster.sync.workspace import Workspace
@@ -72,30 +77,38 @@ def plan(
 def print_forecast(forecast: Forecast) -> None:
     """Reads, deliveries, quotas, and what it comes to."""
     print_table(
-        f"Plan of {forecast.flow} ({_mode(forecast)})",
-        ["entity", "company", "rows", "requests", "MB", "basis", "route"],
+        f"Plan of {forecast.flow}: {_mode(forecast)}",
+        ["entity", "company", "rows", "requests", "staged", "basis"],
         [
             [
                 one.entity,
                 one.company,
                 one.rows,
                 one.requests,
-                _megabytes(one.bytes),
-                one.basis if not one.error else f"error: {one.error}",
-                one.route,
+                _size(one.bytes),
+                "error" if one.error else one.basis,
             ]
             for one in forecast.reads
         ],
-        footer=["total", "", f"{forecast.rows:,}", f"{forecast.requests:,}", _megabytes(forecast.bytes), "", ""],
+        footer=[
+            "total",
+            "",
+            f"{forecast.rows:,}",
+            f"{forecast.requests:,}",
+            _size(forecast.bytes),
+            "",
+        ],
+    )
+    print_table(
+        "How it is read, and how that is known",
+        ["entity", "route", "rows"],
+        dict.fromkeys((one.entity, one.route, one.how) for one in forecast.reads if not one.error),
     )
     if forecast.deliveries:
         print_table(
             "Deliveries",
-            ["destination", "entity", "rows", "way in", "calls", "calls are"],
-            [
-                [one.destination, one.entity, one.rows, ", ".join(one.ways), one.calls, one.basis]
-                for one in forecast.deliveries
-            ],
+            ["destination", "way in", "entities", "rows", "calls", "calls are"],
+            _ways(forecast),
         )
     if forecast.quotas:
         print_table(
@@ -112,6 +125,24 @@ def print_forecast(forecast: Forecast) -> None:
         stdout.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
 
 
+def _ways(forecast: Forecast) -> Iterator[list[object]]:
+    """One line for all entities that go the same way."""
+    every = {one.entity for one in forecast.deliveries}
+    groups: dict[tuple[str, str, str], list[DeliveryForecast]] = {}
+    for one in forecast.deliveries:
+        groups.setdefault((one.destination, ", ".join(one.ways), one.basis), []).append(one)
+    for (destination, ways, basis), alike in groups.items():
+        known = [one for one in alike if one.rows is not None]
+        yield [
+            destination,
+            ways,
+            "all" if len(alike) == len(every) > 1 else ", ".join(one.entity for one in alike),
+            sum(one.rows or 0 for one in known) if known else None,
+            sum(one.calls or 0 for one in known) if known else None,
+            basis,
+        ]
+
+
 def summary_lines(forecast: Forecast) -> Iterator[str]:
     """What it comes to, in sentences."""
     pace = forecast.pace
@@ -122,7 +153,12 @@ def summary_lines(forecast: Forecast) -> Iterator[str]:
         f"At {pace.requests_per_minute:,} requests a minute, {pace.concurrency} at a time, "
         f"{pace.latency:.2f} s each ({how}). Other runs use the same budget."
     )
-    yield f"Finding out took {forecast.spent:,} requests."
+    learned = (
+        f", {forecast.learning:,} of them about routes and tables, which the run need not ask again"
+        if forecast.learning
+        else ""
+    )
+    yield f"Finding out took {forecast.spent:,} requests{learned}."
 
 
 def spoken(seconds: float) -> str:
@@ -228,13 +264,16 @@ def _span(read: ReadForecast) -> str:
     return f"{'the beginning' if first is None else first} to {read.window.last_day}"
 
 
-def _megabytes(size: int | None) -> str:
-    return "" if size is None else f"{size / 1_000_000:,.1f}"
+def _size(size: int | None) -> str:
+    """Bytes in the unit that a person would take."""
+    if size is None:
+        return ""
+    if size < 1_000_000:
+        return f"{size / 1_000:,.0f} kB"
+    return f"{size / 1_000_000:,.1f} MB"
 
 
-def _days(
-    since: datetime | None, days: str | None, today: date
-) -> tuple[date, date] | None:
+def _days(since: datetime | None, days: str | None, today: date) -> tuple[date, date] | None:
     if since is not None:
         if since.date() > today:
             raise typer.BadParameter(f"--since {since.date()} is in the future")

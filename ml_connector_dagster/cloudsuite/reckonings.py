@@ -104,9 +104,7 @@ def asked_twice(empty: Sequence[bool]) -> tuple[int, ...]:
 
     (``product_lines/asking.py``; read side by side the order differs a little.)
     """
-    return tuple(
-        int(here and place > 0 and empty[place - 1]) for place, here in enumerate(empty)
-    )
+    return tuple(int(here and place > 0 and empty[place - 1]) for place, here in enumerate(empty))
 
 
 def portions(things: int, size: int) -> int:

@@ -102,7 +102,11 @@ def warehouse_loading(
 
 
 def application_loading(
-    application: Application, connection: Connection, target: FlowDestination, entity: str, rows: int
+    application: Application,
+    connection: Connection,
+    target: FlowDestination,
+    entity: str,
+    rows: int,
 ) -> Loading:
     """So many changed records into an application: its own target cuts them into calls. Nothing is sent."""
     mapped = mapping_of(connection, target)(entity)
@@ -130,7 +134,10 @@ def _monday_seconds(portions: Sequence[Portion]) -> float:
 
 
 def application_budgets(
-    application: Application, connection: Connection, target: FlowDestination, entities: Sequence[str]
+    application: Application,
+    connection: Connection,
+    target: FlowDestination,
+    entities: Sequence[str],
 ) -> tuple[Budget, ...]:
     """What is left of the application's limits; it is asked what it has, since only its answers tell."""
     mapped = mapping_of(connection, target)

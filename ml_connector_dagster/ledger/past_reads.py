@@ -104,7 +104,9 @@ def find_deliveries(
         )
 
 
-def requests_of(database: Database, *, destination: str, entity: str, run_ids: Sequence[str]) -> int:
+def requests_of(
+    database: Database, *, destination: str, entity: str, run_ids: Sequence[str]
+) -> int:
     """Requests to ``destination`` for all that ``run_ids`` delivered of ``entity``."""
     query = (
         select(delivery.c.requests)

@@ -101,7 +101,8 @@ class Forecast:
     Attributes:
         mode: as ``sync.flows.ReadMode``: incremental, days or full.
         setup: requests once for each company, beside those of the reads.
-        spent: requests that this forecast itself took.
+        spent: requests that this forecast itself took; ``learning`` of them about routes and tables, which is remembered,
+            so that the run need not ask again.
         seconds: of reading: see ``sync/durations.py``.
         warnings: what will not suffice, or is not known.
     """
@@ -116,6 +117,7 @@ class Forecast:
     quotas: tuple[QuotaForecast, ...]
     setup: int
     spent: int
+    learning: int
     pace: Pace
     seconds: float
     warnings: tuple[str, ...]
@@ -150,6 +152,7 @@ def forecast_document(forecast: Forecast) -> dict[str, Any]:
         "seconds": round(forecast.seconds, 1),
         "setup": forecast.setup,
         "spent": forecast.spent,
+        "learning": forecast.learning,
         "pace": {name: getattr(forecast.pace, name) for name in Pace.__slots__},
         "reads": [_read_document(one) for one in forecast.reads],
         "deliveries": [
@@ -157,7 +160,10 @@ def forecast_document(forecast: Forecast) -> dict[str, Any]:
             for one in forecast.deliveries
         ],
         "quotas": [
-            {**{name: getattr(one, name) for name in QuotaForecast.__slots__}, "suffices": one.suffices}
+            {
+                **{name: getattr(one, name) for name in QuotaForecast.__slots__},
+                "suffices": one.suffices,
+            }
             for one in forecast.quotas
         ],
         "warnings": list(forecast.warnings),
@@ -183,6 +189,7 @@ def forecast_of(document: Mapping[str, Any]) -> Forecast:
         ),
         setup=document["setup"],
         spent=document["spent"],
+        learning=document["learning"],
         pace=Pace(**document["pace"]),
         seconds=document["seconds"],
         warnings=tuple(document["warnings"]),

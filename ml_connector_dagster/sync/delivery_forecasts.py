@@ -156,9 +156,7 @@ def _batches(rows: int) -> list[int]:
     return [*([BATCH_ROWS] * full), *([rest] if rest or not full else [])]
 
 
-def _known(
-    target: FlowDestination, entity: str, rows: int, loading: Loading
-) -> DeliveryForecast:
+def _known(target: FlowDestination, entity: str, rows: int, loading: Loading) -> DeliveryForecast:
     return DeliveryForecast(
         destination=target.name,
         entity=entity,

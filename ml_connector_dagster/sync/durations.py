@@ -21,9 +21,7 @@ def unhindered_seconds(requests: int, longest: int, *, concurrency: int, latency
     return max(requests / concurrency, longest) * latency
 
 
-def budgeted_seconds(
-    requests: int, unhindered: float, *, per_minute: int, latency: float
-) -> float:
+def budgeted_seconds(requests: int, unhindered: float, *, per_minute: int, latency: float) -> float:
     """Seconds within a budget of ``per_minute`` requests in any 60 seconds, for what takes ``unhindered`` seconds without.
 
     1,000 requests in 62.5 s unhindered (16 a second), 300 a minute, 0.25 s each: a burst of 300 takes 18.75 s, less than

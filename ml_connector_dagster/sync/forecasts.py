@@ -94,9 +94,13 @@ def forecast_flow(
         quotas=tuple(destined.quotas),
         setup=setup,
         spent=asked.requests,
+        # The divisions of a company are asked by every process: those the run asks again.
+        learning=max(0, asked.learning - setup),
         pace=pace,
         seconds=seconds,
-        warnings=tuple(_warnings(flow, mode, source.timezone, reads, destined, seconds, workspace.now())),
+        warnings=tuple(
+            _warnings(flow, mode, source.timezone, reads, destined, seconds, workspace.now())
+        ),
     )
     workspace.ledger.record_forecast(forecast)
     return forecast

@@ -31,9 +31,13 @@ _BYTES_PER_VALUE: Final = 4
 
 @dataclass(slots=True, kw_only=True)
 class Asked:
-    """What forecasting itself has cost. ``seconds`` are those of the requests."""
+    """What forecasting itself has cost. ``seconds`` are those of the requests.
+
+    ``learning``: requests about routes and tables, which the run would have made otherwise, and need not make now.
+    """
 
     requests: int = 0
+    learning: int = 0
     seconds: float = 0.0
     setup: int = 0
 
@@ -53,6 +57,7 @@ def forecast_read(
     before, started = source.gateway.usage(), elapsed()
     try:
         chains = source.line.slices(entity, company, window)
+        asked.learning += source.gateway.requests_made - before.requests
         past = workspace.ledger.past_reads(
             tenant=source.tenant, entity=entity, company=company, limit=PAST
         )

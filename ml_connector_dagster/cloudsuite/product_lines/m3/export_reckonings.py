@@ -110,7 +110,9 @@ class ExportReckoner:
             keep = [True] * rows.num_rows
             for name, wanted in self._tells(chain).items():
                 values = keys_of(rows, (name,)).to_pylist()
-                keep = [so_far and wanted(value) for so_far, value in zip(keep, values, strict=True)]
+                keep = [
+                    so_far and wanted(value) for so_far, value in zip(keep, values, strict=True)
+                ]
             rows = rows.filter(pa.array(keep))
         return _Leading(
             rows=rows.num_rows,
@@ -147,14 +149,15 @@ class ExportReckoner:
             one for other, one in zip(chains, leading, strict=True) if other.arguments == same
         )
 
-    def _chain(
-        self, chain: ExportChain, lead: _Leading, mate: _Leading | None
-    ) -> tuple[int, int]:
+    def _chain(self, chain: ExportChain, lead: _Leading, mate: _Leading | None) -> tuple[int, int]:
         """Requests and rows of one chain."""
         sizes = page_sizes(
             lead.rows,
             self.reader.page_rows,
-            caps={*self.api.caps, *(cap - 1 for cap in self.api.caps)},  # the header counts as a row
+            caps={
+                *self.api.caps,
+                *(cap - 1 for cap in self.api.caps),
+            },  # the header counts as a row
         )
         by = chain.arguments.get("by")
         if by is None:
@@ -183,9 +186,13 @@ class ExportReckoner:
         more = (len(self.reader.parts) - 1) * self._matching(rows, unique=True)
         for lookup in self.reader.lookups:
             share = rows / lead.rows if lead.rows else 0
-            keys = max(1, round(len(lead.keys.get(lookup.table, ())) * share)) if lead.keys else rows
+            keys = (
+                max(1, round(len(lead.keys.get(lookup.table, ())) * share)) if lead.keys else rows
+            )
             unique = tuple(lookup.by) == tuple(lookup.key)
-            more += len(self.reader.lookup_parts(lookup.table)) * self._matching(keys, unique=unique)
+            more += len(self.reader.lookup_parts(lookup.table)) * self._matching(
+                keys, unique=unique
+            )
         return more
 
     def _matching(self, rows: int, *, unique: bool) -> int:

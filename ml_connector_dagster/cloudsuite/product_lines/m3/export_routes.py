@@ -96,7 +96,8 @@ class ExportRouteReader:
         return reckoner.reckon(
             [
                 ExportChain(
-                    arguments={n: v for n, v in one.items() if n not in ("from", "to")} | {"days": f"{one.get('from', '')}..{one['to']}"},
+                    arguments={n: v for n, v in one.items() if n not in ("from", "to")}
+                    | {"days": f"{one.get('from', '')}..{one['to']}"},
                     span=_span(one),
                 )
                 for one in ours

@@ -77,9 +77,7 @@ class ListReckoner:
         again = self._pages_again(inputs, keys)
         return ChainCount(rows=counted.rows, requests=counted.requests + again, more=more)
 
-    def of_rows(
-        self, rows: int, inputs: ChainInputs, below: _Below | None = None
-    ) -> ChainCount:
+    def of_rows(self, rows: int, inputs: ChainInputs, below: _Below | None = None) -> ChainCount:
         """A chain of ``rows`` rows that goes by key."""
         sizes = page_sizes(rows, self.reader.page_rows, joined=True, caps=self.api.caps)
         requests = len(sizes) + (inputs.until is not None)
@@ -138,9 +136,7 @@ class ListReckoner:
             keys = self.reader.keys(inputs, COUNTED_ROWS)
             counted = self.of_rows(keys.num_rows, inputs)
             more = self.api.is_cut(keys.num_rows, COUNTED_ROWS)
-            return ChainCount(
-                rows=counted.rows, requests=requests + counted.requests, more=more
-            )
+            return ChainCount(rows=counted.rows, requests=requests + counted.requests, more=more)
         return ChainCount(rows=found.num_rows, requests=requests, more=more)
 
     def _halved(self, span: Span, days: Sequence[str]) -> tuple[int, bool]:

@@ -53,9 +53,7 @@ def rows_of_lists(
         **table.types,
         **tenant.repository.columns(table.table, table.prefix, company).types,
     }
-    part = TablePart(
-        table=table.table, prefix=table.prefix, key=fields, fields=fields, types=types
-    )
+    part = TablePart(table=table.table, prefix=table.prefix, key=fields, fields=fields, types=types)
     try:
         found = columns_of(tenant, part, _where(tenant, table, types, company))
     except ROUTE_REFUSALS:
