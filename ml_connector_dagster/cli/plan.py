@@ -20,7 +20,8 @@ from ml_connector_dagster.model.forecasts import (
     forecast_document,
 )
 from ml_connector_dagster.sync.flows import ReadMode
-from ml_connector_dagster.sync.forecasts import ForecastOutcome, forecast_flow, outcome_of
+from ml_connector_dagster.sync.forecast_outcomes import ForecastOutcome, outcome_of
+from ml_connector_dagster.sync.forecasts import forecast_flow
 from ml_connector_dagster.sync.workspace import Workspace
 
 

@@ -55,19 +55,15 @@ class Reckoning:
 
     Attributes:
         route: as ``Slice.route``.
-        whole: everything is read, whatever the window: the route knows no change filter.
         rows: records that come, before unchanged ones fall out; None when it is not known.
-        requests: to the ERP, for all pages and what completes them; ``setup`` not among them.
+        requests: to the ERP, for all pages and what completes them; those of ``Slice.setup`` are not among them.
         longest: requests of the longest chain: they follow one another, however many may be in flight.
-        setup: requests that a process makes once for a company, whichever entities it reads (M3's divisions).
     """
 
     route: str
-    whole: bool
     rows: int | None
     requests: int
     longest: int
-    setup: int
     basis: Basis
     how: str
 

@@ -20,7 +20,8 @@ from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.forecasts import Forecast
 from ml_connector_dagster.sync.extract import Extraction
 from ml_connector_dagster.sync.flows import ReadMode
-from ml_connector_dagster.sync.forecasts import forecast_flow, planned_read
+from ml_connector_dagster.sync.forecast_outcomes import planned_read
+from ml_connector_dagster.sync.forecasts import forecast_flow
 from ml_connector_dagster.sync.workspace import Workspace
 
 

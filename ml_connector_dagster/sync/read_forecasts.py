@@ -15,7 +15,7 @@ from ml_connector_dagster.cloudsuite.pages import Slice
 from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoning
 from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.ledger import PastRead
-from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.model.errors import ConnectorError, TransientError
 from ml_connector_dagster.model.forecasts import ReadForecast
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.workspace import Source, Workspace
@@ -52,20 +52,25 @@ def forecast_read(
     asked: Asked,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> ReadForecast:
-    """One entity of one company. An error of the ERP becomes the forecast's ``error``: the others are foreseen all the same."""
+    """One entity of one company. What it cannot be read for becomes the forecast's ``error``: the others are foreseen all the same.
+
+    Raises TransientError when the tenant does not answer.
+    """
     unknown = ReadForecast(entity=entity, company=company, window=window)
     before, started = source.gateway.usage(), elapsed()
     try:
         chains = source.line.slices(entity, company, window)
         asked.learning += source.gateway.requests_made - before.requests
+        asked.setup = max(asked.setup, chains[0].setup)
         past = workspace.ledger.past_reads(
             tenant=source.tenant, entity=entity, company=company, limit=PAST
         )
         known = _like_last_time(workspace, unknown, chains, past)
         if known is None:
             reckoning = source.line.reckon(entity, company, window)
-            asked.setup = max(asked.setup, reckoning.setup)
             known = _reckoned(unknown, reckoning, past)
+    except TransientError:
+        raise
     except ConnectorError as error:
         return replace(unknown, error=str(error))
     finally:

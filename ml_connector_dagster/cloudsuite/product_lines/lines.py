@@ -59,6 +59,7 @@ class RouteReader(Protocol):
         """As ``ProductLine.pages``."""
         ...
 
+    @property
     def setup_requests(self) -> int:
         """Requests that each process makes once for a company before ``chains`` are known."""
         ...
@@ -158,6 +159,7 @@ class RoutedLine:
                 arguments=(("route", name), *arguments.items()),
                 lag=timedelta() if lake is None else lake.lag,
                 whole=whole,
+                setup=reader.setup_requests,
             )
             for arguments in reader.chains(company, window)
         )
@@ -186,11 +188,9 @@ class RoutedLine:
         reckoned = reader.reckon(chains, lambda: self._lake_count(entity, company, window, name))
         return Reckoning(
             route=chains[0].route,
-            whole=chains[0].whole,
             rows=reckoned.rows,
             requests=sum(reckoned.requests),
             longest=max(reckoned.requests),
-            setup=reader.setup_requests(),
             basis=reckoned.basis,
             how=reckoned.how,
         )

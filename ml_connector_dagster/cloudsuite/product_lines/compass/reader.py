@@ -143,6 +143,7 @@ class LakeReader:
             else:
                 return
 
+    @property
     def setup_requests(self) -> int:
         """None: the lake is asked for its tables once in hours."""
         return 0

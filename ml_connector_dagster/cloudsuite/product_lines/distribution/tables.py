@@ -111,6 +111,7 @@ class TableReader:
             f"{asked}: {_RESTARTS} times the row was gone that a page should go on after; read again at a quieter time"
         )
 
+    @property
     def setup_requests(self) -> int:
         """None."""
         return 0

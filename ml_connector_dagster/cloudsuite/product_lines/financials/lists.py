@@ -118,6 +118,7 @@ class ListReader:
         else:
             yield from self._follow(asked, chain.company, None, 0)
 
+    @property
     def setup_requests(self) -> int:
         """None."""
         return 0

@@ -101,6 +101,7 @@ class SetReader:
             yield page_of(self._records(rows, chain.company), meter, after)
             meter = Meter()
 
+    @property
     def setup_requests(self) -> int:
         """None."""
         return 0

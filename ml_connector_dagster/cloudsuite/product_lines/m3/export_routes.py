@@ -79,6 +79,7 @@ class ExportRouteReader:
         arguments = dict(chain.arguments)
         yield from self._reader(chain.company).pages(arguments, _span(arguments), position)
 
+    @property
     def setup_requests(self) -> int:
         """The divisions of the company."""
         return int(self._route.per_division)

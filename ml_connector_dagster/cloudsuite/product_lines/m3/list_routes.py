@@ -77,6 +77,7 @@ class ListRouteReader:
         inputs = self._inputs(chain.company, dict(chain.arguments), window)
         yield from self._reader(chain.company).pages(inputs, position)
 
+    @property
     def setup_requests(self) -> int:
         """The divisions of the company."""
         return int(self._route.per_division)

@@ -99,6 +99,7 @@ class LoadReader:
             if position is None:
                 return
 
+    @property
     def setup_requests(self) -> int:
         """None."""
         return 0
