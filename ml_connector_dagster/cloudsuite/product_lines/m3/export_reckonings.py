@@ -1,7 +1,7 @@
 """What the chains of an EXPORTMI route will take: keys and change dates of all their rows are asked for, once per table.
 
-The arithmetic follows ``exports.py`` call by call; what stands between the keys of a long page and belongs to another
-chain is not known, and left out.
+The arithmetic follows ``exports.py`` call by call. Two things are not known and left out: rows of another chain that stand
+between the keys of a long page, and pages of which a text holds the separator, which are asked for with another one.
 """
 
 from collections.abc import Callable, Mapping, Sequence

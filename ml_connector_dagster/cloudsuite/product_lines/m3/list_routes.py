@@ -106,7 +106,8 @@ class ListRouteReader:
     def _rows_by_export(
         self, company: str, chains: Sequence[ChainInputs]
     ) -> tuple[int, ...] | None:
-        if len(chains) == 1 or self._route.children or any(one.until for one in chains):
+        reader, alone = self._reader(company), len(chains) == 1 or bool(self._route.children)
+        if alone or any(one.until or reader.is_filtered(one) for one in chains):
             return None
         return rows_of_lists(self._tenant, self._catalog, self._route, company, chains)
 
