@@ -110,13 +110,13 @@ class ListReckoner:
         names = keys_of(keys, tuple(self.route.position.values())).to_pylist()
         sizes, start, again = page_sizes(len(names), self.reader.page_rows, joined=True), 0, 0
         for size in sizes:
-            again += self._looks_old(("page", *names[start : start + size]), inputs)
+            page = ("page", *names[start : start + size])
+            again += self._looks_old(page, (inputs.division, *inputs.fixed.items()))
             start += size - 1
         return again
 
-    def _looks_old(self, answer: tuple[object, ...], inputs: ChainInputs) -> bool:
-        asked = (inputs.division, *inputs.fixed.items())
-        return self._answers.setdefault(answer, asked) != asked
+    def _looks_old(self, answer: tuple[object, ...], question: tuple[object, ...]) -> bool:
+        return self._answers.setdefault(answer, question) != question
 
     def _completing(self, rows: int, inputs: ChainInputs, *, many: bool) -> int:
         """Calls that bring the fields which the list lacks."""
@@ -170,12 +170,14 @@ class ListReckoner:
             )
             levels.append(rows.num_rows * share)
         wanted = [distinct_keys(rows, tuple(spec.key.values())) for spec in self.route.complete]
+        # The same parents in another division have other things below them that are completed by the same values.
+        names = keys_of(parents, tuple(self.route.position.values())).to_pylist()
         whole = count == parents.num_rows
         return _Below(
             levels=tuple(levels),
             completed=tuple(len(keys) * share for keys in wanted),
             again=sum(
-                whole and bool(keys) and self._looks_old((place, *keys), inputs)
+                whole and bool(keys) and self._looks_old((place, len(keys), *names), tuple(keys))
                 for place, keys in enumerate(wanted)
             ),
         )
