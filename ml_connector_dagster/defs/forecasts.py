@@ -15,7 +15,7 @@ from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.metadata import table
-from ml_connector_dagster.defs.names import PLAN_TAG, WORKSPACE
+from ml_connector_dagster.defs.names import WORKSPACE
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.forecasts import Forecast
 from ml_connector_dagster.sync.extract import Extraction
@@ -85,7 +85,6 @@ def plan_job(flows: Sequence[Flow]) -> dg.JobDefinition:
 
     @dg.job(
         name="plan_a_run",
-        tags={PLAN_TAG: "true"},
         description="Say what a run will take before it starts: requests and minutes within the tenant's budget, rows "
         "and bytes, calls to each destination, and whether quotas suffice. Name flow, mode and days in the launchpad; "
         f"flows are {', '.join(by_name)}. Nothing is read or written.",

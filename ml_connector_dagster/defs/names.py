@@ -17,7 +17,6 @@ COMPANY_TAG: Final = "ml_connector/company"
 FLOW_TAG: Final = "ml_connector/flow"
 REPLAY_TAG: Final = "ml_connector/replay"
 SWEEP_TAG: Final = "ml_connector/sweep"
-PLAN_TAG: Final = "ml_connector/plan"
 DOCUMENTS_TAG: Final = "ml_connector/documents"
 
 #: Dagster's own: a run that covers a range of partitions carries both.
