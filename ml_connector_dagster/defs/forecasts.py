@@ -54,7 +54,7 @@ class PlanConfig(dg.Config):
 
 
 def plan_job(flows: Sequence[Flow]) -> dg.JobDefinition:
-    """The dry run. ``flows``: those that can be named."""
+    """The dry run. ``flows``: those that can be named; the launchpad shows the first one."""
     by_name = {flow.name: flow for flow in flows}
 
     @dg.op(
@@ -83,8 +83,11 @@ def plan_job(flows: Sequence[Flow]) -> dg.JobDefinition:
             context.log.warning(redact(warning))
         context.add_output_metadata(forecast_metadata(forecast))
 
+    shown = {"flow": flows[0].name, "mode": ReadMode.INCREMENTAL.value}
+
     @dg.job(
         name="plan_a_run",
+        config={"ops": {PLAN_OP: {"config": shown}}},
         description="Say what a run will take before it starts: requests and minutes within the tenant's budget, rows "
         "and bytes, calls to each destination, and whether quotas suffice. Name flow, mode and days in the launchpad; "
         f"flows are {', '.join(by_name)}. Nothing is read or written.",

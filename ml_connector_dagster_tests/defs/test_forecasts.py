@@ -19,7 +19,7 @@ def plan(installation: Installation, **config: Any) -> dg.ExecuteInProcessResult
 def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     (output,) = [one for one in result.all_events if one.is_successful_output]
     data = output.event_specific_data
-    assert isinstance(data, dg._core.events.StepOutputData)  # noqa: SLF001
+    assert isinstance(data, dg._core.events.StepOutputData)
     return {name: value.value for name, value in data.metadata.items()}
 
 

@@ -17,7 +17,6 @@ from ml_connector_dagster.config.project import (
     FlowDestination,
     Project,
 )
-from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, TransientError
@@ -29,7 +28,6 @@ from ml_connector_dagster.model.forecasts import (
     forecast_document,
     forecast_of,
 )
-from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sandbox import Fault, Sandbox
 from ml_connector_dagster.staging import Staging
