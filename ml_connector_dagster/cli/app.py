@@ -17,6 +17,7 @@ from ml_connector_dagster.cli import (
     lookml,
     marts,
     ping,
+    plan,
     replay,
     run,
     sandbox,
@@ -40,6 +41,7 @@ app.command()(demo.demo)
 app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
+app.command()(plan.plan)
 app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)

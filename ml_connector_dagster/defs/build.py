@@ -25,6 +25,7 @@ from ml_connector_dagster.defs.assets import (
 )
 from ml_connector_dagster.defs.checks import delivery_checks
 from ml_connector_dagster.defs.documents import documents_job, documents_sensor
+from ml_connector_dagster.defs.forecasts import plan_job
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
@@ -76,6 +77,8 @@ def build_definitions(
     erp = {name: origins(connection) for name, connection in tenants.items()}
     for flow in project.flows.values():
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
+    if project.flows:
+        parts.jobs.append(plan_job(tuple(project.flows.values())))
     for connection in tenants.values():
         if connection.bods is not None:
             taking = documents_job(connection.name)

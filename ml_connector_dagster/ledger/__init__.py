@@ -7,6 +7,7 @@ from ml_connector_dagster.ledger.overviews import (
     OpenDeadLetters,
     TenantStatus,
 )
+from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import ReadState, WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher
 from ml_connector_dagster.model.remote_records import RemoteRecord
@@ -18,6 +19,8 @@ __all__ = [
     "LastRead",
     "Ledger",
     "OpenDeadLetters",
+    "PastDelivery",
+    "PastRead",
     "ReadState",
     "RemoteRecord",
     "TenantStatus",

@@ -10,7 +10,9 @@ from ml_connector_dagster.ledger import (
     dead_letters,
     deliveries,
     documents,
+    forecasts,
     overviews,
+    past_reads,
     reads,
     remote_records,
     sweeps,
@@ -23,9 +25,11 @@ from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
+from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.forecasts import Forecast
 from ml_connector_dagster.model.receipts import (
     DeadLetter,
     Delivery,
@@ -180,6 +184,51 @@ class Ledger:
     ) -> tuple[Sweep, ...]:
         """The newest sweep of each entity and company; with ``state``, the newest that ended so."""
         return sweeps.find_last(self._database, tenant, entity, state)
+
+    # Forecasts
+
+    def record_forecast(self, forecast: Forecast) -> None:
+        """Keep what was foreseen of a run."""
+        forecasts.record(self._database, forecast)
+
+    def forecasts(
+        self, flow: str, *, since: datetime | None = None, limit: int = 1
+    ) -> tuple[Forecast, ...]:
+        """What was foreseen of runs of ``flow``, newest first."""
+        return forecasts.find(self._database, flow, since=since, limit=limit)
+
+    def past_reads(
+        self,
+        *,
+        tenant: str,
+        entity: str,
+        company: str,
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[PastRead, ...]:
+        """Reads that came to their end, newest first; with ``since``, those that began then or later."""
+        return past_reads.find_reads(
+            self._database,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            since=since,
+            limit=limit,
+        )
+
+    def past_deliveries(
+        self, *, destination: str, entity: str, limit: int = 20
+    ) -> tuple[PastDelivery, ...]:
+        """Deliveries that are done, newest first: how large the batch was and what it took."""
+        return past_reads.find_deliveries(
+            self._database, destination=destination, entity=entity, limit=limit
+        )
+
+    def delivery_requests(self, *, destination: str, entity: str, run_ids: Sequence[str]) -> int:
+        """Requests to ``destination`` for what ``run_ids`` delivered of ``entity``."""
+        return past_reads.requests_of(
+            self._database, destination=destination, entity=entity, run_ids=run_ids
+        )
 
     # Business documents
 

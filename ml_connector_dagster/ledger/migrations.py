@@ -158,7 +158,19 @@ _SWEEPS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS)
+_FORECASTS: Final = Migration(
+    version=4,
+    name="forecasts",
+    statements=(
+        """CREATE TABLE forecast (
+            forecast_id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL, flow TEXT NOT NULL, made_at VARCHAR(27) NOT NULL,
+            document TEXT NOT NULL)""",
+        "CREATE INDEX forecast_flow ON forecast (flow, made_at)",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _FORECASTS)
 
 
 def migrate(

@@ -319,3 +319,15 @@ document_variation = Table(
     _text("message_id"),
     _moment("taken_at"),
 )
+
+#: What was foreseen of runs of a flow (``ml-connector plan``).
+forecast = Table(
+    "forecast",
+    metadata,
+    _text("forecast_id", key=True),
+    _text("tenant"),
+    _text("flow"),
+    _moment("made_at"),
+    _text("document"),
+    Index("forecast_flow", "flow", "made_at"),
+)

@@ -85,7 +85,7 @@ def test_clocks_sensors_and_jobs(defs: dg.Definitions) -> None:
         "failed_runs",
     }
     named = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named == {"replay_purchasing", "sweep_purchasing"}
+    assert named == {"plan_a_run", "replay_purchasing", "sweep_purchasing"}
 
 
 def test_no_named_job_holds_an_asset_of_two_dimensions(defs: dg.Definitions) -> None:
