@@ -17,6 +17,7 @@ class Slice:
 
     ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
     ``arguments`` are the product line's own, opaque to everybody else. ``lag``: how far what is read may be behind the ERP.
+    ``whole``: the route knows no change filter, so that everything is read, whatever the window.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Slice:
     route: str
     arguments: tuple[tuple[str, str], ...] = ()
     lag: timedelta = timedelta()
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,16 +130,17 @@ class RoutedLine:
         """The chains of a read. Raises CredentialError or ConfigError when no route can serve."""
         name, reader = self._choice(entity, company, window)
         lake = self._routes[entity].lakes.get(name)
-        whole = " (read whole)" if reader.reads_whole(company) else ""
+        whole = reader.reads_whole(company)
         return tuple(
             Slice(
                 id="&".join([name, *(f"{key}={value}" for key, value in arguments.items())]),
                 entity=entity,
                 company=company,
                 window=window,
-                route=reader.label + whole,
+                route=f"{reader.label} (read whole)" if whole else reader.label,
                 arguments=(("route", name), *arguments.items()),
                 lag=timedelta() if lake is None else lake.lag,
+                whole=whole,
             )
             for arguments in reader.chains(company, window)
         )
