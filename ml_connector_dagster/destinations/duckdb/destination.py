@@ -195,7 +195,9 @@ class DuckDBDestination:
             try:
                 found: pa.Table = connection.sql(self._own(query)).to_arrow_table()
             except duckdb.CatalogException as error:
-                raise ConfigError(f"A query of {self._schema} in {self._file.path} failed: {error}") from error
+                raise ConfigError(
+                    f"A query of {self._schema} in {self._file.path} failed: {error}"
+                ) from error
             return found
 
     def _own(self, query: str) -> str:

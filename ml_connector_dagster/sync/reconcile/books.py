@@ -135,7 +135,9 @@ class Books:
 
     def open_groups(self, groups: Sequence[Group]) -> None:
         """The groups whose records are compared one by one."""
-        self.connection.execute("CREATE OR REPLACE TABLE open_groups (period BIGINT, currency VARCHAR)")
+        self.connection.execute(
+            "CREATE OR REPLACE TABLE open_groups (period BIGINT, currency VARCHAR)"
+        )
         for group in groups:
             self.connection.execute(
                 "INSERT INTO open_groups VALUES (?, ?)", [group.period, group.currency]
@@ -160,9 +162,7 @@ class Books:
             {name: pa.array(column) for name, column in zip(names, zip(*listed, strict=True), strict=True)}
         )  # fmt: skip
         self.connection.register("arriving", arriving)
-        self.connection.execute(
-            f"INSERT INTO found SELECT {', '.join(FOUND)}{casts} FROM arriving"
-        )
+        self.connection.execute(f"INSERT INTO found SELECT {', '.join(FOUND)}{casts} FROM arriving")
         self.connection.unregister("arriving")
 
 

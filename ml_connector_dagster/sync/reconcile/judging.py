@@ -216,9 +216,7 @@ def _facts(books: Books, shape: Shape) -> str:
         for name in books.columns
         if name not in books.control.entity.key
     )
-    values = ", ".join(
-        f"CAST(e.{name} AS VARCHAR) AS erp_{name}" for name in shown_columns(books)
-    )
+    values = ", ".join(f"CAST(e.{name} AS VARCHAR) AS erp_{name}" for name in shown_columns(books))
     found = "".join(f", f.found_{name}" for name in shape.amounts)
     joined = " || chr(31) || ".join(
         f"coalesce(CAST(e.{name} AS VARCHAR), '')" for name in shown_columns(books)
@@ -226,11 +224,11 @@ def _facts(books: Books, shape: Shape) -> str:
     return f"""
         SELECT d.record_id, d.finding, d.copies, e.record_id IS NOT NULL AS in_erp, e.stamp,
             s.record_id IS NOT NULL AS is_staged, coalesce(s.staged_deleted, FALSE) AS staged_deleted,
-            s.record_id IS NOT NULL AND NOT s.staged_deleted AND ({same or 'TRUE'}) AS as_staged,
+            s.record_id IS NOT NULL AND NOT s.staged_deleted AND ({same or "TRUE"}) AS as_staged,
             s.observed_at, p.batch_id IS NOT NULL AS is_pending, r.refusal,
             coalesce(f.deleted, FALSE) AS is_marked, g.record_id IS NOT NULL AS is_sighted,
             h.earlier_erp, make_timestamptz(h.micros) AS earlier_at, {joined or "''"} AS erp_text,
-            f.period AS found_period, f.currency AS found_currency{found}{', ' if values else ''}{values}
+            f.period AS found_period, f.currency AS found_currency{found}{", " if values else ""}{values}
         FROM differing AS d
         LEFT JOIN erp AS e USING (record_id)
         LEFT JOIN found AS f USING (record_id)
@@ -263,9 +261,7 @@ def _listed(books: Books, shape: Shape, evidence: Evidence) -> Iterable[Differen
     names = ["record_id", "finding", "verdict", "copies", "refusal", "in_erp", "found_period"]
     names += ["found_currency", *(f"found_{name}" for name in shape.amounts)]
     names += [f"erp_{name}" for name in columns]
-    query = (
-        f"SELECT {', '.join(names)} FROM judged ORDER BY verdict NOT IN ({red}), record_id LIMIT {LISTED}"
-    )
+    query = f"SELECT {', '.join(names)} FROM judged ORDER BY verdict NOT IN ({red}), record_id LIMIT {LISTED}"
     for values in books.connection.execute(query).fetchall():
         row = dict(zip(names, values, strict=True))
         standing, words = VERDICTS[row["verdict"]]

@@ -49,8 +49,9 @@ def read_erp(
 ) -> ErpSide:
     """Enter all records into ``books``; with ``since``, those that changed from then on."""
     line, layout = source.line, source.line.layout(entity)
-    whole = Window.of_days(None, LAST_DAY, source.timezone)
-    window = whole if since is None else Window(start=since, end=whole.end)
+    window = Window.of_days(None, LAST_DAY, source.timezone)
+    if since is not None:
+        window = changes_from(source, since, pace.started_at)
     chains = line.slices(entity, company, window)
     as_of = pace.started_at - max((chain.lag for chain in chains), default=timedelta())
     if since is not None and any(chain.whole for chain in chains):
@@ -76,8 +77,15 @@ def read_erp(
     return ErpSide(as_of=as_of, requests=requests, unreadable=unreadable)
 
 
+def changes_from(source: Source, since: datetime, now: datetime) -> Window:
+    """To the end of today, as an incremental read: a longer window would be cut into several."""
+    today = now.astimezone(source.timezone).date()
+    start = since.astimezone(source.timezone)
+    return Window(start=start, end=Window.of_days(None, today, source.timezone).end)
+
+
 def next_read_from(
-    source: Source, entity: str, company: str, complete_until: datetime | None
+    source: Source, entity: str, company: str, complete_until: datetime | None, now: datetime
 ) -> datetime | None:
     """What changed in the ERP from then on, the next incremental read brings; None: it brings everything.
 
@@ -86,7 +94,7 @@ def next_read_from(
     if complete_until is None:
         return None
     start = complete_until.astimezone(source.timezone) - source.overlap
-    window = Window(start=start, end=Window.of_days(None, LAST_DAY, source.timezone).end)
+    window = changes_from(source, start, max(now, complete_until))
     if any(chain.whole for chain in source.line.slices(entity, company, window)):
         return None
     stamp = source.line.layout(entity).modified

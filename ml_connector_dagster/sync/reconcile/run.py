@@ -9,7 +9,6 @@ from typing import Final
 
 import pyarrow as pa
 
-from ml_connector_dagster.cloudsuite.catalog.narrowed import Columns
 from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
@@ -185,9 +184,7 @@ class Session:
                 except ConnectorError as error:
                     yield self._failed(target, started_at, str(error), requests)
 
-    def _read(
-        self, books: Books, started_at: datetime, on_page: Callable[[int], None]
-    ) -> ErpSide:
+    def _read(self, books: Books, started_at: datetime, on_page: Callable[[int], None]) -> ErpSide:
         books.begin(tuple(self.flags.values()))
         share = self.flow.reconcile.budget_percent / 100
         erp = read_erp(
@@ -209,9 +206,7 @@ class Session:
         return erp
 
     def _wanted(self, rows: pa.Table) -> Mapping[str, pa.Array]:
-        return {
-            self.flags[name]: wanted_rows(mapped, rows) for name, mapped in self.mapped.items()
-        }
+        return {self.flags[name]: wanted_rows(mapped, rows) for name, mapped in self.mapped.items()}
 
     def _compare(
         self,
@@ -307,7 +302,7 @@ class Session:
             ),
             as_of=erp.as_of,
             watermark=until,
-            next_read=next_read_from(self.source, self.entity, self.company, until),
+            next_read=next_read_from(self.source, entity, company, until, self.workspace.now()),
             last_sweep=max(sweeps, default=None),
             sweeps=self.flow.sweep.schedule is not None,
         )

@@ -106,9 +106,7 @@ class WarehousePlace:
                 "deleted": bool(int(row["ml_deleted"])),
                 "copies": int(row["ml_rows"]),
                 **{
-                    name: None
-                    if row[f"amount_{number}"] is None
-                    else str(row[f"amount_{number}"])
+                    name: None if row[f"amount_{number}"] is None else str(row[f"amount_{number}"])
                     for number, name in enumerate(self.shape.amounts)
                 },
             }
