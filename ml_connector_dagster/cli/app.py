@@ -17,6 +17,7 @@ from ml_connector_dagster.cli import (
     lookml,
     marts,
     ping,
+    reconcile,
     replay,
     run,
     sandbox,
@@ -48,6 +49,7 @@ app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(sweep.sweep)
+app.command()(reconcile.reconcile)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")
