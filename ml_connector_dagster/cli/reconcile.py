@@ -13,12 +13,13 @@ from ml_connector_dagster.cli.output import print_json, print_table, stderr, std
 from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.controls import read_period
-from ml_connector_dagster.model.reconciliations import Standing
+from ml_connector_dagster.model.reconciliations import ReconciliationState, Standing
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import markdown, values
 from ml_connector_dagster.sync.reconcile.report import STANDINGS, STATES, Report, amount, period_of
-from ml_connector_dagster.sync.reconcile.run import Comparison, Request, reconcile_flow
+from ml_connector_dagster.sync.reconcile.results import Comparison, Request
+from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -86,7 +87,7 @@ def reconcile(
         print_json([_as_json(one) for one in found])
     else:
         _print(told, report)
-    failed = any(one.done.reason for one in found)
+    failed = any(one.done.state is ReconciliationState.FAILED for one in found)
     if failed or (fail_on_difference and told.wrong):
         raise typer.Exit(1)
 
@@ -157,7 +158,6 @@ def _print_details(one: Comparison) -> None:
         told.append(f"{len(listed) - PRINTED:,} more; see --report")
     under_way = Counter(each.why for each in one.differences if each.standing is Standing.IN_FLIGHT)
     told += [f"{number:,} under way: {why}" for why, number in under_way.items()]
-    told += [] if one.proof is None else one.proof.problems
     for line in told:
         stdout.print(f"- {where}: {line}", markup=False)
 

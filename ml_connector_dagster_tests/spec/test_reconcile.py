@@ -24,7 +24,8 @@ from ml_connector_dagster.model.reconciliations import (
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.flows import ReadMode, extract_company
 from ml_connector_dagster.sync.marts import refresh_marts
-from ml_connector_dagster.sync.reconcile.run import Comparison, Request, reconcile_flow
+from ml_connector_dagster.sync.reconcile.results import Comparison, Request
+from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.sweep import sweep_flow
 from ml_connector_dagster_tests.world import World
 

@@ -65,6 +65,7 @@ class Books:
         self.columns = tuple(columns)
         self._flags: tuple[str, ...] = ()
         self._period = 0
+        self.has_open_groups = False
 
     def begin(self, flags: Sequence[str]) -> None:
         """Make the ERP's side; ``flags`` are columns that say for which destinations a record is meant."""
@@ -133,12 +134,13 @@ class Books:
             for period, currency, rows, *totals in found.fetchall()
         }
 
-    def open_groups(self, groups: Sequence[Group]) -> None:
-        """The groups whose records are compared one by one."""
+    def open_groups(self, groups: Sequence[Group] | None) -> None:
+        """The groups whose records are compared one by one; None: all."""
+        self.has_open_groups = groups is not None
         self.connection.execute(
             "CREATE OR REPLACE TABLE open_groups (period BIGINT, currency VARCHAR)"
         )
-        for group in groups:
+        for group in groups or ():
             self.connection.execute(
                 "INSERT INTO open_groups VALUES (?, ?)", [group.period, group.currency]
             )

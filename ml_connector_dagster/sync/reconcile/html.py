@@ -5,7 +5,7 @@ from decimal import Decimal
 from html import escape
 from typing import Final
 
-from ml_connector_dagster.model.reconciliations import Difference, Group, ReconciliationState
+from ml_connector_dagster.model.reconciliations import Difference, Group
 from ml_connector_dagster.sync.reconcile.ledger_proof import LedgerProof
 from ml_connector_dagster.sync.reconcile.markdown import values
 from ml_connector_dagster.sync.reconcile.report import (
@@ -19,7 +19,7 @@ from ml_connector_dagster.sync.reconcile.report import (
     signed,
     worst_first,
 )
-from ml_connector_dagster.sync.reconcile.run import Comparison
+from ml_connector_dagster.sync.reconcile.results import Comparison
 
 
 #: Differences that the page lists of one entity and company.
@@ -113,8 +113,7 @@ def _summary(report: Report, some: Sequence[Comparison]) -> str:
 
 
 def _state(one: Comparison) -> str:
-    state = ReconciliationState.DIFFERENT if one.proof and one.proof.problems else one.done.state
-    return f'<span class="tag {state.value}">{STATES[state]}</span>'
+    return f'<span class="tag {one.done.state.value}">{STATES[one.done.state]}</span>'
 
 
 def _details(report: Report, one: Comparison) -> str:

@@ -116,9 +116,9 @@ _VERDICT: Final = """
 """
 
 
-def judge(books: Books, shape: Shape, evidence: Evidence, *, everything: bool) -> Judgement:
-    """Compare the ERP's records with those in ``found``. ``everything`` False: only groups that ``differ`` were found."""
-    _find_differing(books, shape, everything=everything)
+def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
+    """Compare the ERP's records of the open groups with those in ``found``."""
+    _find_differing(books, shape)
     _bring(books, evidence)
     connection = books.connection
     connection.execute(
@@ -139,9 +139,9 @@ def judge(books: Books, shape: Shape, evidence: Evidence, *, everything: bool) -
     return Judgement(counts=counts, differences=tuple(_listed(books, shape, evidence)))
 
 
-def _find_differing(books: Books, shape: Shape, *, everything: bool) -> None:
+def _find_differing(books: Books, shape: Shape) -> None:
     """Records of which one side knows something else than the other."""
-    of_group = "" if everything else " AND (period_of, currency_of) IN (SELECT * FROM open_groups)"
+    of_group = " AND (period_of, currency_of) IN (SELECT * FROM open_groups)"
     period, currency = ("e.period_of", "e.currency_of") if shape.grouped else ("0", "''")
     # A column that is null on one side and 0 on the other adds up alike: it is no difference.
     unlike = [
@@ -155,7 +155,7 @@ def _find_differing(books: Books, shape: Shape, *, everything: bool) -> None:
             CASE WHEN f.copies > 1 THEN 'doubled' WHEN e.record_id IS NULL THEN 'unknown'
                 WHEN f.record_id IS NULL THEN 'missing' ELSE 'different' END AS finding,
             coalesce(f.copies, 0) AS copies
-        FROM (SELECT * FROM erp WHERE {books.meant(shape)}{of_group}) AS e
+        FROM (SELECT * FROM erp WHERE {books.meant(shape)}{of_group if books.has_open_groups else ""}) AS e
         FULL JOIN (SELECT * FROM found WHERE NOT deleted) AS f USING (record_id)
         WHERE e.record_id IS NULL OR f.record_id IS NULL OR f.copies > 1 OR {" OR ".join(unlike)}"""
     )

@@ -14,7 +14,7 @@ from ml_connector_dagster.sync.reconcile.report import (
     plain_number,
     signed,
 )
-from ml_connector_dagster.sync.reconcile.run import Comparison
+from ml_connector_dagster.sync.reconcile.results import Comparison
 
 
 #: Differences and groups that one table of Markdown lists.
@@ -87,8 +87,6 @@ def details(one: Comparison) -> Iterator[str]:
         hidden = more + max(0, len(one.differences) - LISTED)
         if hidden:
             yield f"{hidden:,} more are not listed here."
-    if one.proof is not None:
-        yield from (f"{problem}." for problem in one.proof.problems)
     if compared(one) != "everything":
         yield f"Only {compared(one)} was compared."
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.model.controls import CONTROLS
 from ml_connector_dagster.model.reconciliations import Group, ReconciliationState, Standing
-from ml_connector_dagster.sync.reconcile.run import Comparison
+from ml_connector_dagster.sync.reconcile.results import Comparison
 
 
 #: How a state is called.
