@@ -89,7 +89,7 @@ def reconciliation_assets(
             key: target for key, target in targets.items() if key in context.selected_asset_keys
         }
         try:
-            request = _request(context, flow, chosen.values(), config, zone)
+            request = _request(context, flow, tuple(chosen.values()), config, zone)
             found = reconcile_flow(workspace, flow, request)
         except Exception as error:
             problem = Problem(subject=f"flow {flow.name}", error=error)
@@ -146,14 +146,14 @@ def _checks(flow: Flow, key: dg.AssetKey) -> Iterator[dg.AssetCheckSpec]:
 def _request(
     context: dg.AssetExecutionContext,
     flow: Flow,
-    targets: "Iterator[FlowDestination] | Any",
+    targets: Sequence[FlowDestination],
     config: ReconcileConfig,
     zone: ZoneInfo,
 ) -> Request:
     tags = context.run.tags
     start = tags.get(RANGE_START_TAG, tags.get(PARTITION_TAG, ""))
     return Request(
-        run_id=context.run_id,
+        run_id=context.run.run_id,
         destinations=[target.name for target in targets],
         entities=config.entities,
         companies=config.companies or companies_of_run(tags, flow.companies),
