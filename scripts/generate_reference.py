@@ -35,6 +35,7 @@ from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
+from ml_connector_dagster.config.reconciling import Reconcile
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.sweeps import Sweep
@@ -294,6 +295,7 @@ def _list_field(spec: FieldSpec, route: ListRoute) -> str:
 _FLOW_HEADINGS: dict[type[BaseModel], str] = {
     Schedule: "schedule",
     Sweep: "sweep",
+    Reconcile: "reconcile",
     LookerPublication: "looker",
     DocumentIntake: "bods",
 }

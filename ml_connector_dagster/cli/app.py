@@ -18,6 +18,7 @@ from ml_connector_dagster.cli import (
     marts,
     ping,
     plan,
+    reconcile,
     replay,
     run,
     sandbox,
@@ -50,6 +51,7 @@ app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(sweep.sweep)
+app.command()(reconcile.reconcile)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

@@ -18,7 +18,7 @@ class Slice:
 
     ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
     ``arguments`` are the product line's own, opaque to everybody else. ``lag``: how far what is read may be behind the ERP.
-    ``whole``: everything comes, whatever the window. ``setup``: requests that a process makes once for a company, before its
+    ``whole``: the route knows no change filter, so everything comes, whatever the window. ``setup``: requests that a process makes once for a company, before its
     first chains are known (M3's divisions).
     """
 

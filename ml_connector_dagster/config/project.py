@@ -20,6 +20,7 @@ from ml_connector_dagster.config.looker import LookerConnection, LookerPublicati
 from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
+from ml_connector_dagster.config.reconciling import Reconcile
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
@@ -140,6 +141,10 @@ class Flow(StrictModel):
     sweep: Sweep = Field(
         default=Sweep(),
         description="How records that the ERP deleted are found, and when.",
+    )
+    reconcile: Reconcile = Field(
+        default=Reconcile(),
+        description="How destinations are compared with the ERP, and when.",
     )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."

@@ -39,12 +39,19 @@ from ml_connector_dagster.defs.names import (
     destination_name,
     entity_key,
     mart_key,
+    reconciliation_key,
     staging_name,
+)
+from ml_connector_dagster.defs.reconciliations import (
+    reconcile_job,
+    reconcile_schedule,
+    reconciliation_assets,
 )
 from ml_connector_dagster.defs.resources import cloudsuite_resource, workspace_resource
 from ml_connector_dagster.defs.schedules import flow_schedule
 from ml_connector_dagster.defs.sensors import change_sensor, failed_runs, replay_sensor
 from ml_connector_dagster.defs.sweeps import sweep_job, sweep_schedule
+from ml_connector_dagster.sync.reconcile.ledger_proof import BALANCES_MART
 from ml_connector_dagster.sync.workspace import Workspace, utc_now
 
 
@@ -131,6 +138,7 @@ def _add_flow(
     tables = {entity: tuple(own) for entity, own in keys.items()}
     for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
+    _add_reconciliation(parts, project, flow, tenant, keys)
     if flow.looker is not None:
         _add_looker(parts, project, flow, erp, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
@@ -192,6 +200,40 @@ def _add_marts(
         parts.assets[key] = mart_asset(key, mart, tables, flow, target, kind)
         for name in mart.entities:
             keys[name].append(key)
+
+
+def _add_reconciliation(
+    parts: _Parts,
+    project: Project,
+    flow: Flow,
+    tenant: CloudSuiteConnection,
+    keys: Mapping[str, list[dg.AssetKey]],
+) -> None:
+    """What was delivered to warehouses is compared at the end of each run; applications only by the flow's job."""
+    own = {
+        target.name: reconciliation_key(project, flow.source, target, flow.name)
+        for target in flow.destinations
+    }
+    tables = {
+        target.name: [
+            delivery_key(project, flow.source, target, entity) for entity in flow.entities
+        ]
+        for target in flow.destinations
+    }
+    for target in flow.warehouses:
+        if any(mart.name == BALANCES_MART for mart in flow.own_marts):
+            tables[target.name].append(mart_key(project, flow.source, target, BALANCES_MART))
+        if flow.reconcile.after_runs:
+            for some in keys.values():
+                some.append(own[target.name])
+    asset = reconciliation_assets(flow, own, tables, tenant.zone)
+    parts.assets |= dict.fromkeys(own.values(), asset)
+    job = reconcile_job(flow, list(own.values()))
+    parts.jobs.append(job)
+    clock = flow.reconcile.schedule
+    if clock is not None:
+        zone = clock.timezone or tenant.timezone
+        parts.schedules.append(reconcile_schedule(flow, clock, zone, job))
 
 
 def _add_looker(

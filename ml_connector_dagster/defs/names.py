@@ -17,6 +17,7 @@ COMPANY_TAG: Final = "ml_connector/company"
 FLOW_TAG: Final = "ml_connector/flow"
 REPLAY_TAG: Final = "ml_connector/replay"
 SWEEP_TAG: Final = "ml_connector/sweep"
+RECONCILE_TAG: Final = "ml_connector/reconcile"
 DOCUMENTS_TAG: Final = "ml_connector/documents"
 
 #: Dagster's own: a run that covers a range of partitions carries both.
@@ -48,6 +49,13 @@ def delivery_key(
 def mart_key(project: Project, tenant: str, target: FlowDestination, mart: str) -> dg.AssetKey:
     """A mart at a destination."""
     return dg.AssetKey([*_place(project, tenant, target), "marts", mart])
+
+
+def reconciliation_key(
+    project: Project, tenant: str, target: FlowDestination, flow: str
+) -> dg.AssetKey:
+    """The comparison of what ``flow`` delivers to a destination with the ERP."""
+    return dg.AssetKey([*_place(project, tenant, target), "reconciliation", flow])
 
 
 def looker_key(flow: Flow, *what: str) -> dg.AssetKey:

@@ -14,6 +14,7 @@ from ml_connector_dagster.ledger import (
     overviews,
     past_reads,
     reads,
+    reconciliations,
     remote_records,
     sweeps,
 )
@@ -37,6 +38,11 @@ from ml_connector_dagster.model.receipts import (
     DeliveryState,
     NewDeadLetter,
     OutcomeCounts,
+)
+from ml_connector_dagster.model.reconciliations import (
+    Difference,
+    Reconciliation,
+    ReconciliationState,
 )
 from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
 from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
@@ -228,6 +234,38 @@ class Ledger:
         """Requests to ``destination`` for what ``run_ids`` delivered of ``entity``."""
         return past_reads.requests_of(
             self._database, destination=destination, entity=entity, run_ids=run_ids
+        )
+
+    # Reconciliation
+
+    def record_reconciliation(
+        self, done: Reconciliation, differences: Sequence[Difference] = ()
+    ) -> None:
+        """Write down how a comparison ended and the records that differed.
+
+        One of everything replaces what was known of its scope; one that failed changes nothing of it.
+        """
+        reconciliations.record(self._database, done, differences)
+
+    def differences(
+        self, *, tenant: str, destination: str, entity: str, company: str
+    ) -> tuple[Difference, ...]:
+        """The records that differed when they were last compared, by record id."""
+        return reconciliations.find_differences(
+            self._database, tenant=tenant, destination=destination, entity=entity, company=company
+        )
+
+    def last_reconciliations(
+        self,
+        tenant: str,
+        destination: str,
+        *,
+        states: Collection[ReconciliationState] | None = None,
+        whole: bool = False,
+    ) -> tuple[Reconciliation, ...]:
+        """The newest of each entity and company; of those that ended in ``states``, and of everything if ``whole``."""
+        return reconciliations.find_last(
+            self._database, tenant, destination, states=states, whole=whole
         )
 
     # Business documents

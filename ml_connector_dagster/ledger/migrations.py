@@ -170,7 +170,33 @@ _FORECASTS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _FORECASTS)
+_RECONCILIATIONS: Final = Migration(
+    version=5,
+    name="reconciliations",
+    statements=(
+        """CREATE TABLE reconciliation (
+            id {identity},
+            tenant TEXT NOT NULL, destination TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            run_id TEXT NOT NULL, state TEXT NOT NULL, since VARCHAR(27), period INTEGER NOT NULL,
+            erp_rows BIGINT NOT NULL, found_rows BIGINT NOT NULL,
+            in_flight BIGINT NOT NULL, waiting BIGINT NOT NULL, wrong BIGINT NOT NULL, requests BIGINT NOT NULL,
+            reason TEXT NOT NULL, started_at VARCHAR(27) NOT NULL, ended_at VARCHAR(27) NOT NULL)""",
+        "CREATE INDEX reconciliation_scope ON reconciliation (tenant, destination, entity, company, state)",
+        """CREATE TABLE reconciliation_difference (
+            tenant TEXT NOT NULL, destination TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            record_id TEXT NOT NULL, finding TEXT NOT NULL, standing TEXT NOT NULL, why TEXT NOT NULL,
+            erp TEXT NOT NULL, found TEXT NOT NULL, first_seen_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (tenant, destination, entity, company, record_id))""",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    _FIRST,
+    _APPLICATIONS,
+    _SWEEPS,
+    _FORECASTS,
+    _RECONCILIATIONS,
+)
 
 
 def migrate(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
+from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
@@ -147,10 +148,13 @@ class Workspace:
         return connection
 
     @contextmanager
-    def source(self, name: str, *, keys_only: bool = False) -> Iterator[Source]:
+    def source(
+        self, name: str, *, keys_only: bool = False, columns: Columns = EVERYTHING
+    ) -> Iterator[Source]:
         """The tenant called ``name``, open for reading. Nothing is sent before something is asked.
 
-        With ``keys_only`` its records hold little more than their keys (a key sweep).
+        With ``keys_only`` its records hold little more than their keys (a key sweep); with ``columns``, little more
+        than these (reconciliation).
         Raises CredentialError when its credential is not stored, ConfigError when its .ionapi file is no use.
         """
         connection = self.cloudsuite(name)
@@ -167,8 +171,12 @@ class Workspace:
             breaker=self.ledger.breaker_store(name),
             pause=self.make_pause(),
         ) as gateway:
-            open_line = open_key_line if keys_only else open_product_line
-            line = open_line(connection, gateway, self.ledger.route_store(name))
+            knowledge = self.ledger.route_store(name)
+            line = (
+                open_key_line(connection, gateway, knowledge)
+                if keys_only
+                else open_product_line(connection, gateway, knowledge, columns)
+            )
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
 
     def destination(

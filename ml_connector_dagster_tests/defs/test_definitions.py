@@ -39,6 +39,7 @@ def test_the_asset_graph_runs_from_erp_table_to_warehouse_table(defs: dg.Definit
         acme/warehouse/marts/purchase_commitments [duckdb view] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? adds_up
         acme/warehouse/purchase_order_lines [duckdb table] <- acme/purchase_order_lines ? lines_have_headers no_dead_letters row_count unique_keys
         acme/warehouse/purchase_orders [duckdb table] <- acme/purchase_orders ? no_dead_letters row_count unique_keys
+        acme/warehouse/reconciliation/purchasing [reconciliation] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? purchase_order_lines_agree purchase_orders_agree suppliers_agree
         acme/warehouse/suppliers [duckdb table] <- acme/suppliers ? no_dead_letters row_count unique_keys
         infor/acme/CIDMAS [infor m3]
         infor/acme/CIDVEN [infor m3]
@@ -51,7 +52,8 @@ def test_every_asset_says_whose_it_is(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.get_all_asset_keys():
         node = graph.get(key)
-        group = {4: "acme_warehouse_marts", 3: "acme_warehouse"}
+        is_proof = key.path[-2] == "reconciliation"
+        group = {4: "acme_warehouse" if is_proof else "acme_warehouse_marts", 3: "acme_warehouse"}
         assert node.group_name == (
             "acme" if key.path[0] == "infor" else group.get(len(key.path), "acme")
         )
@@ -61,7 +63,8 @@ def test_every_asset_says_whose_it_is(defs: dg.Definitions) -> None:
             assert node.owners == ["team:finance"]
             if node.partitions_def is not None:
                 assert node.backfill_policy == dg.BackfillPolicy.single_run()
-            assert {"dagster/column_schema", "dagster/column_lineage"} <= node.metadata.keys()
+            columns = {"dagster/column_schema", "dagster/column_lineage"}
+            assert is_proof or columns <= node.metadata.keys()
 
 
 def test_key_columns_are_marked(defs: dg.Definitions) -> None:
@@ -85,7 +88,7 @@ def test_clocks_sensors_and_jobs(defs: dg.Definitions) -> None:
         "failed_runs",
     }
     named = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named == {"plan_a_run", "replay_purchasing", "sweep_purchasing"}
+    assert named == {"plan_a_run", "replay_purchasing", "sweep_purchasing", "reconcile_purchasing"}
 
 
 def test_no_named_job_holds_an_asset_of_two_dimensions(defs: dg.Definitions) -> None:
@@ -120,7 +123,9 @@ def test_two_schemas_of_one_warehouse_are_two_assets(project: Project, settings:
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
     assert keys == {
         "acme/suppliers",
+        "acme/warehouse/erp/reconciliation/purchasing",
         "acme/warehouse/erp/suppliers",
+        "acme/warehouse/trial/reconciliation/purchasing",
         "acme/warehouse/trial/suppliers",
     }
 
@@ -137,7 +142,8 @@ def test_two_flows_may_share_what_they_read(project: Project, settings: Settings
         project.model_copy(update={"flows": {**project.flows, "copy": second}}), settings
     )
     keys = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
-    assert len(keys) == 3 * 3 + 2  # each destination keeps the one mart that three entities allow
+    # Each destination keeps the one mart that three entities allow, and is compared with the ERP.
+    assert len(keys) == 3 * 3 + 2 + 2
 
 
 def test_loading_imports_no_vendor_driver() -> None:

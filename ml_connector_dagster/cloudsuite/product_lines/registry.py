@@ -10,6 +10,7 @@ from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.ln import load_ln_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns
 from ml_connector_dagster.cloudsuite.catalog.syteline import load_syteline_catalog
 from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable, statuses
 from ml_connector_dagster.cloudsuite.pages import ProductLine
@@ -31,14 +32,14 @@ class Registered:
 
     Attributes:
         suite: its path segment at the ION API Gateway (reference cloudsuite-api §1.1), which also names its reads.
-        open: makes the line of a connection.
+        open: makes the line of a connection, with the columns that are wanted of each entity.
         catalog: reads the connection's catalog; for what is shown of it.
         open_keys: makes it for keys only; a line without it is read whole.
         readable: which answers with an error status are the ERP's own, for the line to read.
     """
 
     suite: str
-    open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine]
+    open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore, Columns], ProductLine]
     catalog: Callable[[Path | None], LineCatalog[Any]]
     readable: Readable = BAD_REQUEST
     open_keys: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine] | None = None
@@ -77,13 +78,17 @@ def registered(product_line: str) -> Registered:
 
 
 def open_product_line(
-    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+    connection: CloudSuiteConnection,
+    gateway: Gateway,
+    knowledge: KnowledgeStore,
+    columns: Columns = EVERYTHING,
 ) -> ProductLine:
     """Open the connection's line. Raises ConfigError for an unknown one, and for a catalog file with problems.
 
     ``knowledge`` keeps what was learned about the tenant (which routes it has), so that the next run need not ask again.
+    Of an entity that is named in ``columns``, only these are asked for.
     """
-    return registered(connection.product_line).open(connection, gateway, knowledge)
+    return registered(connection.product_line).open(connection, gateway, knowledge, columns)
 
 
 def open_key_line(
@@ -94,4 +99,6 @@ def open_key_line(
     A line that cannot hands out whole records, which costs bytes and not correctness.
     """
     line = registered(connection.product_line)
-    return (line.open_keys or line.open)(connection, gateway, knowledge)
+    if line.open_keys is not None:
+        return line.open_keys(connection, gateway, knowledge)
+    return line.open(connection, gateway, knowledge, EVERYTHING)

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.cloudsuite.catalog.keys import keys_only
 from ml_connector_dagster.cloudsuite.catalog.m3 import M3Catalog, load_m3_catalog
+from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.product_lines.asking import Calls
 from ml_connector_dagster.cloudsuite.product_lines.compass.lake import Suites
@@ -32,10 +33,14 @@ class TenantCalls(Calls, Suites, Protocol):
 
 
 def open_m3(
-    connection: CloudSuiteConnection, calls: TenantCalls, knowledge: KnowledgeStore
+    connection: CloudSuiteConnection,
+    calls: TenantCalls,
+    knowledge: KnowledgeStore,
+    columns: Columns = EVERYTHING,
 ) -> RoutedLine:
-    """M3 with the built-in catalog and, laid over it, the tenant's own."""
-    return _opened(connection, calls, knowledge, load_m3_catalog(connection.catalog))
+    """M3 with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
+    catalog = narrowed(load_m3_catalog(connection.catalog), columns)
+    return _opened(connection, calls, knowledge, catalog)
 
 
 def open_m3_keys(

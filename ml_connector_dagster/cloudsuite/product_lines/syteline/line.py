@@ -2,6 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
+from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
 from ml_connector_dagster.cloudsuite.catalog.syteline import LoadRoute, load_syteline_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
@@ -20,10 +21,13 @@ NAME = "syteline"
 
 
 def open_syteline(
-    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+    connection: CloudSuiteConnection,
+    gateway: Gateway,
+    knowledge: KnowledgeStore,
+    columns: Columns = EVERYTHING,
 ) -> RoutedLine:
-    """SyteLine with the built-in catalog and, laid over it, the tenant's own."""
-    catalog = load_syteline_catalog(connection.catalog)
+    """SyteLine with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
+    catalog = narrowed(load_syteline_catalog(connection.catalog), columns)
     timezone = "UTC" if catalog.clock == "utc" else connection.timezone
     learned = Learned(knowledge, NAME)
     service = IdoService(gateway, catalog, gateway.tenant_id)
