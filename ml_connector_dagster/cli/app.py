@@ -14,6 +14,7 @@ from ml_connector_dagster.cli import (
     deliver,
     demo,
     dev,
+    letter,
     lookml,
     marts,
     ping,
@@ -47,6 +48,7 @@ app.command()(marts.marts)
 app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
+app.command()(letter.letter)
 app.command()(sweep.sweep)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")

@@ -22,6 +22,7 @@ from ml_connector_dagster.config.looker import LookerConnection, LookerPublicati
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.schedules import Schedule
+from ml_connector_dagster.config.replays import Replay
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
     Company,
@@ -491,6 +492,9 @@ class Flow(BaseModel):
     sweep: Sweep = Field(
         default=Sweep(),
         description="How records that the ERP deleted are found, and when.",
+    )
+    replay: Replay = Field(
+        default=Replay(), description="How often the flow tries again by itself what failed."
     )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."

@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from ml_connector_dagster.ledger import (
+    attempts,
     batches,
     dead_letters,
     deliveries,
     documents,
+    edits,
     overviews,
     reads,
     remote_records,
@@ -26,7 +28,9 @@ from ml_connector_dagster.ledger.overviews import TenantStatus
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.edits import Edit, NewEdit
 from ml_connector_dagster.model.receipts import (
+    Attempt,
     DeadLetter,
     Delivery,
     DeliveryReport,
@@ -242,10 +246,12 @@ class Ledger:
         *,
         dead_letters: Sequence[NewDeadLetter],
         resolved: Sequence[int],
+        ended_edits: Sequence[int] = (),
     ) -> None:
         """Every record of the batch has an outcome: keep counts, keep the refused, close the healed letters.
 
-        A letter that is in ``dead_letters`` again stays open. Raises ValueError when the delivery was never started.
+        A letter that is in ``dead_letters`` again stays open; ``ended_edits`` are those whose record came in a newer
+        version. Raises ValueError when the delivery was never started.
         """
         deliveries.finish(
             self._database,
@@ -254,6 +260,7 @@ class Ledger:
             report,
             letters=dead_letters,
             resolved=resolved,
+            ended_edits=ended_edits,
             now=self._now(),
         )
 
@@ -272,6 +279,10 @@ class Ledger:
         return deliveries.find(
             self._database, batch_ids=batch_ids, destination=destination, states=states
         )
+
+    def attempts(self, batch_ids: Sequence[str] | None = None) -> tuple[Attempt, ...]:
+        """Every time that these batches (None: any) were handed to a destination, in the order of beginning."""
+        return attempts.find(self._database, batch_ids)
 
     def delivered_counts(
         self, *, destination: str, tenant: str, entity: str, company: str | None = None
@@ -324,6 +335,35 @@ class Ledger:
         """Close these letters."""
         with self._database.write("dead letters") as connection:
             dead_letters.resolve(connection, ids, self._now())
+
+    # Edits
+
+    def record_edit(self, edit: NewEdit) -> int:
+        """Keep an edit; answers its number. It ends those of the same column, and of older versions of the record."""
+        return edits.record(self._database, edit, now=self._now())
+
+    def edits(
+        self,
+        *,
+        in_force_only: bool = True,
+        tenant: str | None = None,
+        entity: str | None = None,
+        company: str | None = None,
+        destination: str | None = None,
+        record_id: str | None = None,
+        letter_ids: Sequence[int] | None = None,
+    ) -> tuple[Edit, ...]:
+        """The edits that meet every condition given, oldest first."""
+        return edits.find(
+            self._database,
+            in_force_only=in_force_only,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            destination=destination,
+            record_id=record_id,
+            letter_ids=letter_ids,
+        )
 
     # State that the processes of a tenant share
 
