@@ -118,7 +118,17 @@ def _print_letters(flow: Flow, letters: tuple[DeadLetter, ...], *, as_json: bool
         return
     print_table(
         "Open dead letters",
-        ["id", "stage", "entity", "company", "destination", "record", "reason", "tries", "next try"],
+        [
+            "id",
+            "stage",
+            "entity",
+            "company",
+            "destination",
+            "record",
+            "reason",
+            "tries",
+            "next try",
+        ],
         [
             [
                 str(letter.id),

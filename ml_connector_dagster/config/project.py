@@ -21,8 +21,8 @@ from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
-from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
     Company,

@@ -138,9 +138,7 @@ def _stream(files: Sequence[str]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches()
 
 
-def _written_again(
-    path: str, aside: Path, edits: Mapping[tuple[str, str], Sequence[Edit]]
-) -> str:
+def _written_again(path: str, aside: Path, edits: Mapping[tuple[str, str], Sequence[Edit]]) -> str:
     """``path``, or the file that takes its place because some of its rows are edited."""
     wanted = pa.array(sorted({record_id for record_id, _ in edits}), pa.string())
     with pq.ParquetFile(path) as file:
