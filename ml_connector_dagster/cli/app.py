@@ -10,6 +10,7 @@ import typer
 
 from ml_connector_dagster.cli import (
     bods,
+    cleanup,
     credentials,
     deliver,
     demo,
@@ -50,6 +51,7 @@ app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(letter.letter)
 app.command()(sweep.sweep)
+app.command()(cleanup.cleanup)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

@@ -22,6 +22,7 @@ from ml_connector_dagster.config.looker import LookerConnection, LookerPublicati
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES, EntityMapping
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
@@ -585,4 +586,7 @@ class Project(BaseModel):
     )
     flows: dict[str, Flow] = Field(
         default_factory=dict, description="What is read and where it goes, by flow name."
+    )
+    retention: Retention = Field(
+        default=Retention(), description="How long is kept what nobody needs any more."
     )

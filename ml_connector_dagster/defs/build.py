@@ -27,6 +27,7 @@ from ml_connector_dagster.defs.assets import (
     erp_table,
 )
 from ml_connector_dagster.defs.checks import delivery_checks
+from ml_connector_dagster.defs.cleaning import cleaning_job, cleaning_schedule
 from ml_connector_dagster.defs.documents import documents_job, documents_sensor
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
@@ -81,7 +82,10 @@ def build_definitions(
     erp = {name: origins(connection) for name, connection in tenants.items()}
     flows = list(project.flows.values())
     replaying = replay_job(project.flows)
-    parts.jobs += [replaying, letter_job()]
+    cleaning = cleaning_job()
+    parts.jobs += [replaying, letter_job(), cleaning]
+    if project.retention.schedule is not None:
+        parts.schedules.append(cleaning_schedule(project.retention.schedule, cleaning))
     parts.sensors += [open_letters_sensor(flows), *(replay_sensor(one, replaying) for one in flows)]
     for flow in flows:
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())

@@ -24,6 +24,10 @@ REPLAY_JOB: Final = "replay"
 REPLAY_OP: Final = "try_again"
 BY_HAND: Final = "by hand"
 
+#: The job that removes what nobody needs any more, and its op.
+CLEANING_JOB: Final = "clean_up"
+CLEANING_OP: Final = "remove_old"
+
 #: First part of the keys, and the group, of assets that are about the connector itself.
 OPERATIONS: Final = "operations"
 

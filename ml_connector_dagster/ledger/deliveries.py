@@ -19,6 +19,7 @@ from sqlalchemy import (
 from ml_connector_dagster.ledger import attempts, dead_letters, edits
 from ml_connector_dagster.ledger.databases import Database, chunks
 from ml_connector_dagster.ledger.tables import batch, delivery, delivery_carried
+from ml_connector_dagster.model.errors import TransientError
 from ml_connector_dagster.model.receipts import (
     Delivery,
     DeliveryReport,
@@ -38,9 +39,17 @@ ERROR_LIMIT: Final = 4096
 def start(
     database: Database, batch_id: str, destination: str, run_id: str, *, now: datetime
 ) -> None:
-    """Count an attempt. A delivery that died in an earlier attempt simply starts again."""
+    """Count an attempt. A delivery that died in an earlier attempt simply starts again.
+
+    Raises TransientError for a batch that a clean-up has meanwhile replaced: what took its place is pending too.
+    """
     this, not_done = _this(batch_id, destination)
     with database.write(f"deliveries to {destination}") as connection:
+        known_batch = select(batch.c.batch_id).where(batch.c.batch_id == batch_id)
+        if connection.execute(known_batch.with_for_update(read=True)).first() is None:
+            raise TransientError(
+                f"batch {batch_id} was replaced by a clean-up before it was delivered to {destination}; run again"
+            )
         known = connection.execute(select(delivery.c.attempts).where(*this)).scalar_one_or_none()
         attempts.begin(connection, batch_id, destination, run_id, (known or 0) + 1, now)
         if known is None:

@@ -8,6 +8,7 @@ from typing import Self
 from ml_connector_dagster.ledger import (
     attempts,
     batches,
+    cleaning,
     dead_letters,
     deliveries,
     documents,
@@ -20,6 +21,7 @@ from ml_connector_dagster.ledger import (
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
+from ml_connector_dagster.ledger.cleaning import Forgetting
 from ml_connector_dagster.ledger.databases import Database, open_database
 from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
@@ -364,6 +366,41 @@ class Ledger:
             record_id=record_id,
             letter_ids=letter_ids,
         )
+
+    # Clean-ups
+
+    def clean_alone(self) -> AbstractContextManager[None]:
+        """Nobody else, in any process, cleans up inside the block. It is waited for."""
+        return self._database.alone("clean-up")
+
+    def batch_scopes(self) -> tuple[tuple[str, str, str], ...]:
+        """Tenant, entity and company of everything that has batches."""
+        return cleaning.find_scopes(self._database)
+
+    def watermark_batches(self) -> frozenset[str]:
+        """The batches that prove how far each entity is complete."""
+        return cleaning.watermark_batches(self._database)
+
+    def replace_batches(
+        self, removed: Sequence[Batch], kept: Batch | None, *, needed_by: Collection[str]
+    ) -> None:
+        """Put ``kept`` in the place of ``removed``, all or nothing; what they have delivered still counts.
+
+        Raises TransientError when one is needed after all, by a destination of ``needed_by`` or as a proof.
+        """
+        cleaning.replace(self._database, removed, kept, needed_by=needed_by, now=self._now())
+
+    def removed_batches(self, *, since: datetime) -> frozenset[str]:
+        """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
+        return cleaning.find_removed(self._database, since=since)
+
+    def forget_removed_batches(self, *, before: datetime) -> None:
+        """The files of batches that were replaced before ``before`` are gone."""
+        cleaning.forget_removed(self._database, before=before)
+
+    def forget(self, limits: Forgetting, *, dry_run: bool = False) -> Mapping[str, int]:
+        """Remove rows that only tell of the past, or count them; answers how many, by what they are."""
+        return cleaning.forget(self._database, limits, dry_run=dry_run)
 
     # State that the processes of a tenant share
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,9 +27,13 @@ from ml_connector_dagster.model.versions import is_older
 from ml_connector_dagster.staging import Staging
 
 
+#: Rows of a file that is written again, as in staging.
+_FILE_ROWS: Final = 262_144
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectedBatch:
-    """A staged batch some of whose files were written again with edits in them; a ``model.batches.StagedBatch``."""
+    """A staged batch whose rows were written again with edits in them; a ``model.batches.StagedBatch``."""
 
     original: StagedBatch
     files: tuple[str, ...]
@@ -77,10 +81,7 @@ def corrected(
         yield Correction(staged=staged, ended=ended)
         return
     with TemporaryDirectory(prefix="edited-") as folder:
-        files = tuple(
-            _written_again(path, Path(folder) / Path(path).name, by_version)
-            for path in staged.files
-        )
+        files = _written_again(staged.reader(), Path(folder), by_version)
         yield Correction(staged=CorrectedBatch(original=staged, files=files), ended=ended)
 
 
@@ -138,23 +139,31 @@ def _stream(files: Sequence[str]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches()
 
 
-def _written_again(path: str, aside: Path, edits: Mapping[tuple[str, str], Sequence[Edit]]) -> str:
-    """``path``, or the file that takes its place because some of its rows are edited."""
+def _written_again(
+    rows: pa.RecordBatchReader, folder: Path, edits: Mapping[tuple[str, str], Sequence[Edit]]
+) -> tuple[str, ...]:
+    """Files of the same rows in the same order, edited."""
     wanted = pa.array(sorted({record_id for record_id, _ in edits}), pa.string())
-    with pq.ParquetFile(path) as file:
-        ids = file.read(columns=["record_id"])["record_id"]
-        if not pc.any(pc.is_in(ids, value_set=wanted)).as_py():
-            return path
-        with pq.ParquetWriter(aside, file.schema_arrow, compression="snappy") as again:
-            for number in range(file.num_row_groups):
-                again.write_table(_with_edits(file.read_row_group(number), wanted, edits))
-    return str(aside)
+    files: list[str] = []
+    file: pq.ParquetWriter | None = None
+    written = 0
+    for part in rows:
+        if file is None or written >= _FILE_ROWS:
+            if file is not None:
+                file.close()
+            files.append(str(folder / f"part-{len(files)}.parquet"))
+            file, written = pq.ParquetWriter(files[-1], rows.schema, compression="snappy"), 0
+        file.write_table(_with_edits(pa.Table.from_batches([part]), wanted, edits))
+        written += part.num_rows
+    if file is not None:
+        file.close()
+    return tuple(files)
 
 
 def _with_edits(
     rows: pa.Table, wanted: pa.Array, edits: Mapping[tuple[str, str], Sequence[Edit]]
 ) -> pa.Table:
-    """One row group with its edits, each row where it was."""
+    """A part of the rows with its edits, each row where it was."""
     here = pc.is_in(rows["record_id"], value_set=wanted)
     if not pc.any(here).as_py():
         return rows

@@ -9,6 +9,7 @@ from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import Attempt, DeliveryState, Outcome
+from ml_connector_dagster.sync.keeping import KEPT
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -60,6 +61,10 @@ def _story(workspace: Workspace, tenant: str, company: str, entity: str, record_
     carriers: list[Batch] = []
     batches = workspace.ledger.batches(tenant=tenant, entity=entity, company=company)
     for batch in batches:
+        if batch.route == KEPT and not batch.rows:
+            carriers.append(
+                batch
+            )  # of what was refused and never staged again, only receipts are left
         rows = workspace.staging.find(batch, [record_id]).to_pylist() if batch.rows else []
         for row in rows:
             carriers.append(batch)

@@ -88,7 +88,7 @@ def test_clocks_sensors_and_jobs(defs: dg.Definitions) -> None:
         "failed_runs",
     }
     named = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named == {"replay", "dead_letter", "sweep_purchasing"}
+    assert named == {"replay", "dead_letter", "clean_up", "sweep_purchasing"}
 
 
 def test_no_named_job_holds_an_asset_of_two_dimensions(defs: dg.Definitions) -> None:

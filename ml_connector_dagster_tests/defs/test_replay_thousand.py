@@ -21,6 +21,7 @@ from ml_connector_dagster.config.project import (
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.defs.build import build_definitions
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster.sandbox.monday import Fault as MondayFault
@@ -164,8 +165,6 @@ def break_all(three: Installation, org: SalesforceSandbox, account: MondaySandbo
 
 def deliver_nothing(workspace: Workspace, three: Installation, entity: str) -> None:
     """The warehouse's tables are there before there are rows."""
-    from ml_connector_dagster.model.entities import ENTITIES
-
     with workspace.destination(three.flow.destinations[0]) as warehouse:
         warehouse.prepare(ENTITIES[entity])
 
