@@ -25,6 +25,7 @@ from ml_connector_dagster.cli import (
     setup,
     sweep,
     trace,
+    trail,
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter
@@ -48,6 +49,7 @@ app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(lookml.publish)
 app.command()(trace.trace)
+app.command()(trail.trail)
 app.command()(replay.replay)
 app.command()(letter.letter)
 app.command()(sweep.sweep)

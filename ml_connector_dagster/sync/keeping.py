@@ -67,7 +67,7 @@ def rows_to_keep(staging: Staging, batches: Sequence[Batch], folder: Path) -> li
     """Of each batch, which rows a destination would hold after all of them. Compared on disk below ``folder``."""
     import duckdb  # definitions load without it
 
-    chosen: "list[array[int]]" = [array("q") for _ in batches]
+    chosen: list[array[int]] = [array("q") for _ in batches]
     with (
         TemporaryDirectory(prefix="clean-up-", dir=folder) as aside,
         duckdb.connect(
