@@ -10,10 +10,12 @@ import typer
 
 from ml_connector_dagster.cli import (
     bods,
+    cleanup,
     credentials,
     deliver,
     demo,
     dev,
+    letter,
     lookml,
     marts,
     ping,
@@ -25,6 +27,7 @@ from ml_connector_dagster.cli import (
     setup,
     sweep,
     trace,
+    trail,
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter
@@ -49,9 +52,12 @@ app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(lookml.publish)
 app.command()(trace.trace)
+app.command()(trail.trail)
 app.command()(replay.replay)
+app.command()(letter.letter)
 app.command()(sweep.sweep)
 app.command()(reconcile.reconcile)
+app.command()(cleanup.cleanup)
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

@@ -26,6 +26,7 @@ from ml_connector_dagster.config.problems import (
     shown,
 )
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Connection, Flow, Project
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.validation import NEVER_IN_YAML, is_secret_key, validated
 from ml_connector_dagster.config.values import Origin
@@ -47,11 +48,24 @@ def load_project(path: Path, settings: Settings) -> Project:
     check_deliveries(written, flows, merged.locate)
     check_applications(written, flows, _types(written), merged.locate)
     check_looker(written, flows, _types(written), merged.locate)
-    if written.problems:
+    retention = _retention(written, settings)
+    if written.problems or retention is None:
         raise as_error(written.problems)
     return Project.model_construct(
         connections=connections,
         flows={name: _with_timezone(flow, connections) for name, flow in flows.items()},
+        retention=retention,
+    )
+
+
+def _retention(written: Written, settings: Settings) -> Retention | None:
+    return validated(
+        Retention,
+        written.retention,
+        name=None,
+        written=written,
+        origin=_origin(written, ("retention",), settings),
+        locate=lambda inner: ("retention", *inner),
     )
 
 

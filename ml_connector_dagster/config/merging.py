@@ -15,7 +15,10 @@ from ml_connector_dagster.config.yaml_source import Document, read_document
 from ml_connector_dagster.model.errors import ConfigError
 
 
-SECTIONS = ("connections", "defaults", "flows")
+SECTIONS = ("connections", "defaults", "flows", "retention")
+
+#: Sections that stand once in all files together.
+_ONCE = ("defaults", "retention")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,7 @@ class Written:
     connections: dict[str, object] = field(default_factory=dict)
     flows: dict[str, object] = field(default_factory=dict)
     defaults: dict[str, object] = field(default_factory=dict)
+    retention: dict[str, object] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     texts: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -86,20 +90,21 @@ def _add(written: Written, document: Document) -> None:
         elif not isinstance(body, dict):
             message = "expected a block of names, each with its keys below it"
             written.problems.append(Problem(place=place, path=(section,), message=message))
-        elif section == "defaults":
-            _add_defaults(written, document, body)
+        elif section in _ONCE:
+            _add_once(written, document, section, body)
         else:
             _add_named(written, document, section, body)
 
 
-def _add_defaults(written: Written, document: Document, body: dict[str, object]) -> None:
-    path: KeyPath = ("defaults",)
+def _add_once(written: Written, document: Document, section: str, body: dict[str, object]) -> None:
+    path: KeyPath = (section,)
     if path in written.places:
         message = f"given twice; the other is at {written.places[path]}"
         problem = Problem(place=document.places[path], path=path, message=message)
         written.problems.append(problem)
         return
-    written.defaults.update(body)
+    target = written.defaults if section == "defaults" else written.retention
+    target.update(body)
     _take_places(written, document, path)
 
 

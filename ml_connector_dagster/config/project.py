@@ -21,6 +21,8 @@ from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.reconciling import Reconcile
+from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
@@ -146,6 +148,9 @@ class Flow(StrictModel):
         default=Reconcile(),
         description="How destinations are compared with the ERP, and when.",
     )
+    replay: Replay = Field(
+        default=Replay(), description="How often the flow tries again by itself what failed."
+    )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."
     )
@@ -217,4 +222,7 @@ class Project(StrictModel):
     )
     flows: dict[str, Flow] = Field(
         default_factory=dict, description="What is read and where it goes, by flow name."
+    )
+    retention: Retention = Field(
+        default=Retention(), description="How long is kept what nobody needs any more."
     )

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
+from ml_connector_dagster.config.applications import MondayConnection
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import (
-    Connection,
+from ml_connector_dagster.config.project import Connection, FlowDestination
+from ml_connector_dagster.config.warehouses import (
     DatabricksConnection,
     DuckDBConnection,
-    FlowDestination,
-    MondayConnection,
     SnowflakeConnection,
 )
 from ml_connector_dagster.destinations.applications.contract import (

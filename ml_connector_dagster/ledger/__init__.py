@@ -1,5 +1,6 @@
 """What happened and how far we are: reads, batches, deliveries, dead letters, and the state that processes share."""
 
+from ml_connector_dagster.ledger.cleaning import Forgetting
 from ml_connector_dagster.ledger.ledger import Ledger
 from ml_connector_dagster.ledger.overviews import (
     LastDelivery,
@@ -15,6 +16,7 @@ from ml_connector_dagster.model.remote_records import RemoteRecord
 
 __all__ = [
     "Cipher",
+    "Forgetting",
     "LastDelivery",
     "LastRead",
     "Ledger",

@@ -6,10 +6,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from ml_connector_dagster.ledger import (
+    attempts,
     batches,
+    cleaning,
     dead_letters,
     deliveries,
     documents,
+    edits,
     forecasts,
     overviews,
     past_reads,
@@ -21,6 +24,7 @@ from ml_connector_dagster.ledger import (
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
+from ml_connector_dagster.ledger.cleaning import Forgetting
 from ml_connector_dagster.ledger.databases import Database, open_database
 from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
@@ -30,8 +34,10 @@ from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.edits import Edit, NewEdit
 from ml_connector_dagster.model.forecasts import Forecast
 from ml_connector_dagster.model.receipts import (
+    Attempt,
     DeadLetter,
     Delivery,
     DeliveryReport,
@@ -329,10 +335,12 @@ class Ledger:
         *,
         dead_letters: Sequence[NewDeadLetter],
         resolved: Sequence[int],
+        ended_edits: Sequence[int] = (),
     ) -> None:
         """Every record of the batch has an outcome: keep counts, keep the refused, close the healed letters.
 
-        A letter that is in ``dead_letters`` again stays open. Raises ValueError when the delivery was never started.
+        A letter that is in ``dead_letters`` again stays open; ``ended_edits`` are those whose record came in a newer
+        version. Raises ValueError when the delivery was never started.
         """
         deliveries.finish(
             self._database,
@@ -341,6 +349,7 @@ class Ledger:
             report,
             letters=dead_letters,
             resolved=resolved,
+            ended_edits=ended_edits,
             now=self._now(),
         )
 
@@ -359,6 +368,10 @@ class Ledger:
         return deliveries.find(
             self._database, batch_ids=batch_ids, destination=destination, states=states
         )
+
+    def attempts(self, batch_ids: Sequence[str] | None = None) -> tuple[Attempt, ...]:
+        """Every time that these batches (None: any) were handed to a destination, in the order of beginning."""
+        return attempts.find(self._database, batch_ids)
 
     def delivered_counts(
         self, *, destination: str, tenant: str, entity: str, company: str | None = None
@@ -411,6 +424,70 @@ class Ledger:
         """Close these letters."""
         with self._database.write("dead letters") as connection:
             dead_letters.resolve(connection, ids, self._now())
+
+    # Edits
+
+    def record_edit(self, edit: NewEdit) -> int:
+        """Keep an edit; answers its number. It ends those of the same column, and of older versions of the record."""
+        return edits.record(self._database, edit, now=self._now())
+
+    def edits(
+        self,
+        *,
+        in_force_only: bool = True,
+        tenant: str | None = None,
+        entity: str | None = None,
+        company: str | None = None,
+        destination: str | None = None,
+        record_id: str | None = None,
+        letter_ids: Sequence[int] | None = None,
+    ) -> tuple[Edit, ...]:
+        """The edits that meet every condition given, oldest first."""
+        return edits.find(
+            self._database,
+            in_force_only=in_force_only,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            destination=destination,
+            record_id=record_id,
+            letter_ids=letter_ids,
+        )
+
+    # Clean-ups
+
+    def clean_alone(self) -> AbstractContextManager[None]:
+        """Nobody else, in any process, cleans up inside the block. It is waited for."""
+        return self._database.alone("clean-up")
+
+    def batch_scopes(self) -> tuple[tuple[str, str, str], ...]:
+        """Tenant, entity and company of everything that has batches."""
+        return cleaning.find_scopes(self._database)
+
+    def watermark_batches(self) -> frozenset[str]:
+        """The batches that prove how far each entity is complete."""
+        return cleaning.watermark_batches(self._database)
+
+    def replace_batches(
+        self, removed: Sequence[Batch], kept: Batch | None, *, needed_by: Collection[str]
+    ) -> None:
+        """Put ``kept`` in the place of ``removed``, all or nothing; what they have delivered still counts.
+
+        Raises TransientError when one is needed after all, by a destination of ``needed_by`` or as a proof.
+        """
+        cleaning.replace(self._database, removed, kept, needed_by=needed_by, now=self._now())
+
+    def removed_batches(self, *, since: datetime) -> frozenset[str]:
+        """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
+        return cleaning.find_removed(self._database, since=since)
+
+    def forget_removed_batches(self, *, before: datetime) -> None:
+        """The files of batches that were replaced before ``before`` are gone."""
+        cleaning.forget_removed(self._database, before=before)
+
+    def forget(self, limits: Forgetting, *, dry_run: bool = False) -> Mapping[str, int]:
+        """Remove rows that only tell of the past, or count them; answers how many, by what they are."""
+        return cleaning.forget(self._database, limits, dry_run=dry_run)
 
     # State that the processes of a tenant share
 

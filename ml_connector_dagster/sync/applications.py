@@ -1,7 +1,7 @@
 """Verbs that only applications know: what a delivery would do, and what a system lacks for its mappings."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
@@ -17,6 +17,7 @@ from ml_connector_dagster.destinations.applications.structures import (
 from ml_connector_dagster.destinations.registry import mapping_of
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
+from ml_connector_dagster.sync.corrections import corrected
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -51,8 +52,14 @@ def preview_delivery(
                 entity=name,
                 companies=flow.companies,
             )
-            staged = (workspace.staging.open(batch) for batch in pending)
-            one = preview(destination, ENTITIES[name], staged, expected)
+            with ExitStack() as stack:
+                staged = [
+                    stack.enter_context(
+                        corrected(workspace.ledger, workspace.staging, batch, target.name)
+                    ).staged
+                    for batch in pending
+                ]
+                one = preview(destination, ENTITIES[name], staged, expected)
             expected[name] = one.present
             previews.append(one)
         budgets = destination.application.target.usage().budgets

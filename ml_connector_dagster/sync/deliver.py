@@ -19,6 +19,7 @@ from ml_connector_dagster.model.receipts import (
     Stage,
 )
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.corrections import corrected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,8 @@ def _deliver_one(
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
-        with staging.open(batch) as staged:
-            report = destination.deliver(ENTITIES[batch.entity], staged, mode)
+        with corrected(ledger, staging, batch, destination.name) as correction:
+            report = destination.deliver(ENTITIES[batch.entity], correction.staged, mode)
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise
@@ -102,6 +103,7 @@ def _deliver_one(
         report,
         dead_letters=[_dead_letter(batch, destination.name, one) for one in report.rejected],
         resolved=healed,
+        ended_edits=correction.ended,
     )
     return report, len(healed)
 

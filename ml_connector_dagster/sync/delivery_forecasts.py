@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import Flow, FlowDestination, is_application
+from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.forecasts import (
     Loading,
     application_budgets,

@@ -10,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from ml_connector_dagster.cloudsuite import reckonings
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, TransientError

@@ -1,0 +1,24 @@
+"""How long a flow tries again by itself what failed."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_connector_dagster.config.values import WholeNumber
+from ml_connector_dagster.model.receipts import DeadLetter
+
+
+class Replay(BaseModel):
+    """Automatic replay of dead letters, when the sensor of the flow is on. The pauses grow from 5 minutes to 6 hours."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tries: WholeNumber = Field(
+        default=16,
+        ge=0,
+        le=1_000,
+        description="After so many automatic tries in vain a dead letter is given up: it stays open, and waits for a "
+        "person. 16 tries take two and a half days, a weekend.",
+    )
+
+    def gives_up(self, letter: DeadLetter) -> bool:
+        """Whether ``letter`` is open and not tried by itself any more."""
+        return letter.resolved_at is None and letter.waits > self.tries
