@@ -14,9 +14,11 @@ from ml_connector_dagster.cli import (
     deliver,
     demo,
     dev,
+    doctor,
     lookml,
     marts,
     ping,
+    prepare,
     replay,
     run,
     sandbox,
@@ -40,6 +42,8 @@ app.command()(demo.demo)
 app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
+app.command()(doctor.doctor)
+app.command()(prepare.prepare)
 app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)

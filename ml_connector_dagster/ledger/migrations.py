@@ -169,7 +169,7 @@ def migrate(
     """Bring the ledger to the newest of ``migrations``. Raises ConfigError when it is ahead of them already."""
     newest = migrations[-1].version
     with database.read() as connection:
-        version = _version(connection)
+        version = version_of(connection)
     for migration in migrations:
         if migration.version > version:
             version = _apply(database, migration, now())
@@ -183,7 +183,7 @@ def migrate(
 def _apply(database: Database, migration: Migration, now: datetime) -> int:
     """Apply ``migration`` unless somebody else has meanwhile; answers the version that the ledger then has."""
     with database.write(f"migration {migration.version}") as connection:
-        version = _version(connection)
+        version = version_of(connection)
         if version >= migration.version:
             return version
         schema_version.create(connection, checkfirst=True)
@@ -198,7 +198,8 @@ def _apply(database: Database, migration: Migration, now: datetime) -> int:
     return migration.version
 
 
-def _version(connection: Connection) -> int:
+def version_of(connection: Connection) -> int:
+    """The version of the ledger's tables; 0 when there are none yet."""
     if not inspect(connection).has_table(schema_version.name):
         return 0
     newest = connection.execute(select(func.max(schema_version.c.version))).scalar_one()
