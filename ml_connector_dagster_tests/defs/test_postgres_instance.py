@@ -47,13 +47,15 @@ def daemon(host: Host) -> Iterator[None]:
         process.wait(timeout=60)
 
 
+@pytest.mark.timeout(600)  # six processes that load Dagster, one after the other
 def test_a_run_that_one_host_launches_is_run_by_the_daemon_of_another(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, two = site.host("one"), site.host("two")
     for host in (one, two):
-        prepared = host.start("prepare")
-        assert prepared.wait(timeout=120) == 0, prepared.communicate()
+        process = host.start("prepare")
+        _, complaints = process.communicate(timeout=200)
+        assert process.returncode == 0, complaints
     launched = subprocess.run(
         [PROGRAMS / "dagster", "job", "launch", *WORKSPACE, "-j", "sweep_purchasing"],
         env=two.environment,
