@@ -9,6 +9,7 @@ import sys
 import typer
 
 from ml_connector_dagster.cli import (
+    alerts,
     bods,
     credentials,
     deliver,
@@ -52,6 +53,7 @@ app.command()(lookml.publish)
 app.command()(trace.trace)
 app.command()(replay.replay)
 app.command()(sweep.sweep)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

@@ -7,6 +7,7 @@ from typing import cast
 
 from pydantic import BaseModel
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.checks import (
     check_agreement,
     check_applications,
@@ -47,11 +48,24 @@ def load_project(path: Path, settings: Settings) -> Project:
     check_deliveries(written, flows, merged.locate)
     check_applications(written, flows, _types(written), merged.locate)
     check_looker(written, flows, _types(written), merged.locate)
-    if written.problems:
+    alerts = _alerts(written, settings)
+    if alerts is None or written.problems:
         raise as_error(written.problems)
     return Project.model_construct(
         connections=connections,
         flows={name: _with_timezone(flow, connections) for name, flow in flows.items()},
+        alerts=alerts,
+    )
+
+
+def _alerts(written: Written, settings: Settings) -> Alerts | None:
+    return validated(
+        Alerts,
+        written.alerts,
+        name=None,
+        written=written,
+        origin=_origin(written, ("alerts",), settings),
+        locate=lambda inner: ("alerts", *inner),
     )
 
 

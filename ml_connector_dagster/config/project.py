@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
@@ -212,4 +213,7 @@ class Project(StrictModel):
     )
     flows: dict[str, Flow] = Field(
         default_factory=dict, description="What is read and where it goes, by flow name."
+    )
+    alerts: Alerts = Field(
+        default=Alerts(), description="Who is told when something needs a person."
     )

@@ -158,7 +158,23 @@ _SWEEPS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS)
+_ALERTS: Final = Migration(
+    version=4,
+    name="alerts",
+    statements=(
+        """CREATE TABLE alert (
+            id {identity},
+            kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, run_id TEXT NOT NULL,
+            raised_at VARCHAR(27) NOT NULL, resolved_at VARCHAR(27))""",
+        "CREATE INDEX alert_open ON alert (resolved_at)",
+        """CREATE TABLE alert_told (
+            alert_id BIGINT NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL,
+            told_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (alert_id, channel, state))""",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _ALERTS)
 
 
 def migrate(
