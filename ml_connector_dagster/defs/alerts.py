@@ -7,6 +7,10 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import dagster as dg
+from dagster._core.storage.asset_check_execution_record import (
+    AssetCheckExecutionRecord,
+    AssetCheckExecutionRecordStatus,
+)
 
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.names import (
@@ -30,6 +34,12 @@ LOOK_EVERY: Final = 120
 
 #: Characters of a step's error in a message; the whole of it is behind the link.
 _LONGEST_REASON: Final = 600
+
+#: States of an asset check that say something.
+_JUDGED: Final = {
+    AssetCheckExecutionRecordStatus.SUCCEEDED,
+    AssetCheckExecutionRecordStatus.FAILED,
+}
 
 #: What a run was for, where its tags say so.
 _PURPOSES: Final = {
@@ -134,13 +144,18 @@ def failed_checks(context: dg.SensorEvaluationContext) -> Iterator[Condition]:
     repository = context.repository_def
     if repository is None:
         return
+    storage = context.instance.event_log_storage
     keys = list(repository.asset_graph.asset_check_keys)
-    records = context.instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    for key, record in records.items():
-        evaluation = None if record.event is None else record.evaluation
-        if evaluation is None or evaluation.passed:
+    for key, newest in storage.get_latest_asset_check_execution_by_key(keys).items():
+        record: AssetCheckExecutionRecord | None = newest
+        if newest.status not in _JUDGED:
+            # A run that has not come to it yet, or never will: what was found before still counts.
+            judged = storage.get_asset_check_execution_history(key, limit=1, status=_JUDGED)
+            record = judged[0] if judged else None
+        evaluation = None if record is None else record.evaluation
+        if record is None or not isinstance(evaluation, dg.AssetCheckEvaluation):
             continue
-        if evaluation.severity is dg.AssetCheckSeverity.ERROR:
+        if not evaluation.passed and evaluation.severity is dg.AssetCheckSeverity.ERROR:
             yield Condition(
                 kind=AlertKind.CHECK_FAILED,
                 subject=f"{key.name} of {key.asset_key.to_user_string()}",
