@@ -64,7 +64,7 @@ def look_at_storage(instance: dg.DagsterInstance, home: Path) -> Iterator[Diagno
     """Which database it is in, that it answers, and that its tables are of this version."""
     runs = instance.get_runs_count()
     on_postgres = on_postgresql(instance)
-    where = "PostgreSQL (DAGSTER_PG_URL)" if on_postgres else f"SQLite in {home}"
+    where = "PostgreSQL" if on_postgres else f"SQLite in {home}"
     yield fine(AREA, "storage", f"{where}, {runs:,} runs")
     versions = {
         "runs": instance.run_storage.alembic_version(),

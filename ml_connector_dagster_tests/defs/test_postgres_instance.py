@@ -80,7 +80,7 @@ def test_a_run_that_one_host_launches_is_run_by_the_daemon_of_another(
         told = two.examine()
 
     assert told["dagster", "daemon"]["verdict"] == "ok", "the other host's daemon beats for both"
-    assert told["dagster", "storage"]["detail"] == "PostgreSQL (DAGSTER_PG_URL), 1 runs"
+    assert told["dagster", "storage"]["detail"] == "PostgreSQL, 1 runs"
     assert told["dagster", "pools"]["detail"] == "cloudsuite_acme: 4 slots"
     assert told["ledger", "clock"]["verdict"] == "ok"
     assert told["staging", "reach"]["verdict"] == "warning"

@@ -32,14 +32,15 @@ def look_at_key(settings: Settings) -> Iterator[Diagnosis]:
         yield fine(AREA, "key", "none yet; it is made with the first credential")
     else:
         yield fine(AREA, "key", f"in {settings.key_file}")
-    for file in (settings.key_file, settings.credentials_file):
+    # Whoever reads the key reads everything. The store is encrypted: a group may read it, as Kubernetes mounts secrets.
+    for file, closed in ((settings.key_file, 0o077), (settings.credentials_file, 0o027)):
         if file.exists():
-            yield _private(file)
+            yield _private(file, closed)
 
 
-def _private(file: Path) -> Diagnosis:
+def _private(file: Path, closed: int) -> Diagnosis:
     mode = stat.S_IMODE(file.stat().st_mode)
-    if mode & 0o077:
+    if mode & closed:
         return problem(
             AREA,
             file.name,
@@ -78,7 +79,7 @@ def look_at_store(settings: Settings, project: Project) -> Iterator[Diagnosis]:
             yield problem(
                 AREA,
                 connection,
-                f"the connection needs the credential {name!r}, which is not stored",
+                f"needs the credential {name!r}, which is not stored",
                 f"Add it: ml-connector credentials add {name}",
             )
     unused = sorted(stored - set(wanted.values()))
@@ -86,14 +87,17 @@ def look_at_store(settings: Settings, project: Project) -> Iterator[Diagnosis]:
         yield warning(
             AREA,
             "unused",
-            f"no connection names {', '.join(unused)}",
+            f"nothing names {', '.join(unused)}",
             "Remove what is not needed: ml-connector credentials remove NAME",
         )
 
 
 def named_credentials(project: Project) -> dict[str, str]:
-    """Connection → the credential that it names; those that need none are left out."""
-    found = {}
+    """Connection, or channel of alerts, → the credential that it names; those that need none are left out."""
+    found = {
+        f"alerts to {channel.credential}": channel.credential
+        for channel in project.alerts.channels
+    }
     for name, connection in project.connections.items():
         credential = getattr(connection, "credential", "")
         if credential:
