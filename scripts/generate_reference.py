@@ -31,6 +31,7 @@ from ml_connector_dagster.cloudsuite.catalog.m3 import (
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.config.alerts import AlertChannel, Alerts
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
@@ -300,6 +301,8 @@ _FLOW_HEADINGS: dict[type[BaseModel], str] = {
     DocumentIntake: "bods",
 }
 
+_ALERT_HEADINGS: dict[type[BaseModel], str] = {Alerts: "alerts", AlertChannel: "alerts channels"}
+
 _MAPPING_HEADINGS: dict[type[BaseModel], str] = {
     EntityMapping: "mapping",
     FieldRule: "mapping field",
@@ -341,6 +344,12 @@ def _configuration_page() -> str:
             _sentence(_summary(mapping_model)),
             _keys(mapping_model),
         ]
+    parts += [
+        "## Alerts",
+        "Below `alerts:`, in one of the files. How to: [alerts.md](../how-to/alerts.md).",
+    ]
+    for alert_model, heading in _ALERT_HEADINGS.items():
+        parts += [f"### {heading}", _sentence(_summary(alert_model)), _keys(alert_model)]
     parts += [
         "## Catalog file",
         "What `catalog:` of a connection names: a tenant's own programs, tables and fields, laid over the built-in "
@@ -461,7 +470,9 @@ def _type_words(annotation: Any) -> str:
     if annotation is FlowDestination:
         return _link("destinations")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _link((_FLOW_HEADINGS | _MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation])
+        return _link(
+            (_FLOW_HEADINGS | _ALERT_HEADINGS | _MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation]
+        )
     return _PLAIN_TYPES.get(annotation, "text")
 
 

@@ -9,17 +9,20 @@ import sys
 import typer
 
 from ml_connector_dagster.cli import (
+    alerts,
     bods,
     cleanup,
     credentials,
     deliver,
     demo,
     dev,
+    doctor,
     letter,
     lookml,
     marts,
     ping,
     plan,
+    prepare,
     reconcile,
     replay,
     run,
@@ -46,6 +49,8 @@ app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
 app.command()(plan.plan)
+app.command()(doctor.doctor)
+app.command()(prepare.prepare)
 app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)
@@ -58,6 +63,7 @@ app.command()(letter.letter)
 app.command()(sweep.sweep)
 app.command()(reconcile.reconcile)
 app.command()(cleanup.cleanup)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

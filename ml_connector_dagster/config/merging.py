@@ -15,20 +15,19 @@ from ml_connector_dagster.config.yaml_source import Document, read_document
 from ml_connector_dagster.model.errors import ConfigError
 
 
-SECTIONS = ("connections", "defaults", "flows", "retention")
-
 #: Sections that stand once in all files together.
-_ONCE = ("defaults", "retention")
+_ONCE = ("defaults", "retention", "alerts")
+
+SECTIONS = ("connections", "flows", *_ONCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What the files say, not yet checked beyond its outline."""
+    """What the files say, not yet checked beyond its outline. ``once``: the sections that stand once."""
 
     connections: dict[str, object] = field(default_factory=dict)
     flows: dict[str, object] = field(default_factory=dict)
-    defaults: dict[str, object] = field(default_factory=dict)
-    retention: dict[str, object] = field(default_factory=dict)
+    once: dict[str, dict[str, object]] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     texts: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -88,7 +87,8 @@ def _add(written: Written, document: Document) -> None:
         elif body is None:
             continue
         elif not isinstance(body, dict):
-            message = "expected a block of names, each with its keys below it"
+            keys = "keys" if section in _ONCE else "names, each with its keys below it"
+            message = f"expected a block of {keys}"
             written.problems.append(Problem(place=place, path=(section,), message=message))
         elif section in _ONCE:
             _add_once(written, document, section, body)
@@ -103,8 +103,7 @@ def _add_once(written: Written, document: Document, section: str, body: dict[str
         problem = Problem(place=document.places[path], path=path, message=message)
         written.problems.append(problem)
         return
-    target = written.defaults if section == "defaults" else written.retention
-    target.update(body)
+    written.once[section] = body
     _take_places(written, document, path)
 
 

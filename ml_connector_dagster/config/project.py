@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
@@ -225,4 +226,7 @@ class Project(StrictModel):
     )
     retention: Retention = Field(
         default=Retention(), description="How long is kept what nobody needs any more."
+    )
+    alerts: Alerts = Field(
+        default=Alerts(), description="Who is told when something needs a person."
     )

@@ -49,7 +49,8 @@ def validated(
     locate: Callable[[KeyPath], KeyPath],
     partial: bool = False,
 ) -> Model | None:
-    """``body`` as a ``model`` called ``name`` (None: it has no name); None, with its problems noted, when it is not one.
+    """``body`` as a ``model`` called ``name`` (None: it has none); None, with its problems noted in ``written``, when it
+    is not one.
 
     ``locate`` turns a path inside the model into one inside the files. With ``partial`` a missing key is fine.
     """

@@ -17,6 +17,7 @@ from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.staging import staging_place
+from ml_connector_dagster.defs.alerts import alert_sensors
 from ml_connector_dagster.defs.assets import (
     application_asset,
     delivery_asset,
@@ -101,6 +102,8 @@ def build_definitions(
             taking = documents_job(connection.name)
             parts.jobs.append(taking)
             parts.sensors.append(documents_sensor(connection, taking))
+    if project.alerts.channels:
+        parts.sensors += alert_sensors(lambda: Workspace.open(settings, project=project, now=now))
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from ml_connector_dagster.config.pauses import longest_pause
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
-from ml_connector_dagster.defs.freshness import longest_pause
 from ml_connector_dagster.defs.metadata import table
 from ml_connector_dagster.defs.names import (
     FLOW_TAG,

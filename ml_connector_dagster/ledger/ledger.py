@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from ml_connector_dagster.ledger import (
+    alerts,
     attempts,
     batches,
     cleaning,
@@ -33,6 +34,7 @@ from ml_connector_dagster.ledger.overviews import TenantStatus
 from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
+from ml_connector_dagster.model.alerts import Alert, AlertKind, Condition
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.edits import Edit, NewEdit
 from ml_connector_dagster.model.forecasts import Forecast
@@ -488,6 +490,36 @@ class Ledger:
     def forget(self, limits: Forgetting, *, dry_run: bool = False) -> Mapping[str, int]:
         """Remove rows that only tell of the past, or count them; answers how many, by what they are."""
         return cleaning.forget(self._database, limits, dry_run=dry_run)
+
+    # Alerts
+
+    def observe_alerts(self, conditions: Sequence[Condition], kinds: Collection[AlertKind]) -> None:
+        """Of ``kinds``, exactly ``conditions`` hold now."""
+        alerts.observe(self._database, conditions, kinds, now=self._now())
+
+    def raise_alert(self, condition: Condition) -> None:
+        """``condition`` holds from now on, unless it does already."""
+        alerts.raise_one(self._database, condition, now=self._now())
+
+    def resolve_alert(self, kind: AlertKind, subject: str) -> None:
+        """It no longer holds."""
+        alerts.resolve_one(self._database, kind, subject, now=self._now())
+
+    def alerts(self, *, open_only: bool = True) -> tuple[Alert, ...]:
+        """Alerts, oldest first."""
+        return alerts.find(self._database, open_only=open_only)
+
+    def untold_alerts(self, channel: str) -> tuple[Alert, ...]:
+        """What ``channel`` has not heard yet: of conditions that began, and of those it knows that ended."""
+        return alerts.untold(self._database, channel)
+
+    def mark_told(self, channel: str, alert: Alert) -> None:
+        """``channel`` has heard of ``alert`` as it is."""
+        alerts.mark_told(self._database, channel, alert, now=self._now())
+
+    def tell_alone(self, channel: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, tells ``channel`` inside the block. It is waited for."""
+        return self._database.alone(f"alerts to {channel}", wait_seconds=60)
 
     # State that the processes of a tenant share
 

@@ -225,6 +225,22 @@ _REPLAY: Final = Migration(
     ),
 )
 
+_ALERTS: Final = Migration(
+    version=7,
+    name="alerts",
+    statements=(
+        """CREATE TABLE alert (
+            id {identity},
+            kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, run_id TEXT NOT NULL,
+            raised_at VARCHAR(27) NOT NULL, resolved_at VARCHAR(27))""",
+        "CREATE INDEX alert_open ON alert (resolved_at)",
+        """CREATE TABLE alert_told (
+            alert_id BIGINT NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL,
+            told_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (alert_id, channel, state))""",
+    ),
+)
+
 #: In the order of their versions.
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     _FIRST,
@@ -233,6 +249,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     _FORECASTS,
     _RECONCILIATIONS,
     _REPLAY,
+    _ALERTS,
 )
 
 
@@ -244,7 +261,7 @@ def migrate(
     """Bring the ledger to the newest of ``migrations``. Raises ConfigError when it is ahead of them already."""
     newest = migrations[-1].version
     with database.read() as connection:
-        version = _version(connection)
+        version = version_of(connection)
     for migration in migrations:
         if migration.version > version:
             version = _apply(database, migration, now())
@@ -258,7 +275,7 @@ def migrate(
 def _apply(database: Database, migration: Migration, now: datetime) -> int:
     """Apply ``migration`` unless somebody else has meanwhile; answers the version that the ledger then has."""
     with database.write(f"migration {migration.version}") as connection:
-        version = _version(connection)
+        version = version_of(connection)
         if version >= migration.version:
             return version
         schema_version.create(connection, checkfirst=True)
@@ -273,7 +290,8 @@ def _apply(database: Database, migration: Migration, now: datetime) -> int:
     return migration.version
 
 
-def _version(connection: Connection) -> int:
+def version_of(connection: Connection) -> int:
+    """The version of the ledger's tables; 0 when there are none yet."""
     if not inspect(connection).has_table(schema_version.name):
         return 0
     newest = connection.execute(select(func.max(schema_version.c.version))).scalar_one()

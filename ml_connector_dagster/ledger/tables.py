@@ -398,3 +398,27 @@ forecast = Table(
     _text("document"),
     Index("forecast_flow", "flow", "made_at"),
 )
+
+#: Conditions that a person should know of; open while they hold.
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    _text("kind"),
+    _text("subject"),
+    _text("message"),
+    _text("run_id"),
+    _moment("raised_at"),
+    _moment("resolved_at", null=True),
+    Index("alert_open", "resolved_at"),
+)
+
+#: Which channel has heard of which end of an alert.
+alert_told = Table(
+    "alert_told",
+    metadata,
+    Column("alert_id", BigInteger, primary_key=True, autoincrement=False),
+    _text("channel", key=True),
+    _text("state", key=True),
+    _moment("told_at"),
+)

@@ -125,8 +125,9 @@ class Trail:
         """
         with self._reading() as connection:
             try:
+                # A text without a statement gives None, which the stubs do not know.
                 answer = connection.sql(query, params=dict(parameters or {}))
-                found: pa.Table = pa.table({}) if answer is None else answer.to_arrow_table()
+                found: pa.Table = pa.table({}) if answer is None else answer.to_arrow_table()  # type: ignore[redundant-expr]
             except _errors() as error:
                 raise ConfigError(f"the trail does not answer {query!r}: {error}") from error
             return found
@@ -226,7 +227,7 @@ class Trail:
             "DELETE FROM taken_over WHERE carrier = $1 AND destination IS NOT DISTINCT FROM $2",
             this,
         )
-        receipts = self._workspace.staging.receipts(batch, destination)
+        receipts: pa.Table = self._workspace.staging.receipts(batch, destination)
         connection.register("arriving", receipts)
         connection.execute(
             "INSERT INTO receipts SELECT record_id, delivered_at, destination, outcome, reason, remote_id, batch_id,"
@@ -235,7 +236,7 @@ class Trail:
         )
         connection.unregister("arriving")
         connection.execute("INSERT INTO taken_over VALUES (?, ?, ?)", [*this, mark])
-        return receipts.num_rows
+        return int(receipts.num_rows)
 
     def _ledger_tables(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """The ledger's own tables are small, and change: they are taken over whole."""
