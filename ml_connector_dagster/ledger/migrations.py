@@ -158,7 +158,21 @@ _SWEEPS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS)
+_REVIEWS: Final = Migration(
+    version=4,
+    name="what is looked at again at applications",
+    statements=(
+        """CREATE TABLE remote_move (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE review_mark (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL,
+            company TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company, kind, value))""",
+    ),
+)
+
+MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _REVIEWS)
 
 
 def migrate(
