@@ -240,7 +240,12 @@ def _shape(
             )
         else:
             fields[name] = _field(entity, name, rule, kinds[name])
-    return ObjectFacts(name=mapping.object, label=mapping.label or mapping.object, fields=fields)
+    return ObjectFacts(
+        name=mapping.object,
+        label=mapping.label or mapping.object,
+        fields=fields,
+        groups=(mapping.group,) if mapping.group else (),
+    )
 
 
 def _field(entity: Entity, name: str, rule: FieldRule, kind: FieldKind) -> FieldFacts:
