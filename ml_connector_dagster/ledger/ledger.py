@@ -20,6 +20,7 @@ from ml_connector_dagster.ledger import (
     reads,
     reconciliations,
     remote_records,
+    reviews,
     sweeps,
 )
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
@@ -52,7 +53,12 @@ from ml_connector_dagster.model.reconciliations import (
     Reconciliation,
     ReconciliationState,
 )
-from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
+from ml_connector_dagster.model.remote_records import (
+    Intent,
+    RemoteRecord,
+    RemoteState,
+    ReviewScope,
+)
 from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
 from ml_connector_dagster.model.windows import Watermark, Window
 
@@ -602,6 +608,30 @@ class Ledger:
     def end_job(self, destination: str, entity: str, ticket: str) -> None:
         """Nobody waits for the job of ``ticket`` any more."""
         remote_records.end_job(self._database, destination, entity, ticket)
+
+    # Reviews: what has to be looked at again at an application
+
+    def moved_records(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """Records (``prefix``: their ids' beginning) that have come to ``destination``, or gone from it, since ``reviewed``."""
+        return reviews.find_moves(self._database, destination, entity, prefix)
+
+    def remote_record_ids(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """The ids (beginning with ``prefix``) of all records that were decided on for ``destination``."""
+        return reviews.find_record_ids(self._database, destination, entity, prefix)
+
+    def review_marks(self, scope: ReviewScope, kind: str) -> frozenset[str]:
+        """What of ``kind`` the state of ``scope`` reflects; empty before the first delivery."""
+        return reviews.find_marks(self._database, scope, kind)
+
+    def reviewed(
+        self,
+        scope: ReviewScope,
+        *,
+        marks: Mapping[str, Collection[str]],
+        moves: Mapping[str, Sequence[str]],
+    ) -> None:
+        """``scope`` was looked at again: it reflects ``marks`` (by kind) from now on, and ``moves`` (by entity)."""
+        reviews.reviewed(self._database, scope, marks, moves)
 
     def status(self, tenant: str) -> TenantStatus:
         """The newest read and delivery of each entity and company, and what is stuck, at one moment."""

@@ -241,6 +241,20 @@ _ALERTS: Final = Migration(
     ),
 )
 
+_REVIEWS: Final = Migration(
+    version=8,
+    name="what is looked at again at applications",
+    statements=(
+        """CREATE TABLE remote_move (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE review_mark (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL,
+            company TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company, kind, value))""",
+    ),
+)
+
 #: In the order of their versions.
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     _FIRST,
@@ -250,6 +264,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     _RECONCILIATIONS,
     _REPLAY,
     _ALERTS,
+    _REVIEWS,
 )
 
 

@@ -191,6 +191,27 @@ remote_job = Table(
     _moment("started_at"),
 )
 
+#: Records that have come to an application, or gone from it, until what is part of them was looked at again.
+remote_move = Table(
+    "remote_move",
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("record_id", key=True),
+)
+
+#: What the state of an entity at an application reflects: its mapping, batches of other entities.
+review_mark = Table(
+    "review_mark",
+    metadata,
+    _text("destination", key=True),
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _text("kind", key=True),
+    _text("value", key=True),
+)
+
 dead_letter = Table(
     "dead_letter",
     metadata,

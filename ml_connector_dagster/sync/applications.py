@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.applications.contract import Application, Budget
@@ -15,9 +17,11 @@ from ml_connector_dagster.destinations.applications.structures import (
     wanted_shapes,
 )
 from ml_connector_dagster.destinations.registry import mapping_of
+from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
 from ml_connector_dagster.sync.corrections import corrected
+from ml_connector_dagster.sync.reviews import find_review, newest_slices, with_derived
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -46,24 +50,62 @@ def preview_delivery(
                 f"{target.name} is a warehouse, which compares by itself: nothing is known before it is done"
             )
         for name in chosen:
-            pending = workspace.ledger.pending(
-                destination=target.name,
-                tenant=flow.source,
-                entity=name,
-                companies=flow.companies,
-            )
-            with ExitStack() as stack:
-                staged = [
-                    stack.enter_context(
-                        corrected(workspace.ledger, workspace.staging, batch, target.name)
-                    ).staged
-                    for batch in pending
-                ]
-                one = preview(destination, ENTITIES[name], staged, expected)
+            mapped = destination.mapped(ENTITIES[name])
+            with (
+                with_derived(
+                    workspace, mapped, tenant=flow.source, companies=flow.companies
+                ) as derive,
+                _to_decide_on(workspace, flow, target, mapped) as found,
+            ):
+                one = preview(destination, ENTITIES[name], map(derive, found), expected)
             expected[name] = one.present
             previews.append(one)
         budgets = destination.application.target.usage().budgets
     return FlowPreview(destination=target.name, entities=tuple(previews), budgets=budgets)
+
+
+@contextmanager
+def _to_decide_on(
+    workspace: Workspace, flow: Flow, target: FlowDestination, mapped: Mapped
+) -> Iterator[list[StagedBatch]]:
+    """What is pending, then what has to be looked at again: which a delivery would stage, and a preview does not."""
+    pending = workspace.ledger.pending(
+        destination=target.name,
+        tenant=flow.source,
+        entity=mapped.entity.name,
+        companies=flow.companies,
+    )
+    found: list[StagedBatch] = []
+    with ExitStack() as stack:
+        for batch in pending:
+            correction = corrected(workspace.ledger, workspace.staging, batch, target.name)
+            found.append(stack.enter_context(correction).staged)
+        for company in flow.companies:
+            review = find_review(
+                workspace, mapped, target.name, tenant=flow.source, company=company
+            )
+            for rows, carrier in newest_slices(workspace, review):
+                staged = replace(carrier, batch_id="", rows=rows.num_rows)
+                found.append(Unstaged(batch=staged, rows=rows))
+        yield found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unstaged:
+    """Rows as a batch that is on no disk: for looking at them only."""
+
+    batch: Batch
+    rows: pa.Table
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    def reader(self) -> pa.RecordBatchReader:
+        return self.rows.to_reader()
+
+    def write_receipts(self, destination: str, receipts: pa.Table | pa.RecordBatchReader) -> str:
+        raise TypeError("a preview has no receipts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.ledger import Ledger
-from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import (
@@ -56,9 +56,11 @@ def deliver(
     run_id: str,
     mode: WriteMode = WriteMode.UPSERT,
     on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
+    derive: Callable[[StagedBatch], StagedBatch] = lambda staged: staged,
 ) -> DeliverySummary:
     """Deliver every batch of ``entity`` and ``companies`` that ``destination`` does not have yet.
 
+    ``derive`` gives a batch the columns that follow from other records.
     Raises what the destination raises, after the ledger has kept the reason; the batches before it stay done.
     """
     pending = ledger.pending(
@@ -66,7 +68,7 @@ def deliver(
     )
     counts, requests, resolved = OutcomeCounts(), 0, 0
     for batch in pending:
-        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode)
+        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode, derive)
         counts += report.counts
         requests += report.requests
         resolved += healed
@@ -88,11 +90,12 @@ def _deliver_one(
     batch: Batch,
     run_id: str,
     mode: WriteMode,
+    derive: Callable[[StagedBatch], StagedBatch],
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
         with corrected(ledger, staging, batch, destination.name) as correction:
-            report = destination.deliver(ENTITIES[batch.entity], correction.staged, mode)
+            report = destination.deliver(ENTITIES[batch.entity], derive(correction.staged), mode)
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise
