@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml_connector_dagster.config.values import CredentialName, ReadFile, WrittenFile
+from ml_connector_dagster.config.values import CredentialName, ReadFile, WrittenFolder
 
 
 class DocumentIntake(BaseModel):
@@ -10,7 +10,7 @@ class DocumentIntake(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    folder: WrittenFile = Field(
+    folder: WrittenFolder = Field(
         description="Where they arrive as *.xml; a relative path is inside ML_CONNECTOR_HOME. What was taken goes to its "
         "done/, what cannot be used to its rejected/, with the reason beside it."
     )
