@@ -69,6 +69,8 @@ class ProductLineContract:
     read_whole: ClassVar[frozenset[str]] = frozenset()
     #: Entities that this line serves by these routes; the tests of the others are skipped.
     served: ClassVar[frozenset[str]] = frozenset(ENTITIES)
+    #: Entities of which a sweep gets whole records, because the protocol cannot ask for less.
+    swept_whole: ClassVar[frozenset[str]] = frozenset()
     #: (entity, column, what somebody wrote into the ERP, what must arrive).
     hostile: ClassVar[Sequence[tuple[str, str, str | int, object]]] = (
         ("suppliers", "name", "Röntgen & Søn — 東京", "Röntgen & Søn — 東京"),
@@ -193,6 +195,20 @@ class ProductLineContract:
                 if position is None:
                     break
         assert_same(got, self.truth_of(sandbox, entity))
+
+    @pytest.mark.parametrize("entity", ENTITIES)
+    def test_a_list_of_keys_names_every_record_and_asks_for_less(
+        self, tenant: LineTenant, sandbox: Sandbox, entity: str
+    ) -> None:
+        whole = self.read(tenant, entity, page_rows=SMALL_PAGE)
+        file = self._file if self.catalog else None
+        keys = tenant.read(
+            tenant.key_line(page_rows=SMALL_PAGE, catalog=file), entity, COMPANY, None
+        )
+        assert set(keys.rows()) == set(self.truth_of(sandbox, entity))
+        assert keys.requests <= whole.requests
+        if entity not in self.swept_whole:
+            assert _bytes(keys) < _bytes(whole)
 
     # Windows
 
@@ -458,6 +474,10 @@ class ProductLineContract:
         assert asked > first.requests
         second = self.read(tenant, "suppliers")
         assert tenant.gateway.requests_made - asked == second.requests
+
+
+def _bytes(reading: Reading) -> int:
+    return sum(page.bytes for page in reading.pages)
 
 
 def _rows(line: ProductLine, entity: str, page: Page) -> dict[str, Mapping[str, object]]:

@@ -351,3 +351,17 @@ def test_anything_anywhere_is_taken_or_told_with_its_line(
     text = json.dumps(document if path else value, indent=1, ensure_ascii=True)
     found = problems(tmp_path, f=text)
     assert [line for line in found if not re.match(r"f\.yaml:\d+: .", line)] == []
+
+
+def test_the_folder_that_documents_arrive_in_may_be_there(tmp_path: Path) -> None:
+    """It is, from the first document on."""
+    text = flows_file(acme=GOOD["acme"].replace("}", ", bods: {folder: inbox}}"))
+    assert problems(tmp_path, f=text) == []
+    inbox = tmp_path / "home" / "inbox"
+    inbox.mkdir(parents=True)
+    assert problems(tmp_path, f=text) == []
+    inbox.rmdir()
+    inbox.touch()
+    assert problems(tmp_path, f=text) == [
+        "f.yaml:2: connections.acme.bods.folder: home/inbox is a file; write the path of a folder"
+    ]

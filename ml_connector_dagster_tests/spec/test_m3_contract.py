@@ -48,6 +48,8 @@ class TestM3ByList(_M3Contract):
         {"supplier_invoice_lines", "gl_accounts", "gl_dimensions", "gl_balances"}
     )
 
+    swept_whole = frozenset({"supplier_invoice_lines"})  # heads must bring what their lines ask for
+
     def prepare(self, sandbox: Sandbox) -> None:
         sandbox.switches.brief_programs = True
 
