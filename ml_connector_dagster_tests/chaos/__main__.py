@@ -9,11 +9,11 @@ from rich.console import Console
 
 from ml_connector_dagster_tests.chaos.campaign import campaign
 from ml_connector_dagster_tests.chaos.installation import (
-    SYSTEMS,
     can_use_postgres,
     installation,
     new_folder,
 )
+from ml_connector_dagster_tests.chaos.outside import SYSTEMS
 from ml_connector_dagster_tests.chaos.report import show
 
 

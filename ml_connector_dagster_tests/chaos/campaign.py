@@ -28,8 +28,9 @@ from ml_connector_dagster_tests.chaos.injections import (
     drawn,
     possible,
 )
-from ml_connector_dagster_tests.chaos.installation import COMPANIES, Installation
+from ml_connector_dagster_tests.chaos.installation import Installation
 from ml_connector_dagster_tests.chaos.life import Life
+from ml_connector_dagster_tests.chaos.outside import COMPANIES
 
 
 #: Seconds for everything to come right by itself when nothing is harmed any more.

@@ -12,12 +12,12 @@ from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES as DEFINITIONS
 from ml_connector_dagster.sync.workspace import Workspace
 from ml_connector_dagster_tests.application_worlds import text
-from ml_connector_dagster_tests.chaos.installation import (
+from ml_connector_dagster_tests.chaos.installation import Installation
+from ml_connector_dagster_tests.chaos.outside import (
     APPLICATION_ENTITIES,
     COMPANIES,
     ENTITIES,
     WAREHOUSES,
-    Installation,
 )
 from ml_connector_dagster_tests.world import business, key_of
 
@@ -71,7 +71,7 @@ def compare(site: Installation) -> Iterator[Difference]:
         for target in workspace.project.flows["tables"].destinations:
             if target.connection in WAREHOUSES:
                 yield from _warehouse(workspace, target, truth)
-        for name in site.systems:
+        for name in site.outside.systems:
             if name not in WAREHOUSES:
                 yield from _application(site, workspace, name, truth)
 
@@ -126,7 +126,7 @@ def _application(
                 expected[one.external_id] = {key: text(value) for key, value in fields.items()}
         held = [
             (key, fields)
-            for key, fields in site.stands[name].held(mapped)
+            for key, fields in site.outside.stands[name].held(mapped)
             if key.startswith(mapped.key_prefix)
         ]
         yield _compared(name, entity, held, expected)

@@ -23,14 +23,11 @@ KINDS: Final = (
     "cut",  # carried out, then the connection closes in the middle of the answer
     "truncated",  # a complete HTTP answer with half of its body
     "slow",  # carried out, and answered after some seconds
+    "echo 400", "echo 500",  # an error page that shows the whole request, credentials included
 )  # fmt: skip
 
 _SLOW_SECONDS: Final = 4.0
-_REASONS: Final = {
-    "401": "Unauthorized",
-    "429": "Too Many Requests",
-    "500": "Internal Server Error",
-}
+_INSTEAD: Final = ("401", "429", "500", "503", "html", "echo 400", "echo 500")
 
 
 @dataclass(slots=True)
@@ -90,8 +87,8 @@ class Connection:
             if self._fault == "refused":
                 self._writer.transport.abort()
                 return
-            if self._fault in ("401", "429", "500", "503", "html"):
-                await self._answer_instead(self._fault)
+            if self._fault in _INSTEAD:
+                await self._answer_instead(self._fault, data)
                 return
             service.write(data)
             await service.drain()

@@ -101,10 +101,10 @@ def forget_sessions(scene: Scene) -> Injected:
     """Every token and session that was given out is void."""
     site = scene.site
     site.sandbox.tokens.forget_tokens()
-    if "databricks" in site.stands:
-        site.stands["databricks"].identity.expire_tokens()
-    if "salesforce" in site.stands:
-        site.stands["salesforce"].break_call("unauthorized", 1)
+    if "databricks" in site.outside.stands:
+        site.outside.stands["databricks"].identity.expire_tokens()
+    if "salesforce" in site.outside.stands:
+        site.outside.stands["salesforce"].break_call("unauthorized", 1)
     return Injected(name="sessions forgotten", detail="all systems")
 
 

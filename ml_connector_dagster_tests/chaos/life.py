@@ -5,7 +5,7 @@ from collections import Counter
 from random import Random
 
 from ml_connector_dagster.sandbox import Sandbox
-from ml_connector_dagster_tests.chaos.installation import ENTITIES
+from ml_connector_dagster_tests.chaos.outside import ENTITIES
 
 
 class Life:
