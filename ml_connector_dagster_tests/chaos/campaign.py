@@ -1,6 +1,8 @@
 """A chaos run from its beginning to its verdict: harm, let settle, compare."""
 
+import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
+import psutil
 
 from ml_connector_dagster.defs.jobs import replay_op
 from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, MODE_TAG, REPLAY_TAG
@@ -38,6 +41,13 @@ SETTLE_WITHIN: Final = 900.0
 
 #: Seconds until the first tick of a schedule has started a run.
 FIRST_RUN_WITHIN: Final = 180.0
+
+#: States of a run that has not ended.
+GOING: Final = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
 
 Say = Callable[[str], None]
 
@@ -126,7 +136,21 @@ def _settle(site: Installation, say: Say) -> tuple[str, float]:
                 say(f"{time.monotonic() - began:5.0f} s  {waiting}")
                 said = waiting
             time.sleep(2)
+        _ask_what_they_do(site, instance, say)
     return waiting, time.monotonic() - began
+
+
+def _ask_what_they_do(site: Installation, instance: dg.DagsterInstance, say: Say) -> None:
+    """For whoever looks for the reason: the last events of each run that goes on, and its stack in Dagster's log."""
+    for worker in site.workers():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            worker.send_signal(signal.SIGUSR1)
+    for record in instance.get_run_records(dg.RunsFilter(statuses=GOING)):
+        run = record.dagster_run
+        say(f"run {run.run_id} {run.tags.get(FLOW_TAG)} {run.tags.get(COMPANY_TAG)} goes on:")
+        for entry in instance.all_logs(run.run_id)[-4:]:
+            moment = datetime.fromtimestamp(entry.timestamp, UTC)
+            say(f"  {moment:%H:%M:%S} {entry.step_key or ''} {entry.message[:150]}")
 
 
 def _runs_to_come(instance: dg.DagsterInstance, workspace: Workspace, quiet: datetime) -> str:
@@ -166,11 +190,7 @@ def _open_work(site: Installation, instance: dg.DagsterInstance, workspace: Work
         going = instance.get_runs_count(
             dg.RunsFilter(
                 tags={REPLAY_TAG: flow.name},
-                statuses=[
-                    dg.DagsterRunStatus.QUEUED,
-                    dg.DagsterRunStatus.STARTING,
-                    dg.DagsterRunStatus.STARTED,
-                ],
+                statuses=GOING,
             )
         )
         if not going:

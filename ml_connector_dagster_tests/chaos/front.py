@@ -87,21 +87,26 @@ class Connection:
             if self._fault == "refused":
                 self._writer.transport.abort()
                 return
-            if self._fault in _INSTEAD:
-                await self._answer_instead(self._fault, data)
+            if self._fault in _INSTEAD or (self._fault or "").startswith("redirect"):
+                await self._answer_instead(str(self._fault), data)
                 return
             service.write(data)
             await service.drain()
 
-    async def _answer_instead(self, kind: str) -> None:
+    async def _answer_instead(self, kind: str, request: bytes) -> None:
         """Answer, and hear the rest of the request: closing before would lose the answer on its way."""
         page = b"<html><body><h1>The front end is not well</h1></body></html>"
-        status = (
-            "200 OK" if kind == "html" else f"{kind} {_REASONS.get(kind, 'Service Unavailable')}"
-        )
-        wait = "Retry-After: 1\r\n" if kind == "429" else ""
+        if kind.startswith("echo"):
+            page = b"<html><body><pre>" + request + b"</pre></body></html>"
+        status = "200 OK" if kind == "html" else f"{kind[-3:]} Not well"
+        more = "Retry-After: 1\r\n" if kind == "429" else ""
+        if kind.startswith(
+            "redirect"
+        ):  # "redirect 307 http://…": not for chaos, but for whoever asks for it
+            _, code, address = kind.split()
+            status, more = f"{code} Elsewhere", f"Location: {address}\r\n"
         head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\n{wait}"
+            f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\n{more}"
             f"Content-Length: {len(page)}\r\nConnection: close\r\n\r\n"
         )
         self._writer.write(head.encode() + page)

@@ -176,11 +176,11 @@ def _environment(folder: Path, database: Postgres | None) -> dict[str, str]:
 
 
 def _write_instance(environment: Mapping[str, str]) -> None:
-    """The product's dagster.yaml; only what watches over runs looks more often than in production."""
+    """The product's dagster.yaml; only what watches over runs is less patient than in production."""
     home = Path(environment["DAGSTER_HOME"])
     home.mkdir(parents=True)
     instance = yaml.safe_load((ROOT / "dagster.yaml").read_text())
-    instance["run_monitoring"]["poll_interval_seconds"] = 10
+    instance["run_monitoring"] |= {"poll_interval_seconds": 10, "start_timeout_seconds": 90}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     os.environ.update(
         {

@@ -4,7 +4,9 @@ The clock comes in as an argument (``build_definitions(now=)``); here it is the 
 file that ``CHAOS_CLOCK`` names.
 """
 
+import faulthandler
 import os
+import signal
 import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +19,8 @@ from ml_connector_dagster.defs.build import build_definitions
 
 
 warnings.filterwarnings("ignore", category=BetaWarning)
+# A run that hangs shows where, when it is asked: see ``campaign``.
+faulthandler.register(signal.SIGUSR1)
 
 _CLOCK = Path(os.environ["CHAOS_CLOCK"])
 

@@ -43,8 +43,7 @@ SYSTEMS: Final = (*WAREHOUSES, *APPLICATIONS)
 
 #: What warehouses get; applications get the part of it that has a mapping and changes most.
 ENTITIES: Final = (
-    "suppliers", "items", "purchase_orders", "purchase_order_lines", "supplier_invoices", "payments",
-    "gl_accounts",
+    "suppliers", "purchase_orders", "purchase_order_lines", "supplier_invoices", "gl_accounts",
 )  # fmt: skip
 APPLICATION_ENTITIES: Final = ("suppliers", "purchase_orders", "purchase_order_lines")
 COMPANIES: Final = ("100", "200")
