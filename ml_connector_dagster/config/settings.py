@@ -24,6 +24,8 @@ class Settings:
         staging_url: folder or URL of the staged batches (``ML_CONNECTOR_STAGING_URL``, default in ``home``).
         encryption_keys: newest first (``ML_CONNECTOR_KEY``, comma separated); empty means ``key_file``.
         key_file: used when there are no ``encryption_keys``; made on first use.
+        telemetry: traces and metrics go to the collector that OTEL_* names (``ML_CONNECTOR_TELEMETRY=otlp``).
+        json_logs: what is logged goes to stderr as JSON lines (``ML_CONNECTOR_LOGS=json``).
     """
 
     home: Path
@@ -32,6 +34,8 @@ class Settings:
     staging_url: str
     encryption_keys: tuple[Secret, ...]
     key_file: Path
+    telemetry: bool = False
+    json_logs: bool = False
 
     @property
     def credentials_file(self) -> Path:
@@ -54,6 +58,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         staging_url=given.get("ML_CONNECTOR_STAGING_URL") or str(home / "staging"),
         encryption_keys=tuple(Secret(key.strip()) for key in keys if key.strip()),
         key_file=home / "encryption.key",
+        telemetry=given.get("ML_CONNECTOR_TELEMETRY", "").lower() == "otlp",
+        json_logs=given.get("ML_CONNECTOR_LOGS", "").lower() == "json",
     )
 
 

@@ -26,7 +26,7 @@ class WatchedRunLauncher(DefaultRunLauncher):
 
         A code server that does not answer says nothing: it may be busy, or about to come back.
         """
-        client = self._get_grpc_client_for_termination(run.run_id)
+        client = self._get_grpc_client_for_termination(run.run_id)  # type: ignore[no-untyped-call]  # Dagster's own
         if client is None:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         try:

@@ -19,6 +19,7 @@ from ml_connector_dagster.model.receipts import (
     Stage,
 )
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.watching import watched_delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +91,12 @@ def _deliver_one(
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
-        report = destination.deliver(ENTITIES[batch.entity], staging.open(batch), mode)
+        report = watched_delivery(
+            batch,
+            destination.name,
+            run_id,
+            lambda: destination.deliver(ENTITIES[batch.entity], staging.open(batch), mode),
+        )
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise

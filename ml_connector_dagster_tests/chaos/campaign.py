@@ -37,7 +37,7 @@ from ml_connector_dagster_tests.chaos.outside import COMPANIES
 
 
 #: Seconds for everything to come right by itself when nothing is harmed any more.
-SETTLE_WITHIN: Final = 900.0
+SETTLE_WITHIN: Final = 1500.0
 
 #: Seconds until the first tick of a schedule has started a run.
 FIRST_RUN_WITHIN: Final = 180.0
