@@ -24,8 +24,9 @@ class Settings:
         staging_url: folder or URL of the staged batches (``ML_CONNECTOR_STAGING_URL``, default in ``home``).
         encryption_keys: newest first (``ML_CONNECTOR_KEY``, comma separated); empty means ``key_file``.
         key_file: used when there are no ``encryption_keys``; made on first use.
-        telemetry: traces and metrics go to the collector that OTEL_* names (``ML_CONNECTOR_TELEMETRY=otlp``).
-        json_logs: what is logged goes to stderr as JSON lines (``ML_CONNECTOR_LOGS=json``).
+        telemetry: "otlp" sends traces and metrics to the collector that the OTEL variables name
+            (``ML_CONNECTOR_TELEMETRY``, default off; extra "telemetry").
+        json_logs: "json" writes what is logged to stderr as lines of JSON (``ML_CONNECTOR_LOGS``, default off).
     """
 
     home: Path

@@ -37,6 +37,7 @@ class Service:
     sessions: list[int] = field(default_factory=list)
     wanted: bool = True
     _process: "subprocess.Popen[str] | None" = None
+    _listener: threading.Thread | None = None
     _due: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -53,8 +54,7 @@ class Service:
             if not self.wanted or self.pid is not None:
                 return
             if self._process is not None:
-                self._process.wait()
-                self._process = None
+                self._bury(self._process)
                 self._due = time.monotonic() + RESTART_AFTER
             if time.monotonic() >= self._due:
                 self._start()
@@ -73,7 +73,10 @@ class Service:
         self.starts += 1
         self.sessions.append(self._process.pid)
         if self.hear is not None:
-            threading.Thread(target=self._listen, args=(self._process,), daemon=True).start()
+            self._listener = threading.Thread(
+                target=self._listen, args=(self._process,), daemon=True
+            )
+            self._listener.start()
 
     def _listen(self, process: "subprocess.Popen[str]") -> None:
         assert process.stdout is not None
@@ -116,7 +119,18 @@ class Service:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
             if self._process is not None:
-                self._process.wait()
+                self._bury(self._process)
+
+    def _bury(self, process: "subprocess.Popen[str]") -> None:
+        process.wait()
+        if process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+        if self._listener is not None:
+            self._listener.join(timeout=5)
+        if process.stdout is not None:
+            process.stdout.close()
+        self._process = self._listener = None
 
 
 class Supervisor:
