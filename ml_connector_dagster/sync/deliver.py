@@ -20,6 +20,7 @@ from ml_connector_dagster.model.receipts import (
 )
 from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.corrections import corrected
+from ml_connector_dagster.sync.watching import tell_open_letters, watched_delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,7 @@ def deliver(
         requests += report.requests
         resolved += healed
         on_batch(batch, report)
+    tell_open_letters(ledger, tenant, [entity])
     return DeliverySummary(
         destination=destination.name,
         entity=entity,
@@ -95,7 +97,13 @@ def _deliver_one(
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
         with corrected(ledger, staging, batch, destination.name) as correction:
-            report = destination.deliver(ENTITIES[batch.entity], derive(correction.staged), mode)
+            staged = derive(correction.staged)
+            report = watched_delivery(
+                batch,
+                destination.name,
+                run_id,
+                lambda: destination.deliver(ENTITIES[batch.entity], staged, mode),
+            )
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise

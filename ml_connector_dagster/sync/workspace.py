@@ -35,7 +35,9 @@ from ml_connector_dagster.destinations.registry import (
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.listening import listen
 from ml_connector_dagster.sync.memory import share_memory
+from ml_connector_dagster.telemetry import flush
 
 
 if TYPE_CHECKING:
@@ -120,6 +122,7 @@ class Workspace:
         Raises ConfigError when the YAML is wrong.
         """
         share_memory()
+        listen(settings)
         loaded = load_project(settings.flows, settings) if project is None else project
         settings.home.mkdir(parents=True, exist_ok=True)
         return cls(
@@ -131,8 +134,9 @@ class Workspace:
         )
 
     def close(self) -> None:
-        """Close the ledger's connections."""
+        """Close the ledger's connections; what was heard of the work is sent."""
         self.ledger.close()
+        flush()
 
     def __enter__(self) -> Self:
         return self

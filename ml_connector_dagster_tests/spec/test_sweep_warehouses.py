@@ -13,8 +13,8 @@ pytest.importorskip("looker_sdk", reason="the extra 'looker' is not installed")
 from ml_connector_dagster.cloudsuite.product_lines.registry import PRODUCT_LINES
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.project import Connection, Flow, FlowDestination, Project
-from ml_connector_dagster.config.warehouses import DatabricksConnection, DuckDBConnection
 from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.warehouses import DatabricksConnection, DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES

@@ -23,7 +23,7 @@ _VIEWS = {
 }
 
 
-def information(catalog: Catalog, privileges: Privileges, within: str, view: str) -> exp.Expression:
+def information(catalog: Catalog, privileges: Privileges, within: str, view: str) -> exp.Expr:
     """``<within>.information_schema.<view>`` as a query. Raises SqlError for a view that is not simulated."""
     if view not in _VIEWS:
         raise SqlError(f"[SANDBOX] {SCHEMA} has {' and '.join(_VIEWS)} here, not {view}")
