@@ -13,7 +13,7 @@ import dagster as dg
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.launchpads import LOCATION, launchpad, link, location_of
-from ml_connector_dagster.defs.metadata import REASON_CELL, moment, table
+from ml_connector_dagster.defs.metadata import REASON_CELL, minute, moment, table
 from ml_connector_dagster.defs.names import (
     LETTER_JOB,
     LETTER_OP,
@@ -63,7 +63,7 @@ def letters_table(
                 _cut(one.record_id or one.raw),
                 _cut(redact(one.reason)),
                 one.attempts,
-                "given up" if one.id in given_up else one.due_at.isoformat(timespec="minutes"),
+                "given up" if one.id in given_up else minute(one.due_at),
             ]
             for one in letters
         ],
@@ -163,7 +163,7 @@ def _groups_table(groups: Sequence[OpenGroup], location: str) -> dg.MarkdownMeta
                 group.destination or "ERP: could not be read",
                 group.entity,
                 group.company,
-                group.oldest.isoformat(sep=" ", timespec="minutes"),
+                minute(group.oldest),
                 _next_try(group),
                 link("replay", _replay_path(group, location)),
             ]
@@ -194,7 +194,7 @@ def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
 def _next_try(group: OpenGroup) -> str:
     told = []
     if group.next_try is not None:
-        told.append(group.next_try.isoformat(sep=" ", timespec="minutes"))
+        told.append(minute(group.next_try))
     if group.given_up:
         told.append(f"{group.given_up:,} given up")
     return "; ".join(told)
