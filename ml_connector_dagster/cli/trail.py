@@ -61,6 +61,4 @@ def _print(answer: pa.Table, *, as_json: bool) -> None:
     rows = answer.slice(0, _SHOWN).to_pylist()
     print_table("Trail", answer.column_names, [list(row.values()) for row in rows])
     if answer.num_rows > _SHOWN:
-        stdout.print(
-            f"These are {_SHOWN} of {answer.num_rows:,} rows; --out writes all to a file."
-        )
+        stdout.print(f"These are {_SHOWN} of {answer.num_rows:,} rows; --out writes all to a file.")

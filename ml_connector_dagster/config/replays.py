@@ -21,4 +21,8 @@ class Replay(BaseModel):
 
     def gives_up(self, letter: DeadLetter) -> bool:
         """Whether ``letter`` is open and not tried by itself any more."""
-        return letter.resolved_at is None and letter.waits > self.tries
+        return letter.resolved_at is None and self.gives_up_after(letter.waits)
+
+    def gives_up_after(self, failures: int) -> bool:
+        """Whether what has failed so often is not tried by itself any more; the first failure is no try."""
+        return failures > self.tries

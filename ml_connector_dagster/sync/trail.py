@@ -126,7 +126,7 @@ class Trail:
         with self._reading() as connection:
             try:
                 answer = connection.sql(query, params=dict(parameters or {}))
-                found: pa.Table = pa.table({}) if answer is None else answer.to_arrow_table()
+                found: pa.Table = answer.to_arrow_table()
             except _errors() as error:
                 raise ConfigError(f"the trail does not answer {query!r}: {error}") from error
             return found
@@ -137,7 +137,9 @@ class Trail:
         where = str(file).replace("'", "''")
         with self._reading() as connection:
             try:
-                connection.execute(f"COPY ({query.strip().rstrip(';')}) TO '{where}' (FORMAT {kind})")
+                connection.execute(
+                    f"COPY ({query.strip().rstrip(';')}) TO '{where}' (FORMAT {kind})"
+                )
             except _errors() as error:
                 raise ConfigError(f"{file} was not written: {error}") from error
 
@@ -233,14 +235,16 @@ class Trail:
         )
         connection.unregister("arriving")
         connection.execute("INSERT INTO taken_over VALUES (?, ?, ?)", [*this, mark])
-        return receipts.num_rows
+        return int(receipts.num_rows)
 
     def _ledger_tables(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """The ledger's own tables are small, and change: they are taken over whole."""
         ledger = self._workspace.ledger
         _insert(connection, "attempts", [asdict(one) for one in ledger.attempts()])
         _insert(
-            connection, "dead_letters", [asdict(one) for one in ledger.dead_letters(open_only=False)]
+            connection,
+            "dead_letters",
+            [asdict(one) for one in ledger.dead_letters(open_only=False)],
         )
         _insert(connection, "edits", [asdict(one) for one in ledger.edits(in_force_only=False)])
 

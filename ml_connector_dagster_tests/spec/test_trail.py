@@ -98,9 +98,7 @@ def test_only_what_is_new_is_taken_over(world: World) -> None:
 
 
 def test_after_a_clean_up_it_tells_the_same_deliveries(world: World) -> None:
-    query = (
-        "SELECT record_id, place, outcome, batch_id FROM trail WHERE what = 'delivered' ORDER BY ALL"
-    )
+    query = "SELECT record_id, place, outcome, batch_id FROM trail WHERE what = 'delivered' ORDER BY ALL"
     before = ask(world, query)
     world.sandbox.clock.advance(days=8)
     world.run_well()
