@@ -1,15 +1,14 @@
 """How long a flow tries again by itself what failed."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.values import WholeNumber
 from ml_connector_dagster.model.receipts import DeadLetter
 
 
-class Replay(BaseModel):
+class Replay(StrictModel):
     """Automatic replay of dead letters, when the sensor of the flow is on. The pauses grow from 5 minutes to 6 hours."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tries: WholeNumber = Field(
         default=16,
@@ -21,4 +20,8 @@ class Replay(BaseModel):
 
     def gives_up(self, letter: DeadLetter) -> bool:
         """Whether ``letter`` is open and not tried by itself any more."""
-        return letter.resolved_at is None and letter.waits > self.tries
+        return letter.resolved_at is None and self.gives_up_after(letter.waits)
+
+    def gives_up_after(self, failures: int) -> bool:
+        """Whether what has failed so often is not tried by itself any more; the first failure is no try."""
+        return failures > self.tries

@@ -2,8 +2,9 @@
 
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.values import WholeNumber
 
@@ -11,10 +12,8 @@ from ml_connector_dagster.config.values import WholeNumber
 _LONGEST = 36_500
 
 
-class Retention(BaseModel):
+class Retention(StrictModel):
     """What a clean-up removes. The newest version of every record, and whatever is pending or open, always stays."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     batches_days: WholeNumber = Field(
         default=90,

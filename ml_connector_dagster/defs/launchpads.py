@@ -1,12 +1,12 @@
 """What a launchpad offers: lists to choose from, and links that open one already filled in."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import dagster as dg
+import yaml
 from pydantic import Field, create_model
 
 
@@ -43,8 +43,7 @@ def op_with(body: Callable[..., None], config: type[dg.Config], **settings: Any)
 
 def launchpad(job: str, op: str, config: Mapping[str, Any], *, location: str = LOCATION) -> str:
     """The path of the UI at which the launchpad of ``job`` opens with ``config`` in it."""
-    # JSON is YAML too.
-    text = json.dumps({"ops": {op: {"config": dict(config)}}}, indent=2)
+    text = yaml.safe_dump({"ops": {op: {"config": dict(config)}}}, sort_keys=False)
     return f"/locations/{location}/jobs/{job}/playground/setup?config={quote(text, safe='')}"
 
 

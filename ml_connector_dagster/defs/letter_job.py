@@ -8,13 +8,14 @@ from pydantic import Field
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.launchpads import launchpad, link, location_of
-from ml_connector_dagster.defs.metadata import REASON_CELL, table
+from ml_connector_dagster.defs.metadata import REASON_CELL, minute, table
 from ml_connector_dagster.defs.names import LETTER_JOB, LETTER_OP, WORKSPACE
 from ml_connector_dagster.model.edits import Edit
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.corrections import text_of
 from ml_connector_dagster.sync.letters import LetterView, edit_letter, send_edited, view_letter
 from ml_connector_dagster.sync.replay import ReplaySummary
+from ml_connector_dagster.sync.trace import TraceEvent
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -145,10 +146,8 @@ def _edits(edits: tuple[Edit, ...]) -> dg.MarkdownMetadataValue:
                 edit.new_value,
                 edit.edited_by,
                 edit.reason,
-                edit.edited_at.isoformat(sep=" ", timespec="seconds"),
-                f"{edit.ended_at:%Y-%m-%d %H:%M}, {edit.end_reason}"
-                if edit.ended_at
-                else "in force",
+                minute(edit.edited_at),
+                f"{minute(edit.ended_at)}, {edit.end_reason}" if edit.ended_at else "in force",
             ]
             for edit in edits
         ],
@@ -161,14 +160,21 @@ def _trail(view: LetterView) -> dg.MarkdownMetadataValue:
         ["at (UTC)", "what", "where", "outcome", "run", "detail"],
         [
             [
-                event.at.isoformat(sep=" ", timespec="seconds"),
+                f"{event.at:%Y-%m-%d %H:%M:%S}",
                 event.what,
                 event.where,
                 event.outcome,
                 event.run_id[:8],
-                redact(event.detail),
+                _detail(event),
             ]
             for event in view.events
         ],
         width=REASON_CELL,
     )
+
+
+def _detail(event: TraceEvent) -> str:
+    changes = (event.changes or {}).items()
+    told = [f"{name}: {old or '(empty)'} → {new or '(empty)'}" for name, (old, new) in changes]
+    known_as = f"known there as {event.remote_id}" if event.remote_id else ""
+    return "; ".join(part for part in (known_as, redact(event.detail), *told) if part)

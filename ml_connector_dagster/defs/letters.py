@@ -13,7 +13,7 @@ import dagster as dg
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.launchpads import LOCATION, launchpad, link, location_of
-from ml_connector_dagster.defs.metadata import REASON_CELL, moment, table
+from ml_connector_dagster.defs.metadata import PREVIEW_CELL, REASON_CELL, minute, moment, table
 from ml_connector_dagster.defs.names import (
     LETTER_JOB,
     LETTER_OP,
@@ -60,10 +60,10 @@ def letters_table(
                 one.stage.value,
                 one.entity,
                 one.company,
-                _cut(one.record_id or one.raw),
+                one.record_id or _cut(one.raw, PREVIEW_CELL),
                 _cut(redact(one.reason)),
                 one.attempts,
-                "given up" if one.id in given_up else one.due_at.isoformat(timespec="minutes"),
+                "given up" if one.id in given_up else minute(one.due_at),
             ]
             for one in letters
         ],
@@ -163,7 +163,7 @@ def _groups_table(groups: Sequence[OpenGroup], location: str) -> dg.MarkdownMeta
                 group.destination or "ERP: could not be read",
                 group.entity,
                 group.company,
-                group.oldest.isoformat(sep=" ", timespec="minutes"),
+                minute(group.oldest),
                 _next_try(group),
                 link("replay", _replay_path(group, location)),
             ]
@@ -175,7 +175,7 @@ def _groups_table(groups: Sequence[OpenGroup], location: str) -> dg.MarkdownMeta
 
 def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
     return table(
-        ["batches", "destination", "entity", "company", "last error", ""],
+        ["batches", "destination", "entity", "company", "last error", "next try", ""],
         [
             [
                 one.batches,
@@ -183,6 +183,7 @@ def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
                 one.entity,
                 one.company,
                 _cut(redact(one.error) or "not begun, or under way"),
+                "given up" if flow.replay.gives_up_after(one.attempts) else minute(one.due_at),
                 link("deliver", _deliver_path(flow, one.target.name, one.entity, location)),
             ]
             for flow, one in work.overdue[:SHOWN]
@@ -194,7 +195,7 @@ def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
 def _next_try(group: OpenGroup) -> str:
     told = []
     if group.next_try is not None:
-        told.append(group.next_try.isoformat(sep=" ", timespec="minutes"))
+        told.append(minute(group.next_try))
     if group.given_up:
         told.append(f"{group.given_up:,} given up")
     return "; ".join(told)
@@ -221,8 +222,8 @@ def _letter_path(letter: DeadLetter, location: str) -> str:
     return launchpad(LETTER_JOB, LETTER_OP, {"dead_letter_id": letter.id}, location=location)
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= REASON_CELL else text[: REASON_CELL - 1] + "…"
+def _cut(text: str, width: int = REASON_CELL) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _fingerprint(work: OpenWork) -> str:

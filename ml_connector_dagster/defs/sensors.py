@@ -108,7 +108,11 @@ def replay_sensor(flow: Flow, job: dg.JobDefinition) -> dg.SensorDefinition:
 def due_work(workspace: Workspace, flow: Flow) -> tuple[list[str], list[str]]:
     """What can be tried again now, and what has to wait because a destination is away; in words."""
     letters = choose_letters(workspace, flow, due_before=workspace.now())
-    overdue = overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+    overdue = [
+        one
+        for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+        if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
+    ]
     work: list[str] = []
     away: list[str] = []
     unread = sum(letter.stage is Stage.EXTRACT for letter in letters)

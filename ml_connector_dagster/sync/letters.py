@@ -48,11 +48,10 @@ class LetterView:
     def state(self) -> str:
         """In words."""
         if self.letter.resolved_at is not None:
-            return f"resolved {self.letter.resolved_at.isoformat(sep=' ', timespec='minutes')}"
+            return f"resolved {self.letter.resolved_at:%Y-%m-%d %H:%M} UTC"
         if self.given_up:
             return f"given up after {self.letter.waits - 1} automatic tries: correct the cause, then replay it"
-        due = self.letter.due_at.isoformat(sep=" ", timespec="minutes")
-        return f"open; next automatic try {due}"
+        return f"open; next automatic try {self.letter.due_at:%Y-%m-%d %H:%M} UTC"
 
 
 def view_letter(workspace: Workspace, number: int) -> LetterView:

@@ -17,7 +17,9 @@ def replay(installation: Installation, **config: object) -> dg.ExecuteInProcessR
 def ask_sensor(installation: Installation, name: str) -> list[dg.RunRequest] | str:
     repository = installation.defs.get_repository_def()
     resources = {"workspace": (installation.defs.resources or {})["workspace"]}
-    with dg.build_sensor_context(instance=installation.instance, resources=resources) as context:
+    with dg.build_sensor_context(
+        instance=installation.instance, resources=resources, repository_def=repository
+    ) as context:
         data = repository.get_sensor_def(name).evaluate_tick(context)
     return list(data.run_requests or ()) or str(data.skip_message)
 
