@@ -95,8 +95,7 @@ def look_at_store(settings: Settings, project: Project) -> Iterator[Diagnosis]:
 def named_credentials(project: Project) -> dict[str, str]:
     """Connection, or channel of alerts, → the credential that it names; those that need none are left out."""
     found = {
-        f"alerts to {channel.credential}": channel.credential
-        for channel in project.alerts.channels
+        f"alerts to {channel.credential}": channel.credential for channel in project.alerts.channels
     }
     for name, connection in project.connections.items():
         credential = getattr(connection, "credential", "")
