@@ -1,11 +1,13 @@
 """``ml-connector alerts``: what is wrong now, and whether those who should be told can be."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from ml_connector_dagster.cli.output import print_json, print_table, stdout
 from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.model.alerts import Alert
 from ml_connector_dagster.sync.alerts.looking import look_around
 from ml_connector_dagster.sync.alerts.telling import Told, tell_all, tell_test
 from ml_connector_dagster.sync.workspace import Workspace
@@ -22,25 +24,46 @@ def list_alerts(
     """List what is wrong, as the ledger remembers it."""
     with Workspace.open(read_settings()) as workspace:
         found = workspace.ledger.alerts(open_only=not everything)
-    rows = [
-        [
-            one.condition.kind.value,
-            one.condition.subject,
-            one.raised_at,
-            one.resolved_at,
-            one.condition.message,
-            one.condition.run_id,
-        ]
-        for one in found
-    ]
-    columns = ["kind", "subject", "raised at", "resolved at", "message", "run"]
     if as_json:
-        keys = [name.replace(" ", "_") for name in columns]
-        print_json([dict(zip(keys, row, strict=True)) for row in rows])
-    elif rows:
-        print_table("Alerts", columns, rows)
+        print_json(
+            [
+                {
+                    "kind": one.condition.kind,
+                    "subject": one.condition.subject,
+                    "message": one.condition.message,
+                    "run_id": one.condition.run_id,
+                    "raised_at": one.raised_at,
+                    "resolved_at": one.resolved_at,
+                }
+                for one in found
+            ]
+        )
+    elif found:
+        print_table(
+            "Alerts",
+            ["alert", "from", "until", "what"],
+            [
+                [
+                    one.condition.kind.value,
+                    _short(one.raised_at),
+                    _short(one.resolved_at),
+                    _words(one),
+                ]
+                for one in found
+            ],
+        )
     else:
         stdout.print("Nothing is wrong.")
+
+
+def _short(moment: datetime | None) -> str:
+    return "" if moment is None else f"{moment:%Y-%m-%d}\n{moment:%H:%M} UTC"
+
+
+def _words(alert: Alert) -> str:
+    condition = alert.condition
+    run = f"\nrun {condition.run_id}" if condition.run_id else ""
+    return f"{condition.subject}\n{condition.message}{run}"
 
 
 @app.command()

@@ -85,10 +85,8 @@ def _failed(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:
     )
     def alert_failed_runs(context: dg.RunFailureSensorContext) -> None:
         run = context.dagster_run
-        reasons = [
-            event.step_failure_data.error_display_string.strip().splitlines()[0]
-            for event in context.get_step_failure_events()
-        ] or [context.failure_event.message or "no reason given"]
+        reasons = [_reason(event) for event in context.get_step_failure_events()]
+        reasons = reasons or [context.failure_event.message or "no reason given"]
         more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
         with open_workspace() as workspace:
             workspace.ledger.raise_alert(
@@ -102,6 +100,14 @@ def _failed(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:
             _tell(workspace, context.log.warning)
 
     return alert_failed_runs
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    """Why a step failed: our own words where it was we who failed it, else the first line of the error."""
+    said = event.step_failure_data.user_failure_data
+    if said is not None and said.description:
+        return said.description
+    return event.step_failure_data.error_display_string.strip().splitlines()[0]
 
 
 def _succeeded(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:

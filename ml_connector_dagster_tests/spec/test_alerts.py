@@ -14,6 +14,7 @@ from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.alerts import AlertKind, Condition
 from ml_connector_dagster.model.breakers import BreakerState
@@ -284,14 +285,17 @@ def test_it_is_told_by_mail(office: Office) -> None:
     assert "HTTP 503" in body.get_content()
 
 
-def test_a_test_says_of_each_channel_whether_it_took_it(office: Office, hook: Webhook) -> None:
+def test_a_test_says_of_each_channel_whether_it_took_it(
+    office: Office, hook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
     office.channel("ops", hook.address)
     office.channel("typo", "slak://not-a-scheme/secret-token")
     told = {one.channel: one for one in tell_test(office.workspace, ())}
     assert told["ops"].notices == 1
     assert hook.titles == ["Test of ml_connector_dagster"]
     assert "not one that apprise knows" in told["typo"].error
-    assert "secret-token" not in told["typo"].error
+    assert "secret-token" not in told["typo"].error + caplog.text
+    assert "secret-part" not in redact(f"POST /hooks/secret-part-of-the-path on port {hook.port}")
     with pytest.raises(ConfigError, match="no alert channel 'opps'; configured are ops, typo"):
         tell_test(office.workspace, ["opps"])
 

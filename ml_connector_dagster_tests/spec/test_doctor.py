@@ -284,7 +284,8 @@ def test_the_command_says_all_of_it_and_fails_for_a_problem(
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
     monkeypatch.delenv("DAGSTER_PG_URL", raising=False)
 
-    assert CliRunner().invoke(app, ["prepare"]).exit_code == 0
+    for _ in range(2):
+        assert CliRunner().invoke(app, ["prepare"]).exit_code == 0
     result = CliRunner().invoke(app, ["doctor", "--json"])
 
     assert result.exit_code == 1
@@ -296,3 +297,18 @@ def test_the_command_says_all_of_it_and_fails_for_a_problem(
     assert lines["dagster", "run queue"]["verdict"] == "ok"
     assert lines["dagster", "code location"]["verdict"] == "ok"
     assert "problems." in CliRunner().invoke(app, ["doctor"]).stdout
+
+
+def test_prepare_keeps_the_instance_that_the_deployment_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes mounts it, and nobody may write there."""
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    (home / "dagster.yaml").chmod(0o444)
+    monkeypatch.setenv("ML_CONNECTOR_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("ML_CONNECTOR_FLOWS", "flows/sandbox.yaml")
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    assert CliRunner().invoke(app, ["prepare"]).exit_code == 0
+    assert (home / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"

@@ -9,9 +9,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from ml_connector_dagster.config.alerts import AlertChannel, Alerts
-from ml_connector_dagster.credentials.redaction import redact
+from ml_connector_dagster.credentials.redaction import RedactingFilter, redact, register
 from ml_connector_dagster.model.alerts import Alert, AlertKind
 from ml_connector_dagster.model.errors import (
     ConfigError,
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
 
 #: The field of a channel's credential.
 URL: Final = "url"
+
+_MASKING: Final = RedactingFilter()
+
+#: Shorter parts of an address are words like "services", not secrets.
+_SHORTEST_PART: Final = 9
 
 _TITLES: Final = {
     AlertKind.RUN_FAILED: "Run failed",
@@ -161,6 +167,9 @@ def sender_to(address: Secret) -> "Apprise":
             warnings.simplefilter("ignore", DeprecationWarning)
             import apprise
 
+            # It logs addresses that it does not understand.
+            logging.getLogger("apprise").addFilter(_MASKING)
+            _mask_parts(address.reveal())
             sender = apprise.Apprise()
             understood = sender.add(address.reveal())
     except ImportError as error:
@@ -171,3 +180,12 @@ def sender_to(address: Secret) -> "Apprise":
             "mailtos://…; add the credential again (docs/how-to/alerts.md)"
         )
     return sender
+
+
+def _mask_parts(address: str) -> None:
+    """The whole address is masked already; an error may repeat a part of it, and some parts are the secret."""
+    split = urlsplit(address)
+    host = "" if "." in (split.hostname or "") else split.hostname  # slack://TOKEN/…
+    for part in (host, split.username, split.password, *split.path.split("/")):
+        if part and len(part) >= _SHORTEST_PART:
+            register(Secret(part))
