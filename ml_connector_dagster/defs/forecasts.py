@@ -83,7 +83,14 @@ def plan_job(flows: Sequence[Flow]) -> dg.JobDefinition:
             context.log.warning(redact(warning))
         context.add_output_metadata(forecast_metadata(forecast))
 
-    shown = {"flow": flows[0].name, "mode": ReadMode.INCREMENTAL.value}
+    shown: dict[str, Any] = {
+        "flow": flows[0].name,
+        "mode": ReadMode.INCREMENTAL.value,
+        "first_day": "",
+        "last_day": "",
+        "companies": [],
+        "entities": [],
+    }
 
     @dg.job(
         name="plan_a_run",
@@ -107,9 +114,9 @@ def forecast_metadata(forecast: Forecast) -> dict[str, Any]:
         "megabytes": round(forecast.bytes / 1_000_000, 2),
         "requests_for_this_plan": forecast.spent,
         "quotas_suffice": all(one.suffices for one in forecast.quotas),
-        "warnings": dg.MetadataValue.md(
-            "\n".join(f"- {redact(one)}" for one in forecast.warnings) or "none"
-        ),
+        "warnings": dg.MetadataValue.md("\n".join(f"- {redact(one)}" for one in forecast.warnings))
+        if forecast.warnings
+        else "none",
         "reads": table(
             ["entity", "company", "rows", "requests", "basis", "how", "route"],
             [
