@@ -16,7 +16,7 @@ from ml_connector_dagster.sandbox.s3 import Fault, S3Options, S3Sandbox
 from ml_connector_dagster.sandbox.s3.faults import FaultKind
 from ml_connector_dagster.staging import clouds
 from ml_connector_dagster_tests.contracts.staging import StagingContract, told
-from ml_connector_dagster_tests.spec.staging_places import S3Place
+from ml_connector_dagster_tests.spec.staging_places import FolderPlace, S3Place
 from ml_connector_dagster_tests.spec.staging_samples import (
     many,
     payment,
@@ -142,6 +142,20 @@ def test_the_manifest_is_created_on_condition_and_last(place: S3Place) -> None:
     puts = place.s3.calls("PutObject")
     assert [one.key.rpartition("/")[2].partition(".")[0] for one in puts] == ["part-0", "manifest"]
     assert [one.conditional for one in puts] == [False, True]
+
+
+def test_batches_of_a_folder_can_be_copied_into_a_bucket(place: S3Place, tmp_path: Path) -> None:
+    folder = FolderPlace(tmp_path)
+    before = folder.staging()
+    batch = stage(before, many(10), tenant="å/b")
+    before.open(batch).write_receipts("w", receipts("r1"))
+    for path in folder.paths():
+        place.s3.store(place.bucket, f"{place.prefix}/{path}", (tmp_path / path).read_bytes())
+
+    after = place.staging()
+    assert after.open(batch).reader().read_all().equals(many(10))
+    after.open(batch).write_receipts("w", receipts("r2"))
+    assert told(after.receipts(batch)) == [("w", "r1"), ("w", "r2")]
 
 
 # --- Uploads in chunks, reads in ranges
