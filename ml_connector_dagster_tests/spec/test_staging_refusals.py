@@ -169,6 +169,28 @@ def test_an_answer_that_nobody_understands(place: S3Place) -> None:
         staged.reader().read_all()
 
 
+def test_a_conflict_on_the_manifest_is_a_matter_of_time(place: S3Place) -> None:
+    place.s3.faults.add(Fault(kind="conflict", operation="PutObject", key="manifest", times=None))
+    assert "(409). Run again" in refused(opened(place), TransientError)
+    assert place.paths() == set()
+
+
+def test_a_machine_without_an_identity(monkeypatch: pytest.MonkeyPatch, place: S3Place) -> None:
+    """Nobody answers where AWS tells a machine who it is."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    told = refused(Staging(place.url), CredentialError)
+    assert "this machine has no identity that the cloud knows" in told
+    assert "ML_CONNECTOR_STAGING_CREDENTIAL" in told
+
+
+def test_what_the_environment_says_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/not/there.json")
+    with pytest.raises(ConfigError, match="could not open gs://erp/x: what this machine's"):
+        Staging("gs://erp/x")
+
+
 def test_a_stored_key_counts_alone(place: S3Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session token of the environment belongs to another key."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of another key")

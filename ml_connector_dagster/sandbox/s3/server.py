@@ -27,6 +27,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _FAULTY = {
     "slow_down": (503, "SlowDown", "Please reduce your request rate."),
     "internal": (500, "InternalError", "We encountered an internal error. Please try again."),
+    "conflict": (
+        409,
+        "ConditionalRequestConflict",
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    ),
     "timeout": (
         400,
         "RequestTimeout",
