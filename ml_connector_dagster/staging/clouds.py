@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ml_connector_dagster.config.staging import StagingKind, StagingPlace
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.model.errors import CredentialError, MissingDriverError
+from ml_connector_dagster.staging.refusals import opening
 
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ _AZURE_WAYS: Final = {
     "client_secret": "client_secret",
 }
 
-#: A request that hangs is given up and made again; an upload's chunk and a read's range have this long.
-_TIMEOUT: Final = timedelta(seconds=60)
+#: A request that hangs is given up and made again: no connection, nothing sent, not at its end.
 _CONNECT: Final = timedelta(seconds=10)
+_SILENCE: Final = timedelta(seconds=30)
+_LONGEST: Final = timedelta(minutes=5)
 TRIES: Final = 8
 _PATIENCE: Final = timedelta(minutes=2)
 _FIRST_WAIT: Final = timedelta(milliseconds=100)
@@ -49,7 +51,8 @@ _LONGEST_WAIT: Final = timedelta(seconds=10)
 def open_client(place: StagingPlace, credential: Credential | None) -> "Client":
     """A client of ``place`` whose paths begin at its prefix. Nothing is sent yet.
 
-    Raises MissingDriverError without ``obstore``, and CredentialError when the stored credential has other fields.
+    Raises MissingDriverError without ``obstore``, CredentialError when the stored credential has other fields, and
+    ConfigError when what the machine says about the cloud is no use.
     """
     try:
         from obstore.store import AzureStore, GCSStore, S3Store
@@ -59,8 +62,9 @@ def open_client(place: StagingPlace, credential: Credential | None) -> "Client":
     shared: dict[str, Any] = {
         "prefix": place.prefix or None,
         "client_options": {
-            "timeout": _TIMEOUT,
             "connect_timeout": _CONNECT,
+            "read_timeout": _SILENCE,
+            "timeout": _LONGEST,
             "allow_http": place.endpoint.startswith("http://"),
         },
         "retry_config": {
@@ -69,13 +73,14 @@ def open_client(place: StagingPlace, credential: Credential | None) -> "Client":
             "backoff": {"init_backoff": _FIRST_WAIT, "max_backoff": _LONGEST_WAIT, "base": 2},
         },
     }
-    if place.kind is StagingKind.S3:
-        given = _given(region=place.region, endpoint=place.endpoint)
-        return S3Store(place.bucket, config=given, credential_provider=_keys(login), **shared)
-    if place.kind is StagingKind.AZURE:
-        given = _given(account_name=place.account, endpoint=place.endpoint, **login)
-        return AzureStore(place.bucket, config=given, **shared)
-    return GCSStore(place.bucket, config=_given(base_url=place.endpoint, **login), **shared)
+    with opening(place):
+        if place.kind is StagingKind.S3:
+            given = _given(region=place.region, endpoint=place.endpoint)
+            return S3Store(place.bucket, config=given, credential_provider=_keys(login), **shared)
+        if place.kind is StagingKind.AZURE:
+            given = _given(account_name=place.account, endpoint=place.endpoint, **login)
+            return AzureStore(place.bucket, config=given, **shared)
+        return GCSStore(place.bucket, config=_given(base_url=place.endpoint, **login), **shared)
 
 
 def _given(**options: str) -> Any:

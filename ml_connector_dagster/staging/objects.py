@@ -150,9 +150,8 @@ class ObjectDraft:
     def discard(self) -> None:
         self._scratch.close()
         uploaded, self._uploaded = self._uploaded, []
-        with suppress(
-            ConnectorError
-        ):  # what stays is an orphan; what went wrong first is what is told
+        # What stays is an orphan; what went wrong first is what is told.
+        with suppress(ConnectorError):
             self.bucket.remove(uploaded)
 
 
@@ -183,9 +182,17 @@ class _Bucket:
             with explained(self.place, "write", path):
                 self.client.put(path, content, mode="create", use_multipart=False)
         except AlreadyExistsError:
-            # Perhaps by the first try of this very call, whose answer was lost.
-            return self.content(path) == content
-        return True
+            pass
+        else:
+            return True
+        try:
+            return (
+                self.content(path) == content
+            )  # by a try of this very call, whose answer was lost
+        except FileNotFoundError:
+            raise TransientError(
+                f"staging could not write {self.place.address}/{path}: somebody else was writing there (409). Run again"
+            ) from None
 
     def size(self, path: str) -> int | None:
         """None when there is no such object."""

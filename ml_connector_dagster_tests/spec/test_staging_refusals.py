@@ -1,6 +1,11 @@
 """What a cloud refuses is told with bucket, key and what to grant; secrets are told nowhere."""
 
+import json
+import re
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +19,8 @@ from ml_connector_dagster.model.errors import (
     TransientError,
 )
 from ml_connector_dagster.model.secrets import Secret
-from ml_connector_dagster.sandbox.s3 import S3Options, S3Sandbox
+from ml_connector_dagster.sandbox.s3 import Fault, S3Options, S3Sandbox
+from ml_connector_dagster.sandbox.s3.operations import ACTIONS
 from ml_connector_dagster.staging import Staging, clouds
 from ml_connector_dagster_tests.spec.staging_places import S3Place
 from ml_connector_dagster_tests.spec.staging_samples import many, receipts, stage
@@ -112,10 +118,31 @@ def test_a_right_that_is_missing_is_named(place: S3Place, action: str, grant: st
     assert "s3://staging/erp/staged" in str(raised.value)
 
 
-def test_a_clock_that_is_wrong(running: S3Sandbox, place: S3Place) -> None:
-    from dataclasses import replace
-    from datetime import UTC, datetime, timedelta
+def test_the_policy_of_the_documentation_is_enough(place: S3Place) -> None:
+    """Everything that staging does, with every other action of S3 denied."""
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "object-storage.md"
+    policies = re.findall(r"```json\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    granted = {
+        action
+        for statement in json.loads(policies[0])["Statement"]
+        for action in statement["Action"]
+    }
+    place.s3.denied.update({action for action in ACTIONS.values() if action} - granted)
+    assert place.s3.denied
 
+    staging = opened(place)
+    batch = stage(staging, many(3))
+    staging.open(batch).write_receipts("w", receipts("r1"))
+    assert staging.receipts(batch).num_rows == 1
+    with staging.open(batch) as staged:
+        assert len(staged.files) == 1
+    assert staging.find(batch, ["acme/100/0000001"]).num_rows == 1
+    (orphan,) = staging.orphans([])
+    staging.discard(orphan)
+    assert place.paths() == set()
+
+
+def test_a_clock_that_is_wrong(running: S3Sandbox, place: S3Place) -> None:
     with S3Sandbox.start(
         replace(OPTIONS, now=lambda: datetime.now(UTC) + timedelta(hours=1))
     ) as later:
@@ -130,8 +157,6 @@ def test_a_service_that_is_not_there(place: S3Place) -> None:
 
 
 def test_an_answer_that_nobody_understands(place: S3Place) -> None:
-    from ml_connector_dagster.sandbox.s3 import Fault
-
     place.s3.faults.add(Fault(kind="timeout", operation="PutObject"))
     assert "RequestTimeout" in refused(opened(place), TransientError)
     staging = opened(place)
@@ -144,6 +169,28 @@ def test_an_answer_that_nobody_understands(place: S3Place) -> None:
         staged.reader().read_all()
 
 
+def test_a_conflict_on_the_manifest_is_a_matter_of_time(place: S3Place) -> None:
+    place.s3.faults.add(Fault(kind="conflict", operation="PutObject", key="manifest", times=None))
+    assert "(409). Run again" in refused(opened(place), TransientError)
+    assert place.paths() == set()
+
+
+def test_a_machine_without_an_identity(monkeypatch: pytest.MonkeyPatch, place: S3Place) -> None:
+    """Nobody answers where AWS tells a machine who it is."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    told = refused(Staging(place.url), CredentialError)
+    assert "this machine has no identity that the cloud knows" in told
+    assert "ML_CONNECTOR_STAGING_CREDENTIAL" in told
+
+
+def test_what_the_environment_says_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/not/there.json")
+    with pytest.raises(ConfigError, match="could not open gs://erp/x: what this machine's"):
+        Staging("gs://erp/x")
+
+
 def test_a_stored_key_counts_alone(place: S3Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """A session token of the environment belongs to another key."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "of another key")
@@ -153,8 +200,6 @@ def test_a_stored_key_counts_alone(place: S3Place, monkeypatch: pytest.MonkeyPat
 
 
 def test_temporary_keys_are_sent_with_their_token(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
     with S3Sandbox.start(replace(OPTIONS, session_token="temporary")) as s3:
         place = S3Place(s3)
         assert stage(opened(place, session_token="temporary"), many(3)).rows == 3

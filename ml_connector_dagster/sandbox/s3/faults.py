@@ -10,6 +10,7 @@ from ml_connector_dagster.sandbox.switches import FaultQueue, Switch
 FaultKind = Literal[
     "slow_down",  # 503 SlowDown: the prefix gets more requests than it takes
     "internal",  # 500 InternalError
+    "conflict",  # 409 ConditionalRequestConflict: something else happened to the key during a conditional write
     "timeout",  # 400 RequestTimeout: the body did not come in time
     "cut",  # the connection closes before anything is done
     "lost",  # the call is carried out, then the connection closes without an answer

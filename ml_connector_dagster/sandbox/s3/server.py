@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl
 
-from ml_connector_dagster.sandbox.s3.buckets import Bucket
+from ml_connector_dagster.sandbox.s3.buckets import Bucket, StoredObject, etag_of
 from ml_connector_dagster.sandbox.s3.calls import Call, Reply, Request
 from ml_connector_dagster.sandbox.s3.faults import Fault, Faults
 from ml_connector_dagster.sandbox.s3.listings import XML
@@ -27,6 +27,11 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _FAULTY = {
     "slow_down": (503, "SlowDown", "Please reduce your request rate."),
     "internal": (500, "InternalError", "We encountered an internal error. Please try again."),
+    "conflict": (
+        409,
+        "ConditionalRequestConflict",
+        "The conditional request cannot succeed due to a conflicting operation against this resource.",
+    ),
     "timeout": (
         400,
         "RequestTimeout",
@@ -78,6 +83,15 @@ class S3Sandbox:
         """The calls of one operation, oldest first."""
         with self._lock:
             return tuple(one for one in self.requests if one.operation == operation)
+
+    def store(self, bucket: str, key: str, content: bytes) -> None:
+        """Put an object there as somebody else would."""
+        self.buckets[bucket].objects[key] = StoredObject(
+            content=content,
+            etag=etag_of(content),
+            modified=self.options.now(),
+            content_type="binary/octet-stream",
+        )
 
     def change(
         self,
