@@ -166,7 +166,8 @@ def _mapping_problems(
                 ("mapping", entity),
                 f"the flow does not read {source_of(entity)}{did_you_mean(entity, entities)}",
             )
-    for entity in (*entities, *(name for name in destination.mapping if name in COMPANIONS)):
+    companions = [one for one in destination.mapping if one in COMPANIONS]
+    for entity in (*entities, *(one for one in companions if source_of(one) in entities)):
         flow = destination.mapping.get(entity)
         for inner, message in mapping_problems(kind, entity, flow, delivered):
             yield ("mapping", entity, *inner) if flow else (), message
