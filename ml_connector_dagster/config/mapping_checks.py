@@ -11,6 +11,7 @@ from ml_connector_dagster.config.mappings import (
     shipped_mappings,
 )
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
+from ml_connector_dagster.model.companions import mappable_entity
 from ml_connector_dagster.model.derived import DERIVED, mappable_columns
 from ml_connector_dagster.model.entities import ENTITIES, ColumnType
 
@@ -36,7 +37,7 @@ def mapping_problems(
                 (),
                 f"no mapping of {entity} is shipped for {system}, so the key {key!r} is needed",
             )
-    columns = {name: one.type for name, one in mappable_columns(ENTITIES[entity]).items()}
+    columns = {name: one.type for name, one in mappable_columns(mappable_entity(entity)).items()}
     for position, condition in enumerate(flow.filter or ()):
         yield from _source_problems(
             entity, condition.column, ("filter", position, "column"), delivered
@@ -69,7 +70,7 @@ def _rule_problems(
         yield from _source_problems(entity, column, path, delivered)
     if rule.parent is None:
         return
-    if reference_to(ENTITIES[entity], rule.parent, rule.columns) is None:
+    if reference_to(mappable_entity(entity), rule.parent, rule.columns) is None:
         key = ", ".join(ENTITIES[rule.parent].key)
         yield (
             path,

@@ -30,6 +30,7 @@ from ml_connector_dagster.config.values import (
     Company,
     Day,
     EntityName,
+    MappedName,
     MartName,
     Name,
     Owner,
@@ -82,9 +83,10 @@ class FlowDestination(StrictModel):
         description="upsert: the newest version of each record, older ones in <entity>_history.",
     )
 
-    mapping: dict[EntityName, EntityMapping] = Field(
+    mapping: dict[MappedName, EntityMapping] = Field(
         default_factory=dict,
-        description="Applications only: entity → what is different from the usual mapping.",
+        description="Applications only: entity → what is different from the usual mapping. supplier_contacts and "
+        "customer_contacts are delivered where they are named here ({}: as shipped).",
     )
 
     @property

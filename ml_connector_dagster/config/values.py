@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
 from ml_connector_dagster.marts import MARTS
+from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -68,6 +69,10 @@ def _entity(value: str) -> str:
     if value not in ENTITIES:
         raise ValueError(f"unknown entity {shown(value)}{did_you_mean(value, ENTITIES)}")
     return value
+
+
+def _mapped(value: str) -> str:
+    return value if value in COMPANIONS else _entity(value)
 
 
 def _mart(value: str) -> str:
@@ -287,6 +292,7 @@ WarehouseId = Annotated[
 MemorySize = Annotated[str, AfterValidator(_size)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 EntityName = Annotated[str, AfterValidator(_entity)]
+MappedName = Annotated[str, AfterValidator(_mapped)]
 MartName = Annotated[str, AfterValidator(_mart)]
 Company = Annotated[str, BeforeValidator(_text_not_number("company")), AfterValidator(_company)]
 Owner = Annotated[str, AfterValidator(_owner)]

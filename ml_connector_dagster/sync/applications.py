@@ -18,6 +18,7 @@ from ml_connector_dagster.destinations.applications.structures import (
 )
 from ml_connector_dagster.destinations.registry import mapping_of
 from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
 from ml_connector_dagster.sync.corrections import corrected
@@ -50,29 +51,30 @@ def preview_delivery(
                 f"{target.name} is a warehouse, which compares by itself: nothing is known before it is done"
             )
         for name in chosen:
-            mapped = destination.mapped(ENTITIES[name])
+            all_mapped = destination.all_mapped(ENTITIES[name])
             with (
                 with_derived(
-                    workspace, mapped, tenant=flow.source, companies=flow.companies
+                    workspace, all_mapped[0], tenant=flow.source, companies=flow.companies
                 ) as derive,
-                _to_decide_on(workspace, flow, target, mapped) as found,
+                _to_decide_on(workspace, flow, target, all_mapped) as found,
             ):
-                one = preview(destination, ENTITIES[name], map(derive, found), expected)
-            expected[name] = one.present
-            previews.append(one)
+                for mapped in all_mapped:
+                    one = preview(destination, mapped.entity, map(derive, found), expected)
+                    expected[mapped.entity.name] = one.present
+                    previews.append(one)
         budgets = destination.application.target.usage().budgets
     return FlowPreview(destination=target.name, entities=tuple(previews), budgets=budgets)
 
 
 @contextmanager
 def _to_decide_on(
-    workspace: Workspace, flow: Flow, target: FlowDestination, mapped: Mapped
+    workspace: Workspace, flow: Flow, target: FlowDestination, all_mapped: Sequence[Mapped]
 ) -> Iterator[list[StagedBatch]]:
     """What is pending, then what has to be looked at again: which a delivery would stage, and a preview does not."""
     pending = workspace.ledger.pending(
         destination=target.name,
         tenant=flow.source,
-        entity=mapped.entity.name,
+        entity=all_mapped[0].entity.name,
         companies=flow.companies,
     )
     found: list[StagedBatch] = []
@@ -82,7 +84,7 @@ def _to_decide_on(
             found.append(stack.enter_context(correction).staged)
         for company in flow.companies:
             review = find_review(
-                workspace, mapped, target.name, tenant=flow.source, company=company
+                workspace, all_mapped, target.name, tenant=flow.source, company=company
             )
             for rows, carrier in newest_slices(workspace, review):
                 staged = replace(carrier, batch_id="", rows=rows.num_rows)
@@ -147,15 +149,16 @@ def set_up(workspace: Workspace, connection: str, *, dry_run: bool) -> SetupRepo
 
 
 def mapped_entities(workspace: Workspace, connection: str) -> list[Mapped]:
-    """How each entity that any flow delivers to ``connection`` stands there, in the canonical order."""
+    """How each entity that any flow delivers to ``connection`` stands there, in the canonical order; then companions."""
     model = workspace.project.connections[connection]
     found: dict[str, Mapped] = {}
     for flow in workspace.project.flows.values():
         for target in flow.destinations:
             if target.connection == connection:
                 mapping = mapping_of(model, target)
-                found.update({name: mapping(name) for name in flow.entities})
-    return [found[name] for name in ENTITIES if name in found]
+                companions = tuple(name for name in target.mapping if name in COMPANIONS)
+                found.update({name: mapping(name) for name in (*flow.entities, *companions)})
+    return [found[name] for name in (*ENTITIES, *COMPANIONS) if name in found]
 
 
 @contextmanager

@@ -163,13 +163,13 @@ def _deliver_mapped(
     on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
 ) -> DeliverySummary:
     """Deliver to an application what is pending, and what has to be looked at again there."""
-    mapped = destination.mapped(ENTITIES[entity])
+    all_mapped = destination.all_mapped(ENTITIES[entity])
     for company in companies:
         review = find_review(
-            workspace, mapped, destination.name, tenant=flow.source, company=company
+            workspace, all_mapped, destination.name, tenant=flow.source, company=company
         )
         stage_review(workspace, review, run_id=run_id)
-    with with_derived(workspace, mapped, tenant=flow.source, companies=companies) as derive:
+    with with_derived(workspace, all_mapped[0], tenant=flow.source, companies=companies) as derive:
         return deliver(
             destination,
             workspace.ledger,

@@ -47,15 +47,27 @@ class Review:
 
 
 def find_review(
-    workspace: Workspace, mapped: Mapped, destination: str, *, tenant: str, company: str
+    workspace: Workspace,
+    all_mapped: Sequence[Mapped],
+    destination: str,
+    *,
+    tenant: str,
+    company: str,
 ) -> Review:
-    """What has to be looked at again. Nothing is changed."""
+    """What has to be looked at again. Nothing is changed.
+
+    ``all_mapped``: an entity, and what else is made of its rows.
+    """
+    mapped = all_mapped[0]
     ledger, entity = workspace.ledger, mapped.entity
     scope = ReviewScope(destination=destination, tenant=tenant, entity=entity.name, company=company)
     prefix = f"{id_part(tenant)}/{id_part(company)}/"
     chosen: set[str] = set()
     marks: dict[str, frozenset[str]] = {}
-    known, now = ledger.review_marks(scope, _MAPPING), frozenset({mapped.fingerprint})
+    known, now = (
+        ledger.review_marks(scope, _MAPPING),
+        frozenset({" ".join(one.fingerprint for one in all_mapped)}),
+    )
     if known != now:
         marks[_MAPPING] = now
     if known - now:

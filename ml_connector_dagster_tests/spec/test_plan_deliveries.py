@@ -7,8 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ml_connector_dagster.config.project import Connection, Flow, FlowDestination
-from ml_connector_dagster.config.warehouses import DatabricksConnection, DuckDBConnection, SnowflakeConnection
 from ml_connector_dagster.config.schedules import Schedule
+from ml_connector_dagster.config.warehouses import (
+    DatabricksConnection,
+    DuckDBConnection,
+    SnowflakeConnection,
+)
 from ml_connector_dagster.destinations.forecasts import warehouse_loading
 from ml_connector_dagster.destinations.monday.costs import least_seconds
 from ml_connector_dagster.model.forecasts import DeliveryForecast, QuotaForecast

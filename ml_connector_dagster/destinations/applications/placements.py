@@ -19,8 +19,9 @@ from ml_connector_dagster.destinations.applications.contract import (
     ObjectFacts,
     Placement,
 )
+from ml_connector_dagster.model.companions import mappable_entity
 from ml_connector_dagster.model.derived import DERIVED, Derived, mappable_columns
-from ml_connector_dagster.model.entities import ENTITIES, ColumnType, Entity, Reference
+from ml_connector_dagster.model.entities import ColumnType, Entity, Reference
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -137,7 +138,7 @@ def mapped_entity(system: str, entity: str, flow: Mapping[str, EntityMapping]) -
             f"{system} has no mapping for {entity}; give it one under mapping: in the flow, or take {entity} out of "
             "the flow's entities"
         )
-    definition = ENTITIES[entity]
+    definition = mappable_entity(entity)
     parents = dict(_parents(system, definition, mapping, flow))
     rules = {name: rule for name, rule in mapping.fields.items() if rule.parent is None}
     kinds = {name: kind_of(definition, rule) for name, rule in rules.items()}
