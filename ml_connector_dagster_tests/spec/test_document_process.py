@@ -62,7 +62,7 @@ class Served:
         return f"{self.url}/documents"
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own command
+        return subprocess.run(
             [*COMMAND, *arguments],
             env=self.environment,
             capture_output=True,
@@ -91,7 +91,7 @@ def served(erp: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     store.add("acme", "ionapi", {"ionapi": Secret(erp.ionapi_text("ACME_TST"))})
     store.add("acme_bods", "token", {"token": Secret(TOKEN)})
     port = free_port()
-    with subprocess.Popen(  # noqa: S603 - our own command
+    with subprocess.Popen(
         [*COMMAND, "bods", "serve", "acme", "--port", str(port)],
         env=environment,
         stdout=subprocess.PIPE,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, Reply
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
+from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.cloudsuite.product_lines.refusals import AuthorityError
 from ml_connector_dagster.model.entities import ENTITIES
