@@ -129,7 +129,8 @@ def test_write_tells_what_changed_and_the_second_time_nothing(desk: Desk, tmp_pa
     assert "views/suppliers.view.lkml" in said
     written = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*.lkml")}
     assert len(written) > 20
-    assert desk.type("lookml", "write", str(tmp_path)) == (0, f"0 files changed in {tmp_path}\n")
+    code, said = desk.type("lookml", "write", str(tmp_path))
+    assert (code, said.split()[:3]) == (0, ["0", "files", "changed"])
 
 
 def test_check_passes_what_fits_and_fails_where_a_dashboard_would_break(
@@ -165,7 +166,7 @@ def test_validate_asks_looker_about_what_is_deployed(desk: Desk) -> None:
     assert desk.type("lookml", "validate")[0] == 0
     file = desk.lookml / "views" / "suppliers.view.lkml"
     good = file.read_text(encoding="utf-8")
-    file.write_text(good.replace("}", "", 1), encoding="utf-8")
+    file.write_text(good.rstrip().removesuffix("}"), encoding="utf-8")
     try:
         code, said = desk.type("lookml", "validate")
         assert code == 1
@@ -197,7 +198,7 @@ def test_publish_sends_the_plans_of_a_sync_once(desk: Desk) -> None:
 def test_publish_of_what_looker_does_not_see_sends_nothing(desk: Desk) -> None:
     desk.looker.faults.add(Fault(kind="stale", call="POST /queries/run", times=None))
     before = len(desk.looker.instance.plans.deliveries)
-    with pytest.raises(StaleError, match="no plan was sent"):
+    with pytest.raises(StaleError, match="No plan was sent"):
         desk.type("publish", "finance", "--sync-id", "unseen")
     assert len(desk.looker.instance.plans.deliveries) == before
 

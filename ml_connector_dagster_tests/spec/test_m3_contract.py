@@ -10,6 +10,7 @@ from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 class _M3Contract(ProductLineContract):
     product_line = "m3"
+    unknown_field = "ZZZZ A10"
     catalog: ClassVar[str] = without_lake("m3")
 
     def forbid_customers(self, sandbox: Sandbox) -> str:

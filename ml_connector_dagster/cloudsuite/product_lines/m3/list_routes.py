@@ -46,8 +46,37 @@ class ListRouteReader:
         return not self._filters_changes(company)
 
     def empty_columns(self, company: str) -> tuple[str, ...]:
-        """Not looked at: what a list lacks, the catalog has another transaction for."""
-        return ()
+        """Columns whose field none of the route's transactions has, as far as the tenant tells."""
+        given = self._given(company)
+        if given is None:
+            return ()
+        route, keys = self._route, ENTITIES[self._entity].key
+        names = dict(route.names)
+        for child in route.children:
+            names |= child.names
+        return tuple(
+            column
+            for column, spec in self._catalog.all_fields.items()
+            if column not in keys and given.isdisjoint({spec.source, names.get(spec.source, "")})
+        )
+
+    def _given(self, company: str) -> set[str] | None:
+        """Fields of the route's rows; None when the tenant does not describe one of its transactions."""
+        route, repository = self._route, self._tenant.repository
+        last = route.children[-1] if route.children else route
+        given = {*route.keep_inputs, *route.constants}
+        for child in route.children:
+            given |= {*child.carry, *child.inputs}
+        known = repository.fields(last.program, last.transaction, "O", company)
+        if known is None:
+            return None
+        given |= known
+        for one in route.complete:
+            known = repository.fields(one.program, one.transaction, "O", company)
+            if known is None:
+                return None
+            given |= known & set(one.fields)
+        return given
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One per division, per combination of inputs that have several values, and per range of keys."""
