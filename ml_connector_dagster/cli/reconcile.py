@@ -16,8 +16,15 @@ from ml_connector_dagster.model.controls import read_period
 from ml_connector_dagster.model.reconciliations import ReconciliationState, Standing
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.reconcile.html import html
-from ml_connector_dagster.sync.reconcile.markdown import markdown, values
-from ml_connector_dagster.sync.reconcile.report import STANDINGS, STATES, Report, amount, period_of
+from ml_connector_dagster.sync.reconcile.markdown import markdown
+from ml_connector_dagster.sync.reconcile.report import (
+    STANDINGS,
+    STATES,
+    Report,
+    amount,
+    period_of,
+    sides,
+)
 from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.workspace import Workspace
@@ -151,7 +158,7 @@ def _print_details(one: Comparison) -> None:
     listed = [each for each in one.differences if each.standing is not Standing.IN_FLIGHT]
     told += [
         f"{each.record_id}: {each.finding.value}, {STANDINGS[each.standing]}: {each.why}. "
-        f"ERP: {values(each.erp) or 'nothing'}; there: {values(each.found) or 'nothing'}"
+        "ERP: {}; there: {}".format(*sides(each))
         for each in listed[:PRINTED]
     ]
     if len(listed) > PRINTED:

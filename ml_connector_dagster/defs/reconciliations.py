@@ -44,6 +44,9 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 RECENTLY_RECONCILED: Final = "recently_reconciled"
 
+#: Records whose keys a check names in one line.
+NAMED: Final = 10
+
 
 class ReconcileConfig(dg.Config):
     """What to compare. Left as it is, everything; a run over days compares what the ERP has changed in them."""
@@ -209,6 +212,7 @@ def _metadata(report: Report, now: Sequence[TableStanding], written: Path) -> di
     records = [record for one in report.comparisons for record in one.differences]
     return {
         "verdict": report.verdict,
+        "compared": ", ".join(dict.fromkeys(map(compared, report.comparisons))) or "nothing",
         "tables": _tables(report, now),
         **({"records": dg.MetadataValue.md(_records(records))} if records else {}),
         **({"totals": dg.MetadataValue.md(_totals(differing))} if differing else {}),
@@ -226,40 +230,19 @@ def _metadata(report: Report, now: Sequence[TableStanding], written: Path) -> di
 
 
 def _tables(report: Report, now: Sequence[TableStanding]) -> dg.MarkdownMetadataValue:
-    """How every table stands; those that this run has not compared too."""
-    fresh = {(one.done.entity, one.done.company): one for one in report.comparisons}
+    """How every table stands, whichever run compared it; what is wrong comes first."""
     rows = []
     for one in sorted(now, key=lambda each: not each.is_wrong):
-        last, run = one.worst, fresh.get((one.entity, one.company))
+        last = one.worst
         numbers = (
-            ["", "", "", "", ""]
+            ["", "", "", ""]
             if last is None
-            else [last.erp_rows, last.found_rows, last.wrong, last.in_flight, last.waiting]
+            else [last.erp_rows, last.found_rows, last.wrong, last.in_flight + last.waiting]
         )
-        rows.append(
-            [
-                one.entity,
-                one.company,
-                "never compared" if last is None else STATES[last.state],
-                *numbers,
-                report.moment(one.agreed_at),
-                "" if run is None else compared(run),
-            ]
-        )
+        state = "never compared" if last is None else STATES[last.state]
+        rows.append([one.entity, one.company, state, *numbers, report.moment(one.agreed_at)])
     return table(
-        [
-            "entity",
-            "company",
-            "result",
-            "ERP",
-            "destination",
-            "wrong",
-            "under way",
-            "refused",
-            "everything last agreed",
-            "compared by this run",
-        ],
-        rows,
+        ["entity", "company", "result", "ERP", "there", "wrong", "waiting", "all agreed"], rows
     )
 
 
@@ -267,6 +250,13 @@ def _records(differences: Sequence[Difference]) -> str:
     """Wrong ones first: they are what somebody has to look at."""
     order = [Standing.WRONG, Standing.WAITING, Standing.IN_FLIGHT]
     return redact(differences_table(sorted(differences, key=lambda one: order.index(one.standing))))
+
+
+def _named(records: Sequence[Difference]) -> str:
+    """The keys of some, readable without another click."""
+    told = [f"{one.record_id} ({one.finding.value})" for one in records[:NAMED]]
+    more = len(records) - NAMED
+    return ", ".join(told) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _totals(differing: Sequence[Comparison]) -> str:
@@ -304,12 +294,11 @@ def _check_results(
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={
                 "companies_wrong": ", ".join(one.company for one in wrong) or "none",
-                "never_compared_as_a_whole": ", ".join(
-                    one.company for one in own if one.whole is None
-                )
+                "never_compared": ", ".join(one.company for one in own if one.whole is None)
                 or "none",
                 "records_wrong": sum(one.wrong for one in worst),
                 "records_under_way": sum(one.in_flight for one in worst),
+                **({"records_that_are_wrong": _named(records)} if records else {}),
                 **({"records": dg.MetadataValue.md(_records(records))} if records else {}),
                 **({"why": "; ".join(reasons)} if reasons else {}),
             },

@@ -17,6 +17,9 @@ from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster_tests.contracts.ledger import LedgerContract
 from ml_connector_dagster_tests.contracts.ledger_history import HistoryContract
+from ml_connector_dagster_tests.contracts.ledger_reconciliations import (
+    ReconciliationLedgerContract,
+)
 from ml_connector_dagster_tests.contracts.ledger_samples import NOON
 from ml_connector_dagster_tests.contracts.ledger_shared import HOUR, SharedStateContract
 
@@ -42,6 +45,12 @@ class TestSqliteHistory(HistoryContract):
 
 
 class TestSqliteSharedState(SharedStateContract):
+    @pytest.fixture
+    def url(self, file: Path) -> str:
+        return f"sqlite:///{file}"
+
+
+class TestSqliteReconciliations(ReconciliationLedgerContract):
     @pytest.fixture
     def url(self, file: Path) -> str:
         return f"sqlite:///{file}"

@@ -7,7 +7,6 @@ from typing import Final
 
 from ml_connector_dagster.model.reconciliations import Difference, Group
 from ml_connector_dagster.sync.reconcile.ledger_proof import LedgerProof
-from ml_connector_dagster.sync.reconcile.markdown import values
 from ml_connector_dagster.sync.reconcile.report import (
     STANDINGS,
     STATES,
@@ -16,6 +15,7 @@ from ml_connector_dagster.sync.reconcile.report import (
     compared,
     groups_shown,
     period_of,
+    sides,
     signed,
     worst_first,
 )
@@ -156,8 +156,7 @@ def _difference(report: Report, one: Difference) -> list[str]:
         one.finding.value,
         f'<span class="tag {one.standing.value}">{STANDINGS[one.standing]}</span>',
         escape(one.why),
-        escape(values(one.erp)),
-        escape(values(one.found)),
+        *(escape(side) for side in sides(one)),
         "now" if seen is None else report.moment(seen),
     ]
 

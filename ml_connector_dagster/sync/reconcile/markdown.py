@@ -1,6 +1,6 @@
 """The report as Markdown: for a ticket, a mail, and the pages of Dagster."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from ml_connector_dagster.model.reconciliations import Difference
 from ml_connector_dagster.sync.reconcile.report import (
@@ -11,7 +11,7 @@ from ml_connector_dagster.sync.reconcile.report import (
     compared,
     differing,
     period_of,
-    plain_number,
+    sides,
     signed,
 )
 from ml_connector_dagster.sync.reconcile.results import Comparison
@@ -113,24 +113,16 @@ def totals_table(one: Comparison) -> str:
 def differences_table(differences: Sequence[Difference]) -> str:
     """The records that differ."""
     return lines(
-        ["record", "what", "standing", "why", "ERP", "destination"],
+        ["record", "what", "ERP", "destination"],
         [
             [
                 one.record_id,
-                one.finding.value,
-                STANDINGS[one.standing],
-                one.why,
-                values(one.erp),
-                values(one.found),
+                f"{one.finding.value}, **{STANDINGS[one.standing]}**: {one.why}",
+                *sides(one),
             ]
             for one in differences[:LISTED]
         ],
     )
-
-
-def values(some: Mapping[str, str]) -> str:
-    """``column value`` of one side."""
-    return ", ".join(f"{name} {plain_number(text)}" for name, text in some.items())
 
 
 def lines(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

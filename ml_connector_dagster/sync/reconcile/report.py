@@ -1,13 +1,18 @@
 """What a reconciliation found, in the words and order in which a controller reads it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from ml_connector_dagster.model.controls import CONTROLS
-from ml_connector_dagster.model.reconciliations import Group, ReconciliationState, Standing
+from ml_connector_dagster.model.reconciliations import (
+    Difference,
+    Group,
+    ReconciliationState,
+    Standing,
+)
 from ml_connector_dagster.sync.reconcile.results import Comparison
 
 
@@ -89,6 +94,22 @@ def plain_number(text: str) -> str:
         return amount(Decimal(text)) if "." in text else text
     except ArithmeticError:
         return text
+
+
+def sides(one: Difference) -> tuple[str, str]:
+    """What each side has, in words; of a record that both have, only where they are not alike."""
+    unlike = {
+        name
+        for name in one.erp.keys() & one.found.keys()
+        if plain_number(one.erp[name]) != plain_number(one.found[name])
+    }
+    erp = {name: text for name, text in one.erp.items() if not unlike or name in unlike}
+    found = {name: text for name, text in one.found.items() if not unlike or name in unlike}
+    return _words(erp), _words(found)
+
+
+def _words(values: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {plain_number(text)}" for name, text in values.items()) or "nothing"
 
 
 def period_of(one: Comparison, group: Group) -> str:

@@ -22,7 +22,6 @@ from ml_connector_dagster.cloudsuite.product_lines.compass.statements import (
     aliased,
     count_select,
     rows_select,
-    within,
 )
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import LakeTenant, lake_routes
 from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount, digest_of
@@ -216,7 +215,6 @@ class LakeReader:
         return rows_select(table, self._route, part, [column_of_any], company=value)
 
     def _select(self, table: str, company: str, window: Window) -> Select:
-        stamps = self._stamps(table)
         zone = self._tenant.zone
         local = Window(
             start=None if window.start is None else window.start.astimezone(zone),
@@ -228,7 +226,8 @@ class LakeReader:
             self._route.tables[table],
             self._places(table),
             company=self._tenant.company(self._route.company, company),
-            changes=[within(stamps, self._route, local)] if stamps else [],
+            stamps=self._stamps(table),
+            window=local,
         )
 
     def _places(self, table: str) -> list[Place]:
