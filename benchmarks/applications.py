@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ml_connector_dagster.config.project import MondayConnection, SalesforceConnection
+from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination

@@ -27,14 +27,10 @@ from urllib.request import urlopen
 import duckdb
 import wide_rows
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret

@@ -27,12 +27,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 from pydantic import BaseModel, TypeAdapter
 
-from ml_connector_dagster.config.project import (
-    Connection,
-    DatabricksConnection,
-    FlowDestination,
-    SnowflakeConnection,
-)
+from ml_connector_dagster.config.project import Connection, FlowDestination
+from ml_connector_dagster.config.warehouses import DatabricksConnection, SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.destinations.registry import open_destination

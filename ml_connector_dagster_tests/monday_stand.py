@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ml_connector_dagster.config.project import Connection, MondayConnection
+from ml_connector_dagster.config.applications import MondayConnection
+from ml_connector_dagster.config.project import Connection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.applications.placements import Mapped

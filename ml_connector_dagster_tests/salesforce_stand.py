@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from ml_connector_dagster.config.project import Connection, SalesforceConnection
+from ml_connector_dagster.config.applications import SalesforceConnection
+from ml_connector_dagster.config.project import Connection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application, FieldKind
 from ml_connector_dagster.destinations.applications.placements import Mapped

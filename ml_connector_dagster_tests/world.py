@@ -8,15 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ml_connector_dagster.cloudsuite.pauses import Pause
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-    is_application,
-)
+from ml_connector_dagster.config.applications import is_application
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.destinations.contract import Destination, Scope
 from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination

@@ -21,7 +21,8 @@ from ml_connector_dagster.cli.demo_lines import flows_for
 from ml_connector_dagster.cli.demo_summary import print_looker, print_summary
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.sandbox import PORT, sandbox_options, store_logins
-from ml_connector_dagster.config.project import Flow, is_application
+from ml_connector_dagster.config.applications import is_application
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.sandbox import Sandbox

@@ -32,7 +32,7 @@ from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.cloudsuite.read_guard import ReadGuard
 from ml_connector_dagster.cloudsuite.refusals import CONNECT_TIMEOUT, Refusals
 from ml_connector_dagster.cloudsuite.retries import RetryPolicy, retrying
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
 from ml_connector_dagster.telemetry import Meter, boundary, meter
 

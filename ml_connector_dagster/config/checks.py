@@ -10,12 +10,8 @@ from ml_connector_dagster.config.mapping_checks import mapping_problems
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES
 from ml_connector_dagster.config.merging import Written
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
-from ml_connector_dagster.config.project import (
-    CONNECTION_TYPES,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-)
+from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 
 
 #: Types of connection that a flow reads. Nothing is ever written to them.

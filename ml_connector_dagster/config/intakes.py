@@ -1,14 +1,13 @@
 """Where business object documents arrive, and what they call our companies."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.values import CredentialName, ReadFile, WrittenFile
 
 
-class DocumentIntake(BaseModel):
+class DocumentIntake(StrictModel):
     """Documents of one tenant, as ION puts them into a folder or posts them to ``ml-connector bods serve``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: WrittenFile = Field(
         description="Where they arrive as *.xml; a relative path is inside ML_CONNECTOR_HOME. What was taken goes to its "

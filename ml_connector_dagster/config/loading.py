@@ -15,6 +15,7 @@ from ml_connector_dagster.config.checks import (
     check_references,
     check_warehouses,
 )
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.mappings import APPLICATION_TYPES
 from ml_connector_dagster.config.merging import Written, read_files
 from ml_connector_dagster.config.problems import (
@@ -24,13 +25,7 @@ from ml_connector_dagster.config.problems import (
     nearest_place,
     shown,
 )
-from ml_connector_dagster.config.project import (
-    CONNECTION_TYPES,
-    CloudSuiteConnection,
-    Connection,
-    Flow,
-    Project,
-)
+from ml_connector_dagster.config.project import CONNECTION_TYPES, Connection, Flow, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.validation import NEVER_IN_YAML, is_secret_key, validated
 from ml_connector_dagster.config.values import Origin

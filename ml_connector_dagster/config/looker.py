@@ -2,8 +2,9 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.values import (
     CredentialName,
@@ -19,13 +20,8 @@ from ml_connector_dagster.config.values import (
 )
 
 
-_MODEL = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
-
-
-class LookerConnection(BaseModel):
+class LookerConnection(StrictModel):
     """A Looker instance, through the API key of one of its users."""
-
-    model_config = _MODEL
 
     type: Literal["looker"] = Field(default="looker", description="Which kind of system.")
     name: Name = Field(description="The instance's name in assets and commands.")
@@ -97,10 +93,8 @@ class LookerConnection(BaseModel):
     )
 
 
-class LookerPublication(BaseModel):
+class LookerPublication(StrictModel):
     """What a flow does in Looker once its tables and marts are loaded."""
-
-    model_config = _MODEL
 
     connection: str = Field(description="Name of a looker connection.")
     write_mode: Literal["warehouse", "sql_runner"] = Field(

@@ -13,9 +13,7 @@ from importlib.resources import files
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     GetJsonSchemaHandler,
     model_validator,
@@ -23,13 +21,12 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.values import EntityName, Flag, WholeNumber
 from ml_connector_dagster.config.yaml_source import parse_document
 from ml_connector_dagster.model.entities import ENTITIES, ColumnType, Entity, Reference
 
-
-_MODEL = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 #: What stands in YAML where a value of a column is meant.
 Plain = str | bool | int | float
@@ -43,10 +40,8 @@ APPLICATION_TYPES: Final = ("monday", "salesforce")
 _COMPARISONS: Final = ("equals", "differs", "below", "at_most", "above", "at_least")
 
 
-class Condition(BaseModel):
+class Condition(StrictModel):
     """One condition of a filter. A null never meets a comparison, except ``differs`` and ``none_of``."""
-
-    model_config = _MODEL
 
     column: str = Field(description="Column of the entity.")
     equals: Plain | None = Field(default=None, description="The value is this one.")
@@ -95,10 +90,8 @@ class _ShortForms:
         return {"anyOf": [handler(core_schema), {"type": "string"}, {"type": "null"}]}
 
 
-class FieldRule(BaseModel):
+class FieldRule(StrictModel):
     """Where the value of one field, or column of a board, comes from."""
-
-    model_config = _MODEL
 
     column: str = Field(
         default="", description="Column of the entity; the short form is its name alone."
@@ -156,10 +149,8 @@ class FieldRule(BaseModel):
         return self
 
 
-class EntityMapping(BaseModel):
+class EntityMapping(StrictModel):
     """One entity in an application. Everything that is left out is as shipped."""
-
-    model_config = _MODEL
 
     style: str = Field(
         default="",

@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Self
 
 from croniter import CroniterBadDateError, croniter
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import did_you_mean, shown
 from ml_connector_dagster.config.values import Flag, Timezone
 
@@ -73,12 +74,10 @@ def _cron(value: object) -> object:
     return " ".join(value.split())
 
 
-class Schedule(BaseModel):
+class Schedule(StrictModel):
     """Either ``every`` or ``cron``. Whoever wants something else writes a cron."""
 
     model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
         json_schema_extra={"oneOf": [{"required": ["every"]}, {"required": ["cron"]}]},
     )
 

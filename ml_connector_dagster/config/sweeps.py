@@ -1,15 +1,14 @@
 """How a flow finds records that were deleted in the ERP, and how many of them it believes."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.values import Number, WholeNumber
 
 
-class Sweep(BaseModel):
+class Sweep(StrictModel):
     """Key sweeps of a flow. A record is marked deleted when two sweeps in a row did not find it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     schedule: Schedule | None = Field(
         default=None,

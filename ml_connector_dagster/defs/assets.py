@@ -6,13 +6,9 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    Connection,
-    Flow,
-    FlowDestination,
-    object_address,
-)
+from ml_connector_dagster.config.applications import object_address
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Connection, Flow, FlowDestination
 from ml_connector_dagster.defs.extractions import read_companies, read_mode
 from ml_connector_dagster.defs.failures import RETRIES
 from ml_connector_dagster.defs.lineage import Origin, column_lineage

@@ -12,13 +12,9 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    Flow,
-    FlowDestination,
-    Project,
-    is_application,
-)
+from ml_connector_dagster.config.applications import is_application
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.defs.assets import (
     application_asset,

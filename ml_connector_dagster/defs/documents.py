@@ -5,7 +5,7 @@ A job of one op, not an asset: documents come in no partition. What they change 
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.metadata import table

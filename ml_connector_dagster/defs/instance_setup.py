@@ -12,7 +12,8 @@ from typing import Final
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import CloudSuiteConnection, Project
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.defs.names import cloudsuite_name
 
 

@@ -11,7 +11,7 @@ from ml_connector_dagster.cloudsuite.catalog.entities import EntityCatalog, Line
 from ml_connector_dagster.cloudsuite.catalog.fields import FieldSpec
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute
 from ml_connector_dagster.cloudsuite.product_lines.registry import registered
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.defs.names import erp_key
 from ml_connector_dagster.model.errors import ConfigError
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.credentials.redaction import RedactingFilter
 from ml_connector_dagster.sync.workspace import Source, Workspace
 from ml_connector_dagster.telemetry import boundary

@@ -8,14 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import (
-    Connection,
+from ml_connector_dagster.config.project import Connection, FlowDestination
+from ml_connector_dagster.config.warehouses import (
     DatabricksConnection,
     DuckDBConnection,
-    FlowDestination,
-    MondayConnection,
-    SalesforceConnection,
     SnowflakeConnection,
 )
 from ml_connector_dagster.credentials import Credential

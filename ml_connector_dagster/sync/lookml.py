@@ -5,13 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
-from ml_connector_dagster.config.project import (
-    Connection,
-    DatabricksConnection,
-    Flow,
-    Project,
-    SnowflakeConnection,
-)
+from ml_connector_dagster.config.project import Connection, Flow, Project
+from ml_connector_dagster.config.warehouses import DatabricksConnection, SnowflakeConnection
 from ml_connector_dagster.destinations.contract import Warehouse
 from ml_connector_dagster.lookml.checking import Fit, check, fit
 from ml_connector_dagster.lookml.names import DIALECTS, DialectName

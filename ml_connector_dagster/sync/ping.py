@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ml_connector_dagster.cloudsuite.pages import RouteReport
+from ml_connector_dagster.config.applications import is_application
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import CloudSuiteConnection, is_application
 from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES

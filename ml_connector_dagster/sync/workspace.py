@@ -16,14 +16,11 @@ from ml_connector_dagster.cloudsuite.product_lines.registry import (
     open_product_line,
     registered,
 )
+from ml_connector_dagster.config.applications import is_application
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    FlowDestination,
-    Project,
-    is_application,
-)
+from ml_connector_dagster.config.project import FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.credentials import Credential, KeyRing, open_store
 from ml_connector_dagster.destinations.applications.contract import Application

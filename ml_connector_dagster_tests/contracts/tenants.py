@@ -16,7 +16,7 @@ from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
 from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
 from ml_connector_dagster.columns.shaping import Shaped, shape
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.spec.shared_state import (

@@ -9,15 +9,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials.keys import KeyRing
 from ml_connector_dagster.credentials.store import CredentialStore
 from ml_connector_dagster.defs.build import build_definitions

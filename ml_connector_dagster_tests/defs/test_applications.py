@@ -5,13 +5,8 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from ml_connector_dagster.config.project import (
-    Flow,
-    FlowDestination,
-    MondayConnection,
-    Project,
-    SalesforceConnection,
-)
+from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.defs.build import build_definitions

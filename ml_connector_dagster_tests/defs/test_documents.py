@@ -4,8 +4,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.intakes import DocumentIntake
-from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.defs.build import build_definitions
 from ml_connector_dagster.sandbox.bods import BodSender
 from ml_connector_dagster_tests.defs.conftest import Installation

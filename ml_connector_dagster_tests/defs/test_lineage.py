@@ -3,7 +3,7 @@
 import pytest
 
 from ml_connector_dagster.cloudsuite.product_lines.registry import PRODUCT_LINES
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.defs.lineage import column_lineage, origins
 from ml_connector_dagster.model.entities import ENTITIES
 

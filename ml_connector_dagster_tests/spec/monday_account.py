@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml_connector_dagster.config.applications import MondayConnection
 from ml_connector_dagster.config.mappings import EntityMapping
-from ml_connector_dagster.config.project import MondayConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import (
     Application,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from ml_connector_dagster.config.project import SalesforceConnection
+from ml_connector_dagster.config.applications import SalesforceConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import (
     Application,

@@ -16,7 +16,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.snowflake import SnowflakeDestination
 from ml_connector_dagster.destinations.snowflake.access import Access

@@ -11,23 +11,19 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import (
-    CONNECTION_TYPES,
-    CloudSuiteConnection,
-    DatabricksConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    MondayConnection,
-    Project,
-    SalesforceConnection,
-    SnowflakeConnection,
-)
+from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination, Project
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import (
+    DatabricksConnection,
+    DuckDBConnection,
+    SnowflakeConnection,
+)
 from ml_connector_dagster.config.yaml_source import read_document
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES

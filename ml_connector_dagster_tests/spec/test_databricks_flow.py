@@ -9,15 +9,10 @@ import pytest
 pytest.importorskip("databricks.sdk", reason="the extra 'databricks' is not installed")
 pytest.importorskip("sqlglot", reason="the extra 'sandbox-databricks' is not installed")
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DatabricksConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.warehouses import DatabricksConnection, DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES

@@ -8,8 +8,8 @@ import pytest
 from ml_connector_dagster.cli.demo_flows import runnable_flows
 from ml_connector_dagster.cli.sandbox import PORT, store_logins
 from ml_connector_dagster.config.loading import load_project
-from ml_connector_dagster.config.project import DatabricksConnection, SnowflakeConnection
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import DatabricksConnection, SnowflakeConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret

@@ -6,8 +6,8 @@ import pytest
 
 from ml_connector_dagster.cli.demo_lines import flows_for
 from ml_connector_dagster.cloudsuite.product_lines.registry import PRODUCT_LINES
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.loading import load_project
-from ml_connector_dagster.config.project import CloudSuiteConnection
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 

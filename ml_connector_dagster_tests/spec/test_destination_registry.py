@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DatabricksConnection,
-    DuckDBConnection,
-    FlowDestination,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import FlowDestination
+from ml_connector_dagster.config.warehouses import DatabricksConnection, DuckDBConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.registry import open_destination
 from ml_connector_dagster.model.entities import ENTITIES

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.intakes import DocumentIntake
-from ml_connector_dagster.config.project import CloudSuiteConnection, Project
+from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.bods import BodSender

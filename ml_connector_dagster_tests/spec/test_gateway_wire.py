@@ -18,7 +18,7 @@ from ml_connector_dagster.cloudsuite.budget import RequestBudget
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pauses import Pause
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import (
     BreakerOpenError,
     ConfigError,

@@ -6,14 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ml_connector_dagster.config.project import (
-    CloudSuiteConnection,
-    DuckDBConnection,
-    Flow,
-    FlowDestination,
-    Project,
-)
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.destinations.snowflake import sql_api

@@ -21,7 +21,7 @@ from ml_connector_dagster.cloudsuite.product_lines.ln.answers import is_readable
 from ml_connector_dagster.cloudsuite.product_lines.ln.line import open_ln
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3, open_m3_keys
 from ml_connector_dagster.cloudsuite.product_lines.syteline.line import open_syteline
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
 
 

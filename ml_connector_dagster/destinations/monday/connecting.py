@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ml_connector_dagster.config.project import MondayConnection
+from ml_connector_dagster.config.applications import MondayConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.monday.api import MondayApi

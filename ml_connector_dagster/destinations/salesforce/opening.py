@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from ml_connector_dagster.config.project import SalesforceConnection
+from ml_connector_dagster.config.applications import SalesforceConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.salesforce.calls import Calls, stop_at

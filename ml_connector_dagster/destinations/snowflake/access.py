@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.credentials.redaction import register
 from ml_connector_dagster.model.errors import CredentialError

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.destinations.identifiers import quoted
 from ml_connector_dagster.model.errors import (
     ConfigError,

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import httpx
 
-from ml_connector_dagster.config.project import SnowflakeConnection
+from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.destinations.snowflake.access import Access
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError

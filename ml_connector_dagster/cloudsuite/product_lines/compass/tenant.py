@@ -16,7 +16,7 @@ from ml_connector_dagster.cloudsuite.product_lines.compass.statements import (
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.cloudsuite.product_lines.refusals import ROUTE_REFUSALS
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
 
 

@@ -17,7 +17,7 @@ from ml_connector_dagster.cloudsuite.product_lines.layouts import layouts_of
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
 from ml_connector_dagster.cloudsuite.product_lines.lines import RoutedLine, Routes
 from ml_connector_dagster.columns.layouts import StampFormat
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 
 
 NAME = "distribution"

@@ -11,7 +11,7 @@ from ml_connector_dagster.cloudsuite.product_lines.lines import RoutedLine, Rout
 from ml_connector_dagster.cloudsuite.product_lines.ln.service import ODataService
 from ml_connector_dagster.cloudsuite.product_lines.ln.sets import SetReader
 from ml_connector_dagster.columns.layouts import StampFormat
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 
 
 NAME = "ln"

@@ -21,7 +21,7 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.repository import Reposito
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import Selects
 from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
 from ml_connector_dagster.columns.layouts import StampFormat
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 
 
 NAME = "m3"

@@ -13,7 +13,7 @@ from ml_connector_dagster.cloudsuite.product_lines.lines import RoutedLine, Rout
 from ml_connector_dagster.cloudsuite.product_lines.syteline.loads import LoadReader
 from ml_connector_dagster.cloudsuite.product_lines.syteline.service import IdoService
 from ml_connector_dagster.columns.layouts import StampFormat
-from ml_connector_dagster.config.project import CloudSuiteConnection
+from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 
 
 NAME = "syteline"
