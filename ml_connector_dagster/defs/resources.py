@@ -73,8 +73,8 @@ def workspace_resource(open_workspace: Callable[[], Workspace]) -> dg.ResourceDe
     def workspace(context: dg.InitResourceContext) -> Iterator[LazyWorkspace]:
         lazy = LazyWorkspace(open_workspace)
         # Steps of a run share the process and this resource (in_process_executor); a tick of a sensor is no run.
-        run = context.run_id
-        with nullcontext() if run is None else boundary("run", {"run_id": run}):
+        run = context.run
+        with nullcontext() if run is None else boundary("run", {"run_id": run.run_id}):
             try:
                 yield lazy
             finally:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +35,12 @@ from ml_connector_dagster_tests.chaos.injections import (
 from ml_connector_dagster_tests.chaos.installation import Installation
 from ml_connector_dagster_tests.chaos.life import Life
 from ml_connector_dagster_tests.chaos.outside import COMPANIES
+from ml_connector_dagster_tests.security.leaks import (
+    Leak,
+    everything_in,
+    everything_in_postgres,
+    leaks_in,
+)
 
 
 #: Seconds for everything to come right by itself when nothing is harmed any more.
@@ -65,12 +72,12 @@ class Verdict:
     starts: dict[str, int] = field(default_factory=dict)
     runs: Counter[str] = field(default_factory=Counter)
     compared: list[Difference] = field(default_factory=list)
+    leaks: list[Leak] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        return (
-            not self.unsettled and bool(self.compared) and all(one.equal for one in self.compared)
-        )
+        equal = bool(self.compared) and all(one.equal for one in self.compared)
+        return equal and not self.unsettled and not self.leaks
 
 
 def campaign(site: Installation, *, seconds: float, seed: int, say: Say) -> Verdict:
@@ -93,7 +100,19 @@ def campaign(site: Installation, *, seconds: float, seed: int, say: Say) -> Verd
     verdict.starts = {one.name: one.starts for one in site.supervisor.services}
     say("comparing every destination with the ERP")
     verdict.compared = list(compare(site))
+    say("searching all that was written for secrets")
+    verdict.leaks = _leaks(site)
     return verdict
+
+
+def _leaks(site: Installation) -> list[Leak]:
+    """Secrets in logs, in the home (ledger, staging, warehouse, Dagster's files) and in the databases."""
+    places = [everything_in(site.folder)]
+    if site.database is not None:
+        environment = site.code_server.environment
+        urls = (environment["ML_CONNECTOR_LEDGER_URL"], environment["DAGSTER_PG_URL"])
+        places += [everything_in_postgres(url) for url in urls]
+    return leaks_in(chain.from_iterable(places), site.outside.secrets)
 
 
 def _harm(

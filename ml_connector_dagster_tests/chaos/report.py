@@ -15,6 +15,8 @@ def show(verdict: Verdict, console: Console) -> None:
     for one in verdict.compared:
         for example in one.examples:
             console.print(f"{one.destination} {one.entity}: {example}", markup=False)
+    for leak in verdict.leaks:
+        console.print(f"SECRET {leak.secret} ({leak.form}) in {leak.where}", markup=False)
     console.print(_summary(verdict), markup=False)
 
 
@@ -69,6 +71,7 @@ def _summary(verdict: Verdict) -> str:
         if not verdict.unsettled
         else f"DID NOT SETTLE within {verdict.settled_after:.0f} s: {verdict.unsettled}.",
         f"{rows} rows compared: {lost} lost, {doubled} doubled, {differing} differing.",
+        f"Secrets found in logs, files and databases: {len(verdict.leaks)}.",
         "SURVIVED" if verdict.good else "NOT SURVIVED",
     ]
     return "\n".join(lines)
