@@ -18,8 +18,8 @@ from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
-from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.applications import set_up
+from ml_connector_dagster.sync.workspace import open_staging
 from ml_connector_dagster_tests.world import CrashingWorkspace, NoPause, World
 
 
@@ -111,7 +111,7 @@ class ApplicationWorld(World):
             settings,
             self.project,
             Ledger.open(settings.ledger_url, now=self.sandbox.clock.now),
-            Staging(settings.staging_url, step=self.points),
+            open_staging(settings, self.points),
             self.sandbox.clock.now,
             make_pause=NoPause,
         )

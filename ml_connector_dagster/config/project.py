@@ -14,12 +14,16 @@ from pydantic import (
     field_validator,
 )
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
 from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
+from ml_connector_dagster.config.reconciling import Reconcile
+from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
@@ -143,6 +147,13 @@ class Flow(StrictModel):
         default=Sweep(),
         description="How records that the ERP deleted are found, and when.",
     )
+    reconcile: Reconcile = Field(
+        default=Reconcile(),
+        description="How destinations are compared with the ERP, and when.",
+    )
+    replay: Replay = Field(
+        default=Replay(), description="How often the flow tries again by itself what failed."
+    )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."
     )
@@ -214,4 +225,10 @@ class Project(StrictModel):
     )
     flows: dict[str, Flow] = Field(
         default_factory=dict, description="What is read and where it goes, by flow name."
+    )
+    retention: Retention = Field(
+        default=Retention(), description="How long is kept what nobody needs any more."
+    )
+    alerts: Alerts = Field(
+        default=Alerts(), description="Who is told when something needs a person."
     )

@@ -145,6 +145,20 @@ def _written_file(path: Path, info: ValidationInfo) -> Path:
     full = Path(os.path.normpath(info.context.home / path))
     if full.is_dir():
         raise ValueError(f"{full} is a folder; write the path of a file")
+    return _with_place(full)
+
+
+def _written_folder(path: Path, info: ValidationInfo) -> Path:
+    """A folder we write to: may be new, or hold things already."""
+    if not isinstance(info.context, Origin):
+        return path
+    full = Path(os.path.normpath(info.context.home / path))
+    if full.exists() and not full.is_dir():
+        raise ValueError(f"{full} is a file; write the path of a folder")
+    return _with_place(full)
+
+
+def _with_place(full: Path) -> Path:
     for folder in full.parents:
         if folder.exists():
             if not folder.is_dir():
@@ -288,6 +302,7 @@ LookerDatabase = Annotated[str, AfterValidator(_looker_database)]
 PlanId = Annotated[str, BeforeValidator(_text_not_number("plan")), AfterValidator(_plan_id)]
 PlainName = Annotated[str, AfterValidator(_plain_path)]
 WrittenFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_written_file)]
+WrittenFolder = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_written_folder)]
 ReadFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_read_file)]
 WebAddress = Annotated[str, AfterValidator(_url)]
 WholeNumber = Annotated[int, Strict()]

@@ -61,7 +61,7 @@ def erp_table(
 
 
 def entity_asset(
-    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin, staging_url: str
+    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin, staged_at: str
 ) -> dg.AssetsDefinition:
     """One entity of one tenant, read into staging."""
     definition = ENTITIES[entity]
@@ -79,7 +79,7 @@ def entity_asset(
         metadata={
             "dagster/column_schema": column_schema(definition),
             "dagster/column_lineage": column_lineage(flow.source, origin),
-            "dagster/uri": f"{staging_url}/{flow.source}/{entity}",
+            "dagster/uri": f"{staged_at}/{flow.source}/{entity}",
             "key": ", ".join(("company", *definition.key)),
             "routes": ", ".join(origin.routes),
         },

@@ -1,7 +1,7 @@
 """Verbs that only applications know: what a delivery would do, and what a system lacks for its mappings."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
+from ml_connector_dagster.sync.corrections import corrected
 from ml_connector_dagster.sync.reviews import find_review, newest_slices, with_derived
 from ml_connector_dagster.sync.workspace import Workspace
 
@@ -51,21 +52,24 @@ def preview_delivery(
             )
         for name in chosen:
             all_mapped = destination.all_mapped(ENTITIES[name])
-            with with_derived(
-                workspace, all_mapped[0], tenant=flow.source, companies=flow.companies
-            ) as derive:
+            with (
+                with_derived(
+                    workspace, all_mapped[0], tenant=flow.source, companies=flow.companies
+                ) as derive,
+                _to_decide_on(workspace, flow, target, all_mapped) as found,
+            ):
                 for mapped in all_mapped:
-                    waiting = _to_decide_on(workspace, flow, target, all_mapped)
-                    one = preview(destination, mapped.entity, map(derive, waiting), expected)
+                    one = preview(destination, mapped.entity, map(derive, found), expected)
                     expected[mapped.entity.name] = one.present
                     previews.append(one)
         budgets = destination.application.target.usage().budgets
     return FlowPreview(destination=target.name, entities=tuple(previews), budgets=budgets)
 
 
+@contextmanager
 def _to_decide_on(
     workspace: Workspace, flow: Flow, target: FlowDestination, all_mapped: Sequence[Mapped]
-) -> Iterator[StagedBatch]:
+) -> Iterator[list[StagedBatch]]:
     """What is pending, then what has to be looked at again: which a delivery would stage, and a preview does not."""
     pending = workspace.ledger.pending(
         destination=target.name,
@@ -73,14 +77,19 @@ def _to_decide_on(
         entity=all_mapped[0].entity.name,
         companies=flow.companies,
     )
-    for batch in pending:
-        yield workspace.staging.open(batch)
-    for company in flow.companies:
-        review = find_review(
-            workspace, all_mapped, target.name, tenant=flow.source, company=company
-        )
-        for rows, carrier in newest_slices(workspace, review):
-            yield Unstaged(batch=replace(carrier, batch_id="", rows=rows.num_rows), rows=rows)
+    found: list[StagedBatch] = []
+    with ExitStack() as stack:
+        for batch in pending:
+            correction = corrected(workspace.ledger, workspace.staging, batch, target.name)
+            found.append(stack.enter_context(correction).staged)
+        for company in flow.companies:
+            review = find_review(
+                workspace, all_mapped, target.name, tenant=flow.source, company=company
+            )
+            for rows, carrier in newest_slices(workspace, review):
+                staged = replace(carrier, batch_id="", rows=rows.num_rows)
+                found.append(Unstaged(batch=staged, rows=rows))
+        yield found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

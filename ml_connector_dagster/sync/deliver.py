@@ -19,6 +19,8 @@ from ml_connector_dagster.model.receipts import (
     Stage,
 )
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.corrections import corrected
+from ml_connector_dagster.sync.watching import tell_open_letters, watched_delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def deliver(
         requests += report.requests
         resolved += healed
         on_batch(batch, report)
+    tell_open_letters(ledger, tenant, [entity])
     return DeliverySummary(
         destination=destination.name,
         entity=entity,
@@ -93,7 +96,14 @@ def _deliver_one(
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
-        report = destination.deliver(ENTITIES[batch.entity], derive(staging.open(batch)), mode)
+        with corrected(ledger, staging, batch, destination.name) as correction:
+            staged = derive(correction.staged)
+            report = watched_delivery(
+                batch,
+                destination.name,
+                run_id,
+                lambda: destination.deliver(ENTITIES[batch.entity], staged, mode),
+            )
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise
@@ -104,6 +114,7 @@ def _deliver_one(
         report,
         dead_letters=[_dead_letter(batch, destination.name, one) for one in report.rejected],
         resolved=healed,
+        ended_edits=correction.ended,
     )
     return report, len(healed)
 

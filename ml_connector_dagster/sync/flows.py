@@ -20,7 +20,9 @@ from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.deliver import DeliverySummary, deliver
 from ml_connector_dagster.sync.extract import Extraction, extract, incremental_window
 from ml_connector_dagster.sync.reviews import find_review, stage_review, with_derived
+from ml_connector_dagster.sync.watching import watched_extraction
 from ml_connector_dagster.sync.workspace import Source, Workspace
+from ml_connector_dagster.telemetry import boundary
 
 
 class ReadMode(StrEnum):
@@ -79,21 +81,33 @@ def extract_company(
     on_page: Callable[[int], None] = lambda rows: None,
 ) -> Extraction:
     """Read one entity of one company into staging."""
-    return extract(
-        source.line,
+
+    def read() -> Extraction:
+        return extract(
+            source.line,
+            workspace.ledger,
+            workspace.staging,
+            tenant=source.tenant,
+            entity=entity,
+            company=company,
+            window=window_to_read(
+                workspace, source, flow, entity=entity, company=company, mode=mode, days=days
+            ),
+            run_id=run_id,
+            timezone=source.timezone,
+            now=workspace.now,
+            concurrency=source.concurrency,
+            on_page=on_page,
+        )
+
+    return watched_extraction(
         workspace.ledger,
-        workspace.staging,
         tenant=source.tenant,
         entity=entity,
         company=company,
-        window=window_to_read(
-            workspace, source, flow, entity=entity, company=company, mode=mode, days=days
-        ),
         run_id=run_id,
-        timezone=source.timezone,
         now=workspace.now,
-        concurrency=source.concurrency,
-        on_page=on_page,
+        read=read,
     )
 
 
@@ -258,7 +272,8 @@ def run_flow(
     """
     chosen_companies = chosen("company", companies, flow.companies, flow.name)
     chosen_entities = chosen("entity", entities, flow.entities, flow.name)
-    with workspace.source(flow.source) as source:
+    facts = {"flow": flow.name, "tenant": flow.source, "run_id": run_id}
+    with boundary("run", facts), workspace.source(flow.source) as source:
         return tuple(
             _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
             for entity in parents_first(chosen_entities)

@@ -138,13 +138,15 @@ def with_derived(
         yield lambda staged: staged
         return
     (derived,) = mapped.derived  # open_amount is the only one there is
-    files = [
-        file
+    batches = [
+        batch
         for company in companies
         for batch in _staged(workspace, tenant, derived.source, company)
-        for file in workspace.staging.open(batch).files
     ]
-    with open_amounts(workspace.settings.home, files) as amounts:
+    with (
+        workspace.staging.files(batches) as files,
+        open_amounts(workspace.settings.home, files) as amounts,
+    ):
         yield lambda staged: WithOpenAmounts(staged=staged, amounts=amounts)
 
 
@@ -164,14 +166,14 @@ def _parts_of(
         if one.owner and one.reference.entity == owner
     }
     batches = _staged(workspace, scope.tenant, scope.entity, scope.company)
-    files = [file for batch in batches for file in workspace.staging.open(batch).files]
-    return records_pointing_at(files, reference, moved)
+    with workspace.staging.files(batches) as files:
+        return records_pointing_at(files, reference, moved)
 
 
 def _touched(
     workspace: Workspace, scope: ReviewScope, derived: Derived, batches: Sequence[Batch]
 ) -> set[str]:
     """The records, of those that were decided on, that something in ``batches`` points at."""
-    files = [file for batch in batches for file in workspace.staging.open(batch).files]
-    named = keys_of(files, derived.reference)
+    with workspace.staging.files(batches) as files:
+        named = keys_of(files, derived.reference)
     return set(workspace.ledger.remote_records(scope.destination, scope.entity, sorted(named)))
