@@ -76,27 +76,30 @@ def reconciliation_assets(
     )
     def reconcile(context: dg.AssetExecutionContext, config: ReconcileConfig) -> Any:
         workspace = context.resources.workspace.current
-        chosen = {
-            key: target for key, target in targets.items() if key in context.selected_asset_keys
-        }
+        made, wanted = context.selected_asset_keys, context.selected_asset_check_keys
+        asked = {*made, *(check.asset_key for check in wanted)}  # a check may be run by itself
+        chosen = {key: target for key, target in targets.items() if key in asked}
         try:
             request = _request(context, flow, tuple(chosen.values()), config, zone)
             found = reconcile_flow(workspace, flow, request)
         except Exception as error:
             problem = Problem(subject=f"flow {flow.name}", error=error)
             raise failure(f"{flow.name} was not compared with the ERP", [problem]) from None
-        wanted = context.selected_asset_check_keys
         for key, target in chosen.items():
             own = tuple(one for one in found if one.done.destination == target.name)
-            report = report_of(workspace, flow, own, zone)
             now = standings(workspace, flow, target)
-            results = [*check_results(key, workspace, flow, target, now, zone)]
+            results = [
+                one
+                for one in check_results(key, workspace, flow, target, now, zone)
+                if dg.AssetCheckKey(key, str(one.check_name)) in wanted
+            ]
+            if key not in made:
+                yield from results
+                continue
+            report = report_of(workspace, flow, own, zone)
+            page = write_page(workspace, flow, target, report)
             yield dg.MaterializeResult(
-                asset_key=key,
-                metadata=metadata(report, now, write_page(workspace, flow, target, report)),
-                check_results=[
-                    one for one in results if dg.AssetCheckKey(key, str(one.check_name)) in wanted
-                ],
+                asset_key=key, metadata=metadata(report, now, page), check_results=results
             )
 
     return reconcile
