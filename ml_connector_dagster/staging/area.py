@@ -1,6 +1,7 @@
 """``Staging``: all batches of an installation."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -79,6 +80,12 @@ class Staging:
     def open(self, batch: Batch) -> StoredBatch:
         """A committed batch with its rows. Use it in a ``with`` block: its ``files`` may be fetched, and are gone after it."""
         return StoredBatch(self._store, batch)
+
+    @contextmanager
+    def files(self, batches: Iterable[Batch]) -> Iterator[list[str]]:
+        """The Parquet parts of several batches, as files of this machine inside the block."""
+        with ExitStack() as stack:
+            yield [file for one in batches for file in stack.enter_context(self.open(one)).files]
 
     def locate(self, batch: Batch) -> str:
         """Where a batch's folder is: an absolute path, or a URL."""

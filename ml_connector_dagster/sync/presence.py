@@ -24,7 +24,7 @@ MEMORY: Final = "256MB"
 
 #: The newest version of a record: by the ERP's stamp, then by when it was observed, as in ``destinations.memory``.
 #: One number, because an ordered aggregate would keep every version in memory. Stamps before 1970 are never staged.
-_RANK: Final = (
+RANK: Final = (
     "coalesce(epoch_us(_modified_at), 0)::HUGEINT * 100000000000000000 + epoch_us(_extracted_at)"
 )
 
@@ -34,8 +34,8 @@ _KNOWN: Final = f"""
     CREATE TABLE known AS
     SELECT
         record_id,
-        arg_max(_batch_id, {_RANK}) AS batch_id,
-        arg_max(_deleted_at IS NOT NULL, {_RANK}) AS is_deleted,
+        arg_max(_batch_id, {RANK}) AS batch_id,
+        arg_max(_deleted_at IS NOT NULL, {RANK}) AS is_deleted,
         max(_extracted_at) AS observed_at
     FROM versions
     GROUP BY record_id
