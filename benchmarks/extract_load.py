@@ -3,6 +3,7 @@
     python benchmarks/extract_load.py                                      (a quick look, 100,000 rows)
     python benchmarks/extract_load.py --rows 1000000 --page-rows 10000 1000 --rounds 3
     python benchmarks/extract_load.py --rows 1000000 --page-rows 1000 --latency-ms 200
+    python benchmarks/extract_load.py --rows 1000000 --s3                  (staged in the S3 stand-in, in its own process)
 
 Each round begins with nothing: an empty database, ledger and staging folder. A first process reads and loads
 everything; every hundredth row changes; a second process runs the flow again. Only these two are measured. They run what
@@ -12,6 +13,7 @@ everything; every hundredth row changes; a second process runs the flow again. O
 import argparse
 import contextlib
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -70,11 +72,13 @@ class Case:
     page_rows: int
     latency_ms: int
     requests_per_minute: int
+    s3: bool = False
 
     def __str__(self) -> str:
         return (
             f"{self.rows:,} rows, pages of {self.page_rows:,}, {self.latency_ms} ms"
             + f", {self.requests_per_minute} requests a minute" * (self.latency_ms > 0)
+            + ", staged in S3" * self.s3
         )
 
 
@@ -133,7 +137,8 @@ def _cpu() -> float:
 
 
 def _settings(home: Path) -> Settings:
-    return read_settings({"ML_CONNECTOR_HOME": str(home)})
+    staged = {"ML_CONNECTOR_STAGING_URL": os.environ.get("ML_CONNECTOR_STAGING_URL", "")}
+    return read_settings({"ML_CONNECTOR_HOME": str(home)} | staged)
 
 
 # Around it
@@ -141,7 +146,11 @@ def _settings(home: Path) -> Settings:
 
 def measure(case: Case) -> tuple[Reading, Reading]:
     """One round: the first load and the run after the changes."""
-    with tempfile.TemporaryDirectory(prefix="extract_load.") as folder, _server(case) as url:
+    with (
+        tempfile.TemporaryDirectory(prefix="extract_load.") as folder,
+        _server(case) as url,
+        _bucket(case),
+    ):
         home = Path(folder)
         (home / "catalog.yaml").write_text(json.dumps(wide_rows.catalog()))
         open_store(_settings(home)).add("erp", "ionapi", {"ionapi": Secret(_ionapi(url))})
@@ -164,6 +173,22 @@ def _server(case: Case) -> Iterator[str]:
         assert process.stdout is not None
         yield f"http://127.0.0.1:{int(process.stdout.readline())}"
         process.stdin.close()
+
+
+@contextlib.contextmanager
+def _bucket(case: Case) -> Iterator[None]:
+    """The S3 stand-in, named in this process's environment, which the measured one inherits."""
+    if not case.s3:
+        yield
+        return
+    command = [sys.executable, "-m", "ml_connector_dagster.sandbox.s3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            name, _, value = process.stdout.readline().removeprefix("export ").partition("=")
+            os.environ[name] = value.strip().strip("'")
+        yield
+        process.terminate()
 
 
 def _ionapi(url: str) -> str:
@@ -269,6 +294,7 @@ def main() -> None:
         type=int,
         help=f"default: {LIMIT} with latency, no limit that matters without",
     )
+    parser.add_argument("--s3", action="store_true", help="stage in the S3 stand-in")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print medians and readings as JSON")
     options = parser.parse_args()
@@ -278,6 +304,7 @@ def main() -> None:
             page_rows=page_rows,
             latency_ms=latency,
             requests_per_minute=options.requests_per_minute or (LIMIT if latency else UNLIMITED),
+            s3=options.s3,
         )
         for rows in options.rows
         for latency in options.latency_ms

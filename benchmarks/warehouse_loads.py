@@ -251,7 +251,7 @@ def deliver_here(home: Path, access: dict[str, Any], folder: str, expected: int)
     secrets = {name: Secret(value) for name, value in access["login"].items()}
     credential = Credential(name="target", kind=connection.type, values=secrets)
     staging = Staging(str(home / "staging"))
-    batch = staging.manifest(Path(folder))
+    batch = staging.manifest(folder)
     target = FlowDestination(connection=connection.name)
     with open_destination(
         connection, target, home, lambda name: credential, flow="benchmark"
@@ -260,7 +260,8 @@ def deliver_here(home: Path, access: dict[str, Any], folder: str, expected: int)
         if batch.rows > connection.inline_rows:
             _import_vendor(connection.type)
         start, began, before = _peak(), time.perf_counter(), _cpu()
-        report = destination.deliver(LINES, staging.open(batch), WriteMode.UPSERT)
+        with staging.open(batch) as staged:
+            report = destination.deliver(LINES, staged, WriteMode.UPSERT)
         taken = Reading(
             rows=batch.rows,
             wall_seconds=time.perf_counter() - began,
