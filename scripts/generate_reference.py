@@ -36,6 +36,9 @@ from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
+from ml_connector_dagster.config.reconciling import Reconcile
+from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.sweeps import Sweep
@@ -295,6 +298,8 @@ def _list_field(spec: FieldSpec, route: ListRoute) -> str:
 _FLOW_HEADINGS: dict[type[BaseModel], str] = {
     Schedule: "schedule",
     Sweep: "sweep",
+    Reconcile: "reconcile",
+    Replay: "replay",
     LookerPublication: "looker",
     DocumentIntake: "bods",
 }
@@ -332,6 +337,9 @@ def _configuration_page() -> str:
             for model, heading in _FLOW_HEADINGS.items()
             for part in (f"### {heading}", _sentence(_summary(model)), _keys(model))
         ),
+        "## Retention",
+        f"Once, below `retention:`. {_sentence(_summary(Retention))} What it means: [retention.md](../how-to/retention.md).",
+        _keys(Retention),
         "## Mappings",
         "Below `mapping:` of a destination that is an application, each under an entity's name. What is shipped stands in "
         "`ml_connector_dagster/config/mapping/`, one file per type of connection, in the same words.",

@@ -11,21 +11,26 @@ import typer
 from ml_connector_dagster.cli import (
     alerts,
     bods,
+    cleanup,
     credentials,
     deliver,
     demo,
     dev,
     doctor,
+    letter,
     lookml,
     marts,
     ping,
+    plan,
     prepare,
+    reconcile,
     replay,
     run,
     sandbox,
     setup,
     sweep,
     trace,
+    trail,
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter
@@ -43,6 +48,7 @@ app.command()(demo.demo)
 app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
+app.command()(plan.plan)
 app.command()(doctor.doctor)
 app.command()(prepare.prepare)
 app.command()(run.run)
@@ -51,8 +57,12 @@ app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(lookml.publish)
 app.command()(trace.trace)
+app.command()(trail.trail)
 app.command()(replay.replay)
+app.command()(letter.letter)
 app.command()(sweep.sweep)
+app.command()(reconcile.reconcile)
+app.command()(cleanup.cleanup)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")

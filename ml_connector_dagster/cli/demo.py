@@ -117,6 +117,8 @@ def _is_of(flow: Flow, path: tuple[str, ...]) -> bool:
     if flow.looker is not None and path[1:3] == (flow.looker.connection, flow.name):
         return True
     places = {target.connection for target in flow.destinations}
+    if path[-2] == "reconciliation":  # a run compares warehouses only
+        return path[-1] == flow.name and path[1] in {one.connection for one in flow.warehouses}
     return path[1] in places and not {"marts", *flow.entities}.isdisjoint(path[2:])
 
 
@@ -147,7 +149,7 @@ def _watch(api: DagsterApi, flow: Flow, runs: dict[str, str]) -> list[RunState]:
     # An entity is read once; each destination takes it, checks it, and keeps the marts.
     entities = len(flow.entities)
     steps = entities * (1 + 2 * len(flow.destinations))
-    steps += len(flow.warehouses) * len(flow.own_marts)
+    steps += len(flow.warehouses) * len(flow.own_marts) + bool(flow.warehouses)
     steps += 0 if flow.looker is None else 2  # the model, and the dataset with its plans
     states: dict[str, RunState] = {}
     with Progress(

@@ -16,6 +16,7 @@ from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.staging import staging_place
 from ml_connector_dagster.defs.alerts import alert_sensors
 from ml_connector_dagster.defs.assets import (
     application_asset,
@@ -24,10 +25,14 @@ from ml_connector_dagster.defs.assets import (
     erp_table,
 )
 from ml_connector_dagster.defs.checks import delivery_checks
+from ml_connector_dagster.defs.cleaning import cleaning_job, cleaning_schedule
 from ml_connector_dagster.defs.documents import documents_job, documents_sensor
+from ml_connector_dagster.defs.forecasts import plan_job
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
+from ml_connector_dagster.defs.letter_job import letter_job
+from ml_connector_dagster.defs.letters import open_letters_asset, open_letters_sensor
 from ml_connector_dagster.defs.lineage import Origin, origins
 from ml_connector_dagster.defs.looker import looker_assets
 from ml_connector_dagster.defs.marts import mart_asset
@@ -38,12 +43,19 @@ from ml_connector_dagster.defs.names import (
     destination_name,
     entity_key,
     mart_key,
+    reconciliation_key,
     staging_name,
+)
+from ml_connector_dagster.defs.reconciliations import (
+    reconcile_job,
+    reconcile_schedule,
+    reconciliation_assets,
 )
 from ml_connector_dagster.defs.resources import cloudsuite_resource, workspace_resource
 from ml_connector_dagster.defs.schedules import flow_schedule
 from ml_connector_dagster.defs.sensors import change_sensor, failed_runs, replay_sensor
 from ml_connector_dagster.defs.sweeps import sweep_job, sweep_schedule
+from ml_connector_dagster.sync.reconcile.ledger_proof import BALANCES_MART
 from ml_connector_dagster.sync.workspace import Workspace, utc_now
 
 
@@ -74,8 +86,17 @@ def build_definitions(
     }
     parts = _Parts()
     erp = {name: origins(connection) for name, connection in tenants.items()}
-    for flow in project.flows.values():
+    flows = list(project.flows.values())
+    replaying = replay_job(project.flows)
+    cleaning = cleaning_job()
+    parts.jobs += [replaying, letter_job(), cleaning]
+    if project.retention.schedule is not None:
+        parts.schedules.append(cleaning_schedule(project.retention.schedule, cleaning))
+    parts.sensors += [open_letters_sensor(flows), *(replay_sensor(one, replaying) for one in flows)]
+    for flow in flows:
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
+    if project.flows:
+        parts.jobs.append(plan_job(tuple(project.flows.values())))
     for connection in tenants.values():
         if connection.bods is not None:
             taking = documents_job(connection.name)
@@ -88,7 +109,7 @@ def build_definitions(
         for (tenant, table), entities in parts.tables.items()
     ]
     return dg.Definitions(
-        assets=[*specs, *dict.fromkeys(parts.assets.values())],
+        assets=[*specs, *dict.fromkeys(parts.assets.values()), open_letters_asset(flows)],
         asset_checks=parts.checks,
         schedules=parts.schedules,
         sensors=[*parts.sensors, failed_runs],
@@ -121,7 +142,8 @@ def _add_flow(
         for table in origin.tables:
             parts.tables.setdefault((flow.source, table), {})[entity] = origin
         if key not in parts.assets:
-            parts.assets[key] = entity_asset(flow, tenant, entity, origin, settings.staging_url)
+            staged_at = staging_place(settings.staging_url).address
+            parts.assets[key] = entity_asset(flow, tenant, entity, origin, staged_at)
         for target in flow.destinations:
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
@@ -129,6 +151,7 @@ def _add_flow(
     tables = {entity: tuple(own) for entity, own in keys.items()}
     for target in flow.warehouses:
         _add_marts(parts, project, flow, target, keys)
+    _add_reconciliation(parts, project, flow, tenant, keys)
     if flow.looker is not None:
         _add_looker(parts, project, flow, erp, keys)
     selection = dg.AssetSelection.assets(*(key for some in keys.values() for key in some))
@@ -142,14 +165,13 @@ def _add_flow(
                 selection=selection,
             )
         )
-    job = replay_job(flow)
     sweeping = sweep_job(flow, tables)
-    parts.jobs += [job, sweeping]
+    parts.jobs.append(sweeping)
     sweep_clock = flow.sweep.schedule
     if sweep_clock is not None:
         zone = sweep_clock.timezone or tenant.timezone
         parts.schedules.append(sweep_schedule(flow, sweep_clock, zone, sweeping))
-    parts.sensors += [change_sensor(flow, keys, selection), replay_sensor(flow, job)]
+    parts.sensors.append(change_sensor(flow, keys, selection))
 
 
 def _add_delivery(
@@ -190,6 +212,40 @@ def _add_marts(
         parts.assets[key] = mart_asset(key, mart, tables, flow, target, kind)
         for name in mart.entities:
             keys[name].append(key)
+
+
+def _add_reconciliation(
+    parts: _Parts,
+    project: Project,
+    flow: Flow,
+    tenant: CloudSuiteConnection,
+    keys: Mapping[str, list[dg.AssetKey]],
+) -> None:
+    """What was delivered to warehouses is compared at the end of each run; applications only by the flow's job."""
+    own = {
+        target.name: reconciliation_key(project, flow.source, target, flow.name)
+        for target in flow.destinations
+    }
+    tables = {
+        target.name: [
+            delivery_key(project, flow.source, target, entity) for entity in flow.entities
+        ]
+        for target in flow.destinations
+    }
+    for target in flow.warehouses:
+        if any(mart.name == BALANCES_MART for mart in flow.own_marts):
+            tables[target.name].append(mart_key(project, flow.source, target, BALANCES_MART))
+        if flow.reconcile.after_runs:
+            for some in keys.values():
+                some.append(own[target.name])
+    asset = reconciliation_assets(flow, own, tables, tenant.zone)
+    parts.assets |= dict.fromkeys(own.values(), asset)
+    job = reconcile_job(flow, list(own.values()))
+    parts.jobs.append(job)
+    clock = flow.reconcile.schedule
+    if clock is not None:
+        zone = clock.timezone or tenant.timezone
+        parts.schedules.append(reconcile_schedule(flow, clock, zone, job))
 
 
 def _add_looker(

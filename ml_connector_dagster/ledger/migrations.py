@@ -158,8 +158,75 @@ _SWEEPS: Final = Migration(
     ),
 )
 
-_ALERTS: Final = Migration(
+_FORECASTS: Final = Migration(
     version=4,
+    name="forecasts",
+    statements=(
+        """CREATE TABLE forecast (
+            forecast_id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL, flow TEXT NOT NULL, made_at VARCHAR(27) NOT NULL,
+            document TEXT NOT NULL)""",
+        "CREATE INDEX forecast_flow ON forecast (flow, made_at)",
+    ),
+)
+
+_RECONCILIATIONS: Final = Migration(
+    version=5,
+    name="reconciliations",
+    statements=(
+        """CREATE TABLE reconciliation (
+            id {identity},
+            tenant TEXT NOT NULL, destination TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            run_id TEXT NOT NULL, state TEXT NOT NULL, since VARCHAR(27), period INTEGER NOT NULL,
+            erp_rows BIGINT NOT NULL, found_rows BIGINT NOT NULL,
+            in_flight BIGINT NOT NULL, waiting BIGINT NOT NULL, wrong BIGINT NOT NULL, requests BIGINT NOT NULL,
+            reason TEXT NOT NULL, started_at VARCHAR(27) NOT NULL, ended_at VARCHAR(27) NOT NULL)""",
+        "CREATE INDEX reconciliation_scope ON reconciliation (tenant, destination, entity, company, state)",
+        """CREATE TABLE reconciliation_difference (
+            tenant TEXT NOT NULL, destination TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            record_id TEXT NOT NULL, finding TEXT NOT NULL, standing TEXT NOT NULL, why TEXT NOT NULL,
+            erp TEXT NOT NULL, found TEXT NOT NULL, first_seen_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (tenant, destination, entity, company, record_id))""",
+    ),
+)
+
+_REPLAY: Final = Migration(
+    version=6,
+    name="attempts, edits and clean-ups",
+    statements=(
+        "ALTER TABLE dead_letter ADD COLUMN waits BIGINT DEFAULT 1 NOT NULL",
+        "UPDATE dead_letter SET waits = attempts",
+        """CREATE TABLE delivery_attempt (
+            batch_id TEXT NOT NULL, destination TEXT NOT NULL, attempt BIGINT NOT NULL,
+            state TEXT NOT NULL, run_id TEXT NOT NULL,
+            started_at VARCHAR(27) NOT NULL, ended_at VARCHAR(27), error TEXT,
+            PRIMARY KEY (batch_id, destination, attempt))""",
+        """INSERT INTO delivery_attempt
+            SELECT batch_id, destination, attempts, state, run_id, started_at, finished_at, error
+            FROM delivery""",
+        """CREATE TABLE edit (
+            id {identity}, letter_id BIGINT NOT NULL,
+            tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            destination TEXT NOT NULL, record_id TEXT NOT NULL, column_name TEXT NOT NULL,
+            erp_value TEXT, new_value TEXT,
+            base_hash TEXT NOT NULL, base_modified_at VARCHAR(27), base_extracted_at VARCHAR(27) NOT NULL,
+            edited_by TEXT NOT NULL, reason TEXT NOT NULL, edited_at VARCHAR(27) NOT NULL,
+            ended_at VARCHAR(27), end_reason TEXT NOT NULL)""",
+        "CREATE INDEX edit_scope ON edit (destination, tenant, entity, company)",
+        "CREATE INDEX edit_record ON edit (record_id)",
+        """CREATE TABLE removed_batch (
+            batch_id TEXT NOT NULL PRIMARY KEY, removed_at VARCHAR(27) NOT NULL)""",
+        """CREATE TABLE delivery_carried (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            inserted BIGINT NOT NULL, updated BIGINT NOT NULL, unchanged BIGINT NOT NULL,
+            deleted BIGINT NOT NULL, rejected BIGINT NOT NULL, unknown BIGINT NOT NULL,
+            requests BIGINT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company))""",
+    ),
+)
+
+_ALERTS: Final = Migration(
+    version=7,
     name="alerts",
     statements=(
         """CREATE TABLE alert (
@@ -174,7 +241,31 @@ _ALERTS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _ALERTS)
+_REVIEWS: Final = Migration(
+    version=8,
+    name="what is looked at again at applications",
+    statements=(
+        """CREATE TABLE remote_move (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE review_mark (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL,
+            company TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company, kind, value))""",
+    ),
+)
+
+#: In the order of their versions.
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    _FIRST,
+    _APPLICATIONS,
+    _SWEEPS,
+    _FORECASTS,
+    _RECONCILIATIONS,
+    _REPLAY,
+    _ALERTS,
+    _REVIEWS,
+)
 
 
 def migrate(

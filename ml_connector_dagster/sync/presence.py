@@ -4,7 +4,7 @@ What is known comes from staging, not from a destination: it holds the last row 
 alike, for one that was away and for an application that keeps only some columns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ MEMORY: Final = "256MB"
 
 #: The newest version of a record: by the ERP's stamp, then by when it was observed, as in ``destinations.memory``.
 #: One number, because an ordered aggregate would keep every version in memory. Stamps before 1970 are never staged.
-_RANK: Final = (
+RANK: Final = (
     "coalesce(epoch_us(_modified_at), 0)::HUGEINT * 100000000000000000 + epoch_us(_extracted_at)"
 )
 
@@ -34,12 +34,15 @@ _KNOWN: Final = f"""
     CREATE TABLE known AS
     SELECT
         record_id,
-        arg_max(_batch_id, {_RANK}) AS batch_id,
-        arg_max(_deleted_at IS NOT NULL, {_RANK}) AS is_deleted,
+        arg_max(_batch_id, {RANK}) AS batch_id,
+        arg_max(_deleted_at IS NOT NULL, {RANK}) AS is_deleted,
         max(_extracted_at) AS observed_at
-    FROM read_parquet($files, union_by_name = true)
+    FROM versions
     GROUP BY record_id
 """
+
+#: What a comparison wants to know of each staged version.
+VERSION_COLUMNS: Final = ("record_id", "_modified_at", "_extracted_at", "_batch_id", "_deleted_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +80,12 @@ class Presence:
         self._connection.execute("INSERT INTO listed SELECT record_id FROM arriving")
         self._connection.unregister("arriving")
 
-    def compare(self, files: Sequence[str], *, before: datetime) -> Differences:
-        """Compare with the staged ``files``; what was observed at ``before`` or later is left out."""
-        if files:
-            self._connection.execute(_KNOWN, {"files": list(files)})
+    def compare(self, versions: pa.RecordBatchReader | None, *, before: datetime) -> Differences:
+        """Compare with the staged ``versions`` (``VERSION_COLUMNS``); what was observed at ``before`` or later is left out."""
+        if versions is not None:
+            self._connection.register("versions", versions)
+            self._connection.execute(_KNOWN)
+            self._connection.unregister("versions")
         else:
             self._connection.execute(
                 "CREATE TABLE known (record_id VARCHAR, batch_id VARCHAR, is_deleted BOOLEAN,"

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.cloudsuite.pages import Page
-from ml_connector_dagster.cloudsuite.pauses import Pause
 from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.columns.marks import marked
 from ml_connector_dagster.columns.shaping import shape
@@ -20,7 +19,8 @@ from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.ids import new_id
-from ml_connector_dagster.sync.presence import Presence, Staged
+from ml_connector_dagster.sync.pace import Pace
+from ml_connector_dagster.sync.presence import VERSION_COLUMNS, Presence, Staged
 from ml_connector_dagster.sync.versions import newest_versions
 from ml_connector_dagster.sync.workspace import Source, Workspace
 
@@ -50,7 +50,7 @@ class SweepSession:
         """List, compare, and mark what was missed for the second time. Raises what the product line raises."""
         lag = self._list(presence, on_page)
         before = self.sweep.started_at - lag
-        different = presence.compare(self._staged_files(), before=before)
+        different = presence.compare(self._versions(), before=before)
         self.sweep = replace(
             self.sweep, known=different.known, seen=different.seen, missed=different.missed
         )
@@ -65,7 +65,7 @@ class SweepSession:
         entity, company = self.sweep.entity, self.sweep.company
         line = self.source.line
         chains = line.slices(entity, company, self.window)
-        pace = _Pace(
+        pace = Pace(
             pause=self.workspace.make_pause(),
             per_minute=self.source.connection.requests_per_minute
             * self.settings.budget_percent
@@ -86,7 +86,7 @@ class SweepSession:
         """The ids of a page's records. Raises ContractError when one cannot be told: it may be any of those missed."""
         entity = layout.entity
         keys = tuple(one for one in layout.fields if one.column in entity.key)
-        records = _present(page.records)
+        records = present(page.records)
         columns = {one.source for one in keys}
         shaped = shape(
             records.select([name for name in records.column_names if name in columns]),
@@ -105,13 +105,10 @@ class SweepSession:
             )
         return shaped.table["record_id"]
 
-    def _staged_files(self) -> list[str]:
-        return [
-            file
-            for batch in self._batches()
-            if batch.rows
-            for file in self.workspace.staging.open(batch).files
-        ]
+    def _versions(self) -> pa.RecordBatchReader | None:
+        """Every version that was staged, as far as a comparison needs it."""
+        batches = [batch for batch in self._batches() if batch.rows]
+        return self.workspace.staging.columns(batches, VERSION_COLUMNS) if batches else None
 
     def _batches(self) -> Iterator[Batch]:
         """What was staged for everybody; a replay only repeats some of it."""
@@ -215,7 +212,7 @@ class SweepSession:
         return replace(self.sweep, state=state, reason=reason, ended_at=self.workspace.now())
 
 
-def _present(records: pa.Table) -> pa.Table:
+def present(records: pa.Table) -> pa.Table:
     """Records that the list itself does not call deleted, as a data lake's does."""
     if "_deleted_at" not in records.column_names:
         return records
@@ -233,20 +230,3 @@ def _by_columns(tables: Iterable[pa.Table]) -> Sequence[pa.Table]:
         else:
             groups.append([table])
     return [pa.concat_tables(group) for group in groups]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pace:
-    """Holds a sweep to its share of the budget, so that reads never wait behind it."""
-
-    pause: Pause
-    per_minute: float
-    now: Callable[[], datetime]
-    started_at: datetime
-
-    def wait(self, requests: int) -> None:
-        """Wait until so many requests are due."""
-        due = self.started_at + timedelta(minutes=requests / self.per_minute)
-        seconds = (due - self.now()).total_seconds()
-        if seconds > 0:
-            self.pause(seconds)

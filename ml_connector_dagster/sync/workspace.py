@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 from zoneinfo import ZoneInfo
 
+from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns
 from ml_connector_dagster.cloudsuite.gateway import Gateway, open_gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import ProductLine
@@ -34,11 +35,23 @@ from ml_connector_dagster.destinations.registry import (
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.listening import listen
 from ml_connector_dagster.sync.memory import share_memory
+from ml_connector_dagster.telemetry import flush
 
 
 if TYPE_CHECKING:
     from ml_connector_dagster.destinations.looker.api import Looker
+
+
+def open_staging(settings: Settings, step: Callable[[str], None] = lambda name: None) -> Staging:
+    """The staging of ``settings``; ``step`` is called at its write points.
+
+    Raises CredentialError when they name a credential that is not stored.
+    """
+    name = settings.staging_credential
+    credential = open_store(settings).get(name) if name else None
+    return Staging(settings.staging_url, credential=credential, step=step)
 
 
 def utc_now() -> datetime:
@@ -109,19 +122,21 @@ class Workspace:
         Raises ConfigError when the YAML is wrong.
         """
         share_memory()
+        listen(settings)
         loaded = load_project(settings.flows, settings) if project is None else project
         settings.home.mkdir(parents=True, exist_ok=True)
         return cls(
             settings,
             loaded,
             Ledger.open(settings.ledger_url, now=now),
-            Staging(settings.staging_url),
+            open_staging(settings),
             now,
         )
 
     def close(self) -> None:
-        """Close the ledger's connections."""
+        """Close the ledger's connections; what was heard of the work is sent."""
         self.ledger.close()
+        flush()
 
     def __enter__(self) -> Self:
         return self
@@ -137,10 +152,13 @@ class Workspace:
         return connection
 
     @contextmanager
-    def source(self, name: str, *, keys_only: bool = False) -> Iterator[Source]:
+    def source(
+        self, name: str, *, keys_only: bool = False, columns: Columns = EVERYTHING
+    ) -> Iterator[Source]:
         """The tenant called ``name``, open for reading. Nothing is sent before something is asked.
 
-        With ``keys_only`` its records hold little more than their keys (a key sweep).
+        With ``keys_only`` its records hold little more than their keys (a key sweep); with ``columns``, little more
+        than these (reconciliation).
         Raises CredentialError when its credential is not stored, ConfigError when its .ionapi file is no use.
         """
         connection = self.cloudsuite(name)
@@ -157,8 +175,12 @@ class Workspace:
             breaker=self.ledger.breaker_store(name),
             pause=self.make_pause(),
         ) as gateway:
-            open_line = open_key_line if keys_only else open_product_line
-            line = open_line(connection, gateway, self.ledger.route_store(name))
+            knowledge = self.ledger.route_store(name)
+            line = (
+                open_key_line(connection, gateway, knowledge)
+                if keys_only
+                else open_product_line(connection, gateway, knowledge, columns)
+            )
             yield Source(tenant=name, connection=connection, line=line, gateway=gateway)
 
     def destination(

@@ -92,9 +92,10 @@ class CrashingPair(Pair):
                 self.crash_at = None
             self.deliver_now(SUPPLIERS, staged)
         scopes = [Scope(tenant=TENANT), *(Scope(tenant=TENANT, company=one) for one in COMPANIES)]
+        self.assert_equal(SUPPLIERS, scopes=scopes)
+        rows = self.tested.rows(SUPPLIERS, scopes[0])
         for process in self.processes:
-            self.tested = process
-            self.assert_equal(SUPPLIERS, scopes=scopes)
+            assert process.rows(SUPPLIERS, scopes[0]) == rows
             process.close()
 
     def _stage(self, step: Step) -> StagedFiles:

@@ -10,6 +10,7 @@ import pytest
 from ml_connector_dagster.config.project import FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.defs.build import build_definitions
+from ml_connector_dagster.defs.letters import OPEN_LETTERS
 
 
 @pytest.fixture
@@ -39,19 +40,22 @@ def test_the_asset_graph_runs_from_erp_table_to_warehouse_table(defs: dg.Definit
         acme/warehouse/marts/purchase_commitments [duckdb view] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? adds_up
         acme/warehouse/purchase_order_lines [duckdb table] <- acme/purchase_order_lines ? lines_have_headers no_dead_letters row_count unique_keys
         acme/warehouse/purchase_orders [duckdb table] <- acme/purchase_orders ? no_dead_letters row_count unique_keys
+        acme/warehouse/reconciliation/purchasing [reconciliation] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? purchase_order_lines_agree purchase_orders_agree suppliers_agree
         acme/warehouse/suppliers [duckdb table] <- acme/suppliers ? no_dead_letters row_count unique_keys
         infor/acme/CIDMAS [infor m3]
         infor/acme/CIDVEN [infor m3]
         infor/acme/MPHEAD [infor m3]
         infor/acme/MPLINE [infor m3]
+        operations/open_letters [table]
         """)
 
 
 def test_every_asset_says_whose_it_is(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
-    for key in graph.get_all_asset_keys():
+    for key in graph.get_all_asset_keys() - {OPEN_LETTERS}:
         node = graph.get(key)
-        group = {4: "acme_warehouse_marts", 3: "acme_warehouse"}
+        is_proof = key.path[-2] == "reconciliation"
+        group = {4: "acme_warehouse" if is_proof else "acme_warehouse_marts", 3: "acme_warehouse"}
         assert node.group_name == (
             "acme" if key.path[0] == "infor" else group.get(len(key.path), "acme")
         )
@@ -61,7 +65,8 @@ def test_every_asset_says_whose_it_is(defs: dg.Definitions) -> None:
             assert node.owners == ["team:finance"]
             if node.partitions_def is not None:
                 assert node.backfill_policy == dg.BackfillPolicy.single_run()
-            assert {"dagster/column_schema", "dagster/column_lineage"} <= node.metadata.keys()
+            columns = {"dagster/column_schema", "dagster/column_lineage"}
+            assert is_proof or columns <= node.metadata.keys()
 
 
 def test_key_columns_are_marked(defs: dg.Definitions) -> None:
@@ -82,10 +87,18 @@ def test_clocks_sensors_and_jobs(defs: dg.Definitions) -> None:
     assert {one.name for one in repository.sensor_defs} == {
         "purchasing_changes",
         "purchasing_replay",
+        "open_letters",
         "failed_runs",
     }
     named = {job.name for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert named == {"replay_purchasing", "sweep_purchasing"}
+    assert named == {
+        "plan_a_run",
+        "replay",
+        "dead_letter",
+        "clean_up",
+        "sweep_purchasing",
+        "reconcile_purchasing",
+    }
 
 
 def test_no_named_job_holds_an_asset_of_two_dimensions(defs: dg.Definitions) -> None:
@@ -117,10 +130,13 @@ def test_two_schemas_of_one_warehouse_are_two_assets(project: Project, settings:
         }
     )
     defs = build_definitions(project.model_copy(update={"flows": {"purchasing": both}}), settings)
-    keys = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.materializable_asset_keys - {OPEN_LETTERS}}
     assert keys == {
         "acme/suppliers",
+        "acme/warehouse/erp/reconciliation/purchasing",
         "acme/warehouse/erp/suppliers",
+        "acme/warehouse/trial/reconciliation/purchasing",
         "acme/warehouse/trial/suppliers",
     }
 
@@ -136,8 +152,10 @@ def test_two_flows_may_share_what_they_read(project: Project, settings: Settings
     defs = build_definitions(
         project.model_copy(update={"flows": {**project.flows, "copy": second}}), settings
     )
-    keys = {key.to_user_string() for key in defs.resolve_asset_graph().materializable_asset_keys}
-    assert len(keys) == 3 * 3 + 2  # each destination keeps the one mart that three entities allow
+    graph = defs.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.materializable_asset_keys - {OPEN_LETTERS}}
+    # Each destination keeps the one mart that three entities allow, and is compared with the ERP.
+    assert len(keys) == 3 * 3 + 2 + 2
 
 
 def test_loading_imports_no_vendor_driver() -> None:

@@ -9,9 +9,10 @@ import pytest
 from ml_connector_dagster.config.alerts import AlertChannel, Alerts
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.loading import load_project
-from ml_connector_dagster.config.project import DuckDBConnection, Flow, FlowDestination, Project
+from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.ledger import Ledger

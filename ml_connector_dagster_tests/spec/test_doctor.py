@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from ml_connector_dagster.cli.app import app
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
-from ml_connector_dagster.config.project import DuckDBConnection, Project
+from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.config.settings import Settings, read_settings
+from ml_connector_dagster.config.warehouses import DuckDBConnection
 from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.credentials.keys import new_key
 from ml_connector_dagster.ledger import Ledger

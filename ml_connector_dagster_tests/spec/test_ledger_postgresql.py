@@ -12,6 +12,10 @@ from ml_connector_dagster.ledger.migrations import MIGRATIONS, Migration, migrat
 from ml_connector_dagster.ledger.tables import metadata
 from ml_connector_dagster.model.errors import TransientError
 from ml_connector_dagster_tests.contracts.ledger import LedgerContract
+from ml_connector_dagster_tests.contracts.ledger_history import HistoryContract
+from ml_connector_dagster_tests.contracts.ledger_reconciliations import (
+    ReconciliationLedgerContract,
+)
 from ml_connector_dagster_tests.contracts.ledger_samples import NOON
 from ml_connector_dagster_tests.contracts.ledger_shared import SharedStateContract
 from ml_connector_dagster_tests.postgres import Postgres, running_postgres
@@ -29,7 +33,19 @@ class TestPostgresLedger(LedgerContract):
         return server.database()
 
 
+class TestPostgresHistory(HistoryContract):
+    @pytest.fixture
+    def url(self, server: Postgres) -> str:
+        return server.database()
+
+
 class TestPostgresSharedState(SharedStateContract):
+    @pytest.fixture
+    def url(self, server: Postgres) -> str:
+        return server.database()
+
+
+class TestPostgresReconciliations(ReconciliationLedgerContract):
     @pytest.fixture
     def url(self, server: Postgres) -> str:
         return server.database()

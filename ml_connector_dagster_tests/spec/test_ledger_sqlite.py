@@ -16,6 +16,10 @@ from ml_connector_dagster.ledger.tables import metadata
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster_tests.contracts.ledger import LedgerContract
+from ml_connector_dagster_tests.contracts.ledger_history import HistoryContract
+from ml_connector_dagster_tests.contracts.ledger_reconciliations import (
+    ReconciliationLedgerContract,
+)
 from ml_connector_dagster_tests.contracts.ledger_samples import NOON
 from ml_connector_dagster_tests.contracts.ledger_shared import HOUR, SharedStateContract
 
@@ -34,7 +38,19 @@ class TestSqliteLedger(LedgerContract):
         return f"sqlite:///{file}"
 
 
+class TestSqliteHistory(HistoryContract):
+    @pytest.fixture
+    def url(self, file: Path) -> str:
+        return f"sqlite:///{file}"
+
+
 class TestSqliteSharedState(SharedStateContract):
+    @pytest.fixture
+    def url(self, file: Path) -> str:
+        return f"sqlite:///{file}"
+
+
+class TestSqliteReconciliations(ReconciliationLedgerContract):
     @pytest.fixture
     def url(self, file: Path) -> str:
         return f"sqlite:///{file}"

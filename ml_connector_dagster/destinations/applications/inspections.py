@@ -23,17 +23,22 @@ def record_prefix(scope: Scope) -> str:
     return "/".join(id_part(part) for part in parts) + "/"
 
 
-def facts_of(
-    census: Census, records: RemoteRecords, destination: str, mapped: Mapped, scope: Scope
-) -> TableFacts:
-    """Counts and sums. Orphans are not asked for: a record without its parent is never sent."""
-    prefix = record_prefix(scope)
-    numbers = {
+def amount_fields(mapped: Mapped) -> dict[str, str]:
+    """Control total → the field that holds it as a number."""
+    return {
         rule.column: name
         for name, rule in mapped.rules.items()
         if rule.column in mapped.entity.control_totals
         and mapped.placement.fields[name] is FieldKind.NUMBER
     }
+
+
+def facts_of(
+    census: Census, records: RemoteRecords, destination: str, mapped: Mapped, scope: Scope
+) -> TableFacts:
+    """Counts and sums. Orphans are not asked for: a record without its parent is never sent."""
+    prefix = record_prefix(scope)
+    numbers = amount_fields(mapped)
     totals = census.count(
         mapped.placement,
         prefix=mapped.key_prefix + prefix,

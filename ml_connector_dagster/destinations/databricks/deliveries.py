@@ -125,7 +125,7 @@ class Load:
         if known is not None:
             self._clear_up()
             return known
-        brought = staged_columns(self.staged, self.expected) if self.staged.files else {}
+        brought = staged_columns(self.staged, self.expected) if self.staged.batch.parts else {}
         table = self.make_tables(brought or self.expected, False)
         self.checkpoint("tables made")
         if not brought:

@@ -188,7 +188,12 @@ class DuckDBDestination:
         with self._file.read() as connection:
             if connection is None:
                 raise ConfigError(f"{self._file.path} is not there yet; deliver something first")
-            found: pa.Table = connection.sql(self._own(query)).to_arrow_table()
+            try:
+                found: pa.Table = connection.sql(self._own(query)).to_arrow_table()
+            except duckdb.CatalogException as error:
+                raise ConfigError(
+                    f"A query of {self._schema} in {self._file.path} failed: {error}"
+                ) from error
             return found
 
     def _own(self, query: str) -> str:

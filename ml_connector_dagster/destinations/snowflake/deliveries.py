@@ -111,7 +111,7 @@ class Load:
         if known is not None:
             return known
         # A batch of no rows has no files, and so no columns of its own.
-        types = column_types(self.entity, self.staged.reader().schema if self.staged.files else ())
+        types = column_types(self.entity, self.staged.reader().schema if self.batch.parts else ())
         changed = self.schema.prepare(names, self.entity, types, present)
         if names.per_company and (changed or names.table not in self.viewed):
             union_views(self.schema, names, self.entity)
@@ -142,7 +142,7 @@ class Load:
                 tag=self.tag,
             )
             return
-        if self.staged.files:
+        if self.batch.parts:
             self._insert(types)
         self.api.run_all(self._script(types), tag=self.tag)
 

@@ -172,7 +172,7 @@ class Schema:
             self._refuse_hidden(present)
         return self._widen_history(names, present) or changed
 
-    def keep_pace(self, names: Names, staged: Mapping[str, ColumnType]) -> Columns:
+    def keep_pace(self, names: TableNames, staged: Mapping[str, ColumnType]) -> Columns:
         """The columns of the table as it is now; its history gets those that somebody has added."""
         present = self.columns(*names.tables, again=True)
         self._refuse_hidden(present)
@@ -185,7 +185,7 @@ class Schema:
         self._widen_history(names, present)
         return self.known[names.table]
 
-    def _widen_history(self, names: Names, present: Mapping[str, Columns]) -> bool:
+    def _widen_history(self, names: TableNames, present: Mapping[str, Columns]) -> bool:
         """Columns that are the user's own, or another process's, are kept in the history, too."""
         missing = {
             name: _unlimited(column)

@@ -10,10 +10,10 @@ from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.ledger.health import LedgerHealth, examine_ledger
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.windows import Window
-from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.doctor.diagnoses import Diagnosis, fine, problem, warning
 from ml_connector_dagster.sync.doctor.machine import NETWORK, file_system
 from ml_connector_dagster.sync.ids import new_id
+from ml_connector_dagster.sync.workspace import open_staging
 
 
 LEDGER: Final = "ledger"
@@ -79,7 +79,7 @@ def look_at_clock(ahead: timedelta) -> Diagnosis:
 
 def look_at_staging(settings: Settings, now: Callable[[], datetime]) -> Iterator[Diagnosis]:
     """Whether a batch can be written, read and removed: an empty one, of a tenant that cannot be."""
-    staging = Staging(settings.staging_url)
+    staging = open_staging(settings)
     moment = now()
     entity = ENTITIES["suppliers"]
     with staging.write(
@@ -96,8 +96,8 @@ def look_at_staging(settings: Settings, now: Callable[[], datetime]) -> Iterator
             route=_PROBE, finished_at=moment, requests=0, rejected_cells=0, dead_letters=0
         )
     where = staging.locate(batch)
-    read = staging.manifest(Path(where))
-    staging.discard(Path(where))
+    read = staging.manifest(where)
+    staging.discard(where)
     if read.batch_id != batch.batch_id:
         yield problem(
             STAGING,

@@ -1,6 +1,6 @@
 """The SELECT that reads one table of a route: what is asked, of which rows."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -64,11 +64,12 @@ def rows_select(
     places: Sequence[Place],
     *,
     company: LakeValue,
-    changes: Iterable[str] = (),
+    stamps: Sequence[Place] = (),
+    window: Window | None = None,
 ) -> Select:
-    """The columns at ``places`` of the records of a company."""
+    """The columns at ``places`` of the records of a company; with a ``window``, of those with a stamp in it."""
     asked = ", ".join(str(place) for place in places)
-    wanted = {place.alias for place in places}
+    wanted = {place.alias for place in (*places, *stamps)}
     joins = "".join(_joined(alias, join) for alias, join in aliased(route.joins) if alias in wanted)
     conditions = [f"t.{route.company} = {literal(company)}"] if route.company else []
     conditions += [_equal(column, values) for column, values in part.where.items()]
@@ -76,7 +77,8 @@ def rows_select(
         f"t.{column} BETWEEN {literal(first)} AND {literal(last)}"
         for column, (first, last) in part.between.items()
     ]
-    conditions += [f"({one})" for one in changes]
+    if stamps and window is not None:
+        conditions.append(f"({within(stamps, route, window)})")
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return Select(
         table=table,

@@ -2,10 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.distribution import (
-    TableRoute,
-    load_distribution_catalog,
-)
+from ml_connector_dagster.cloudsuite.catalog.distribution import DistributionCatalog, TableRoute
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
@@ -24,10 +21,12 @@ NAME = "distribution"
 
 
 def open_distribution(
-    connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
+    connection: CloudSuiteConnection,
+    gateway: Gateway,
+    knowledge: KnowledgeStore,
+    catalog: DistributionCatalog,
 ) -> RoutedLine:
-    """Distribution with the built-in catalog and, laid over it, the tenant's own."""
-    catalog = load_distribution_catalog(connection.catalog)
+    """Distribution by ``catalog``."""
     learned = Learned(knowledge, NAME)
     api = SxApi(gateway, catalog.operator, catalog.messages)
     tenant = SxTenant(api, learned, catalog.companies, catalog.date_literals)

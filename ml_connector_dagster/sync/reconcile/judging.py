@@ -1,0 +1,293 @@
+"""Why a record differs: both sides compared key by key, and explained by what is staged and written down.
+
+The verdicts, in the order in which they are tried, are the cases of ``_VERDICT``; what they mean to a person stands in
+``VERDICTS``.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from ml_connector_dagster.model.reconciliations import Difference, Finding, Standing
+from ml_connector_dagster.sync.presence import RANK
+from ml_connector_dagster.sync.reconcile.books import Books, Shape, rounded
+
+
+#: Differences that are listed, and kept by the ledger, of one entity and company at one destination: red ones first.
+LISTED: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is staged and written down of one entity and company, and how far the ERP was read.
+
+    Attributes:
+        staged: files of the batches that are for everybody or for this destination.
+        pending: batches that the destination has not got yet.
+        refused: record id → why the destination refused it (open dead letters).
+        sighted: records that a key sweep has missed once.
+        earlier: differences of the last reconciliation.
+        as_of: what the ERP's side was read of; what was observed later may differ.
+        watermark: until when the ERP was read completely; None: never.
+        next_read: the next read brings what changed from then on; None: it brings everything.
+        last_sweep: when the last complete key sweep began.
+        sweeps: the flow sweeps by itself.
+    """
+
+    staged: Sequence[str]
+    pending: Sequence[str]
+    refused: Mapping[str, str]
+    sighted: Iterable[str]
+    earlier: Sequence[Difference]
+    as_of: datetime
+    watermark: datetime | None
+    next_read: datetime | None
+    last_sweep: datetime | None
+    sweeps: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """``counts``: how many of each standing; ``differences``: at most ``LISTED`` of them."""
+
+    counts: Mapping[Standing, int]
+    differences: tuple[Difference, ...]
+
+
+#: Verdict → what it means, and what to say about it.
+VERDICTS: Final[Mapping[str, tuple[Standing, str]]] = {
+    "doubled": (Standing.WRONG, "it is there {copies} times"),
+    "not_delivered": (Standing.IN_FLIGHT, "read, and not delivered here yet"),
+    "refused": (Standing.WAITING, "refused here: {refusal}"),
+    "changed": (
+        Standing.WRONG,
+        "delivered as the ERP has it, and changed here since; restore the ERP's values",
+    ),
+    "gone": (
+        Standing.WRONG,
+        "delivered, and gone from here; restore it, and find out who removed it",
+    ),
+    "marked": (Standing.WRONG, "marked deleted here, although the ERP has it"),
+    "unwanted": (Standing.WRONG, "the flow's filter keeps it out, and it is still here"),
+    "moved": (Standing.IN_FLIGHT, "changed while it was being compared"),
+    "not_read": (Standing.IN_FLIGHT, "changed in the ERP after it was last read"),
+    "missed": (
+        Standing.WRONG,
+        "the connector should have read this from the ERP and has not; run the flow with --full",
+    ),
+    "added": (Standing.WRONG, "never read from the ERP: somebody added it here"),
+    "mark_lost": (
+        Standing.WRONG,
+        "known to be deleted in the ERP, and here it is not marked deleted",
+    ),
+    "unswept": (Standing.IN_FLIGHT, "gone from the ERP; the next key sweep marks it"),
+    "deleted": (
+        Standing.WRONG,
+        "gone from the ERP and not marked deleted; run ml-connector sweep, twice",
+    ),
+}
+
+_VERDICT: Final = """
+    CASE
+    WHEN copies > 1 THEN 'doubled'
+    WHEN in_erp AND as_staged THEN CASE
+        WHEN is_pending THEN 'not_delivered'
+        WHEN refusal IS NOT NULL THEN 'refused'
+        WHEN finding = 'different' THEN 'changed'
+        WHEN finding = 'unknown' THEN 'unwanted'
+        WHEN is_marked THEN 'marked'
+        ELSE 'gone' END
+    WHEN observed_at >= $as_of THEN 'moved'
+    WHEN in_erp THEN CASE
+        WHEN earlier_at < $watermark AND earlier_erp = erp_text THEN 'missed'
+        WHEN $watermark IS NULL OR $next_read IS NULL OR stamp IS NULL OR stamp >= $next_read THEN 'not_read'
+        ELSE 'missed' END
+    WHEN NOT is_staged THEN 'added'
+    WHEN staged_deleted THEN CASE
+        WHEN is_pending THEN 'not_delivered'
+        WHEN refusal IS NOT NULL THEN 'refused'
+        ELSE 'mark_lost' END
+    WHEN is_sighted THEN 'unswept'
+    WHEN $sweeps AND ($last_sweep IS NULL OR earlier_at IS NULL OR $last_sweep <= earlier_at) THEN 'unswept'
+    ELSE 'deleted' END
+"""
+
+
+def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
+    """Compare the ERP's records of the open groups with those in ``found``."""
+    _find_differing(books, shape)
+    _bring(books, evidence)
+    connection = books.connection
+    connection.execute(
+        f"CREATE OR REPLACE TABLE judged AS SELECT *, {_VERDICT} AS verdict FROM ({_facts(books, shape)})",
+        {
+            "as_of": evidence.as_of,
+            "watermark": evidence.watermark,
+            "next_read": evidence.next_read,
+            "last_sweep": evidence.last_sweep,
+            "sweeps": evidence.sweeps,
+        },
+    )
+    counts = dict.fromkeys(Standing, 0)
+    for verdict, number in connection.execute(
+        "SELECT verdict, count(*) FROM judged GROUP BY 1"
+    ).fetchall():
+        counts[VERDICTS[verdict][0]] += number
+    return Judgement(counts=counts, differences=tuple(_listed(books, shape, evidence)))
+
+
+def _find_differing(books: Books, shape: Shape) -> None:
+    """Records of which one side knows something else than the other."""
+    of_group = " AND (period_of, currency_of) IN (SELECT * FROM open_groups)"
+    period, currency = ("e.period_of", "e.currency_of") if shape.grouped else ("0", "''")
+    # A column that is null on one side and 0 on the other adds up alike: it is no difference.
+    unlike = [
+        f"coalesce({rounded(name, shape, 'e')}, 0) <> coalesce(f.found_{name}, 0)"
+        for name in shape.amounts
+    ]
+    unlike += [f"{period} <> f.period", f"{currency} <> f.currency"]
+    books.connection.execute(
+        f"""CREATE OR REPLACE TABLE differing AS
+        SELECT record_id, e.record_id IS NOT NULL AS in_group, f.record_id IS NOT NULL AS is_found,
+            CASE WHEN f.copies > 1 THEN 'doubled' WHEN e.record_id IS NULL THEN 'unknown'
+                WHEN f.record_id IS NULL THEN 'missing' ELSE 'different' END AS finding,
+            coalesce(f.copies, 0) AS copies
+        FROM (SELECT * FROM erp WHERE {books.meant(shape)}{of_group if books.has_open_groups else ""}) AS e
+        FULL JOIN (SELECT * FROM found WHERE NOT deleted) AS f USING (record_id)
+        WHERE e.record_id IS NULL OR f.record_id IS NULL OR f.copies > 1 OR {" OR ".join(unlike)}"""
+    )
+
+
+def _bring(books: Books, evidence: Evidence) -> None:
+    """The evidence as tables: of what is staged, the newest version of each record that differs."""
+    connection = books.connection
+    columns = ", ".join(books.columns)
+    if evidence.staged:
+        connection.execute(
+            f"""CREATE OR REPLACE TABLE staged AS SELECT * EXCLUDE (turn) FROM (
+                SELECT record_id, {columns}, _batch_id AS batch_id, _deleted_at IS NOT NULL AS staged_deleted,
+                    max(_extracted_at) OVER (PARTITION BY record_id) AS observed_at,
+                    row_number() OVER (PARTITION BY record_id ORDER BY {RANK} DESC, _batch_id DESC) AS turn
+                FROM read_parquet($files, union_by_name = true)
+                WHERE record_id IN (SELECT record_id FROM differing)
+            ) WHERE turn = 1""",
+            {"files": list(evidence.staged)},
+        )
+    else:
+        connection.execute(
+            f"CREATE OR REPLACE TABLE staged AS SELECT record_id, {columns}, '' AS batch_id,"
+            " FALSE AS staged_deleted, stamp AS observed_at FROM erp LIMIT 0"
+        )
+    _table(books, "pending", {"batch_id": list(evidence.pending)})
+    _table(
+        books,
+        "refused",
+        {"record_id": list(evidence.refused), "refusal": list(evidence.refused.values())},
+    )
+    _table(books, "sighted", {"record_id": list(evidence.sighted)})
+    _table(
+        books,
+        "earlier",
+        {
+            "record_id": [one.record_id for one in evidence.earlier],
+            "earlier_erp": [_text(books, one.erp) for one in evidence.earlier],
+            "micros": [_micros(one.first_seen_at) for one in evidence.earlier],
+        },
+    )
+
+
+def _table(books: Books, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
+    arrays = {
+        column: pa.array(values, pa.int64() if column == "micros" else pa.string())
+        for column, values in columns.items()
+    }
+    books.connection.register("arriving", pa.table(arrays))
+    books.connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM arriving")
+    books.connection.unregister("arriving")
+
+
+def _facts(books: Books, shape: Shape) -> str:
+    """One row for each record that differs, with all that a verdict asks for."""
+    same = " AND ".join(
+        f"e.{name} IS NOT DISTINCT FROM s.{name}"
+        for name in books.columns
+        if name not in books.control.entity.key
+    )
+    values = ", ".join(f"CAST(e.{name} AS VARCHAR) AS erp_{name}" for name in shown_columns(books))
+    found = "".join(f", f.found_{name}" for name in shape.amounts)
+    joined = " || chr(31) || ".join(
+        f"coalesce(CAST(e.{name} AS VARCHAR), '')" for name in shown_columns(books)
+    )
+    return f"""
+        SELECT d.record_id, d.finding, d.copies, e.record_id IS NOT NULL AS in_erp, e.stamp,
+            s.record_id IS NOT NULL AS is_staged, coalesce(s.staged_deleted, FALSE) AS staged_deleted,
+            s.record_id IS NOT NULL AND NOT s.staged_deleted AND ({same or "TRUE"}) AS as_staged,
+            s.observed_at, p.batch_id IS NOT NULL AS is_pending, r.refusal,
+            coalesce(f.deleted, FALSE) AS is_marked, g.record_id IS NOT NULL AS is_sighted,
+            h.earlier_erp, make_timestamptz(h.micros) AS earlier_at, {joined or "''"} AS erp_text,
+            f.period AS found_period, f.currency AS found_currency{found}{", " if values else ""}{values}
+        FROM differing AS d
+        LEFT JOIN erp AS e USING (record_id)
+        LEFT JOIN found AS f USING (record_id)
+        LEFT JOIN staged AS s USING (record_id)
+        LEFT JOIN (SELECT DISTINCT batch_id FROM pending) AS p ON p.batch_id = s.batch_id
+        LEFT JOIN refused AS r USING (record_id)
+        LEFT JOIN sighted AS g USING (record_id)
+        LEFT JOIN earlier AS h USING (record_id)"""
+
+
+def shown_columns(books: Books) -> tuple[str, ...]:
+    """The columns of the ERP's side that say how a record stands: all that are read, but for its key."""
+    return tuple(name for name in books.columns if name not in books.control.entity.key)
+
+
+def _text(books: Books, values: Mapping[str, str]) -> str:
+    return chr(31).join(values.get(name, "") for name in shown_columns(books))
+
+
+def _micros(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1_000_000)
+
+
+def _listed(books: Books, shape: Shape, evidence: Evidence) -> Iterable[Difference]:
+    columns = shown_columns(books)
+    red = ", ".join(
+        f"'{name}'" for name, (standing, _) in VERDICTS.items() if standing is Standing.WRONG
+    )
+    first_seen = {one.record_id: one for one in evidence.earlier}
+    names = ["record_id", "finding", "verdict", "copies", "refusal", "in_erp", "found_period"]
+    names += ["found_currency", *(f"found_{name}" for name in shape.amounts)]
+    names += [f"erp_{name}" for name in columns]
+    query = f"SELECT {', '.join(names)} FROM judged ORDER BY verdict NOT IN ({red}), record_id LIMIT {LISTED}"
+    for values in books.connection.execute(query).fetchall():
+        row = dict(zip(names, values, strict=True))
+        standing, words = VERDICTS[row["verdict"]]
+        erp = {name: str(row[f"erp_{name}"]) for name in columns if row[f"erp_{name}"] is not None}
+        known = first_seen.get(row["record_id"])
+        yield Difference(
+            record_id=row["record_id"],
+            finding=Finding(row["finding"]),
+            standing=standing,
+            why=words.format(copies=row["copies"], refusal=row["refusal"]),
+            erp=erp,
+            found=_found(books, shape, row),
+            first_seen_at=known.first_seen_at if known is not None and known.erp == erp else None,
+        )
+
+
+def _found(books: Books, shape: Shape, row: Mapping[str, Any]) -> dict[str, str]:
+    if row["found_period"] is None:
+        return {}
+    found = {
+        name: str(row[f"found_{name}"])
+        for name in shape.amounts
+        if row[f"found_{name}"] is not None
+    }
+    if shape.grouped and books.control.has_period:
+        found["period"] = books.control.period_text(row["found_period"])
+    if shape.grouped and books.control.currency:
+        found["currency"] = row["found_currency"]
+    return found

@@ -1,0 +1,102 @@
+"""Reconciliation of applications, through their real clients: counts and sums by their own queries, records when they differ."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from ml_connector_dagster.config.mappings import EntityMapping
+from ml_connector_dagster.destinations.applications.contract import (
+    Change,
+    ChangeKind,
+    Found,
+    Ticket,
+)
+from ml_connector_dagster.destinations.applications.inspections import amount_fields
+from ml_connector_dagster.model.reconciliations import Finding, ReconciliationState, Standing
+from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sandbox.monday import MondayOptions
+from ml_connector_dagster.sync.reconcile.results import Comparison, Request
+from ml_connector_dagster.sync.reconcile.run import reconcile_flow
+from ml_connector_dagster_tests.application_worlds import NAME, ApplicationWorld, Stand
+from ml_connector_dagster_tests.monday_stand import MondayStand
+from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
+
+
+@pytest.fixture(scope="module", params=["salesforce", "monday"])
+def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
+    made: Stand = (
+        SalesforceStand()
+        if request.param == "salesforce"
+        else MondayStand(MondayOptions(tier="enterprise"))
+    )
+    yield made
+    made.close()
+
+
+def test_an_amount_that_somebody_changed_in_an_application_is_found_by_its_key(
+    sandbox: Sandbox, stand: Stand, tmp_path: Path
+) -> None:
+    stand.reset()
+    open_orders = EntityMapping.model_validate(
+        {"filter": [{"column": "status_lowest", "below": "75"}]}
+    )
+    world = ApplicationWorld(
+        sandbox,
+        tmp_path,
+        ("suppliers", "purchase_orders"),
+        companies=("100",),
+        stand=stand,
+        mapping={"purchase_orders": open_orders},
+    )
+    world.set_up()
+    world.run_well()
+    suppliers, orders = reconcile(world)
+    wanted = [
+        one
+        for one in sandbox.erp.truth("purchase_orders", "100")
+        if str(one["status_lowest"]) < "75"
+    ]
+    assert suppliers.done.state is ReconciliationState.CLEAN
+    assert orders.done.state is ReconciliationState.CLEAN
+    assert 0 < orders.done.erp_rows == orders.done.found_rows == len(wanted)
+    assert orders.groups[0].erp.sums == (sum(Decimal(str(one["net_amount"])) for one in wanted),)
+
+    record = f"acme/100/{wanted[0]['purchase_order_id']}"
+    change_amount(world, record, Decimal(1000))
+    _, orders = reconcile(world)
+    (one,) = orders.differences
+    assert (one.record_id, one.finding) == (record, Finding.DIFFERENT)
+    assert one.standing is Standing.WRONG
+    assert Decimal(one.found["net_amount"]) - Decimal(one.erp["net_amount"]) == 1000
+
+
+def reconcile(world: ApplicationWorld) -> tuple[Comparison, ...]:
+    with world.open() as workspace:
+        return reconcile_flow(workspace, world.flow, Request(run_id="reconcile"))
+
+
+def change_amount(world: ApplicationWorld, record_id: str, by: Decimal) -> None:
+    """What a colleague does in the application, behind the connector's back."""
+    mapped = world.mapped("purchase_orders")
+    placement, field = mapped.placement, amount_fields(mapped)["net_amount"]
+    with world.open() as workspace:
+        application = workspace.application(NAME)
+        target = application.target
+        found: Found
+        (found,) = target.find(placement, external_ids=[mapped.external_id(record_id)], prefix="")
+        values = {name: found.values.get(name) for name in placement.fields}
+        old = values[field]
+        assert isinstance(old, Decimal)
+        change = Change(
+            kind=ChangeKind.UPDATE,
+            external_id=found.external_id,
+            remote_id=found.remote_id,
+            fields=values | {field: old + by},
+        )
+        for portion in target.plan(placement, [change]):
+            ticket = Ticket(id="by hand", remember=lambda job: None)
+            answers = [one for some in target.write(placement, portion, ticket) for one in some]
+            assert [one.status.value for one in answers] == ["accepted"]
+        application.close()
