@@ -50,6 +50,7 @@ class Alerts(StrictModel):
         allow_inf_nan=False,
         description="More than this share of a table's last batch refused is told.",
     )
+
     @field_validator("channels", mode="after")
     @classmethod
     def _no_channel_twice(cls, values: tuple[AlertChannel, ...]) -> tuple[AlertChannel, ...]:
