@@ -250,7 +250,7 @@ def test_a_problem_of_defaults_is_told_once_where_it_stands(tmp_path: Path) -> N
     assert problems(tmp_path, f=file) == [
         "f.yaml:6: defaults.destinations[0].connection: unknown connection 'warehuose'; did you mean 'warehouse'?",
         "f.yaml:7: defaults.owners[0]: owner 'x' is neither an e-mail address nor team:NAME",
-        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, looker, marts, owners, schedule, source, start_date, sweep",
+        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, looker, marts, owners, replay, schedule, source, start_date, sweep",
     ]  # fmt: skip
 
 
