@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check dev docs bench lock format clean
+.PHONY: demo test check dev docs bench chaos audit lock format clean
 
 # The environment is rebuilt only when the pinned versions or the package's metadata change. It is
 # byte-compiled once: where Python may not write bytecode, every import would cost two to three times as much.
@@ -29,7 +29,7 @@ dev: $(STAMP)
 
 test: $(STAMP)
 	@scripts/install-systems
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not browser and not chaos"
 	@$(BIN)/python -m pytest -m browser
 
 check: $(STAMP)
@@ -48,6 +48,17 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	@$(BIN)/python benchmarks/extract_load.py $(BENCH_ARGS)
+
+# For so many minutes everything is killed, cut off and filled up; then every destination must equal the ERP.
+MINUTES ?= 20
+SEED ?= 1
+chaos: $(STAMP)
+	@scripts/install-systems
+	@$(BIN)/python -m ml_connector_dagster_tests.chaos --minutes $(MINUTES) --seed $(SEED)
+
+# Known vulnerabilities of what is pinned. It needs the internet, so it is not part of check.
+audit: $(STAMP)
+	@$(BIN)/uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 lock: $(STAMP)
 	@$(BIN)/uv pip compile pyproject.toml --extra all --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock

@@ -15,11 +15,11 @@ from ml_connector_dagster.destinations.applications.placements import Mapped, ma
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.destinations.memory import MemoryDestination
 from ml_connector_dagster.ledger import Ledger
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
-from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.applications import set_up
-from ml_connector_dagster.sync.deliver import deliver
+from ml_connector_dagster.sync.workspace import open_staging
 from ml_connector_dagster_tests.world import CrashingWorkspace, NoPause, World
 
 
@@ -111,7 +111,7 @@ class ApplicationWorld(World):
             settings,
             self.project,
             Ledger.open(settings.ledger_url, now=self.sandbox.clock.now),
-            Staging(settings.staging_url, step=self.points),
+            open_staging(settings, self.points),
             self.sandbox.clock.now,
             make_pause=NoPause,
         )
@@ -126,26 +126,34 @@ class ApplicationWorld(World):
     def mapped(self, entity: str) -> Mapped:
         return mapped_entity(self.there.system, entity, self.mapping)
 
+    def rows(self, entity: str) -> list[dict[str, Any]]:
+        """Every staged record, as the oracle of warehouses has it."""
+        oracle = MemoryDestination("oracle.erp")
+        with self.open() as workspace:
+            for batch in workspace.ledger.batches(tenant="acme", entity=entity):
+                if not batch.for_destination:
+                    staged = workspace.staging.open(batch)
+                    oracle.deliver(ENTITIES[entity], staged, WriteMode.UPSERT)
+        return oracle.rows(ENTITIES[entity], Scope(tenant="acme")).to_pylist()
+
     def expected(self, entity: str) -> dict[str, Mapping[str, str | None]]:
         """What the application must hold: every batch into memory, then mapped. External id → field → text."""
-        oracle = MemoryDestination("oracle.erp")
         mapped = self.mapped(entity)
-        with self.open() as workspace:
-            deliver(
-                oracle,
-                workspace.ledger,
-                workspace.staging,
-                tenant="acme",
-                entity=entity,
-                companies=self.companies,
-                run_id="oracle",
-            )
-        rows = oracle.rows(ENTITIES[entity], Scope(tenant="acme")).to_pylist()
-        drafts = [draft(mapped, row) for row in rows]
+        drafts = [draft(mapped, row) for row in self.rows(entity)]
+        owners = {
+            name: self.expected(parent.reference.entity)
+            for name, parent in mapped.parents.items()
+            if parent.owner
+        }
         return {
             one.external_id: self._texts(mapped, one)
             for one in drafts
-            if one.wanted and not one.deleted
+            if one.wanted
+            and not one.deleted
+            and all(
+                mapped.parents[name].key_prefix + str(one.parents[name]) in there
+                for name, there in owners.items()
+            )
         }
 
     def _texts(self, mapped: Mapped, one: Draft) -> Mapping[str, str | None]:

@@ -10,7 +10,7 @@ from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.applications.contract import Application, FieldKind
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.destinations.salesforce import open_salesforce
-from ml_connector_dagster.sandbox.salesforce import Fault, SalesforceSandbox
+from ml_connector_dagster.sandbox.salesforce import Fault, OrgOptions, SalesforceSandbox
 from ml_connector_dagster_tests.application_worlds import text
 
 
@@ -29,8 +29,8 @@ class SalesforceStand:
 
     system = "salesforce"
 
-    def __init__(self, **settings: Any) -> None:
-        self.org = SalesforceSandbox.start()
+    def __init__(self, options: OrgOptions | None = None, **settings: Any) -> None:
+        self.org = SalesforceSandbox.start(options)
         self.settings = settings
 
     def connection(self, name: str) -> Connection:

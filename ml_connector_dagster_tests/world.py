@@ -21,9 +21,8 @@ from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import Sandbox
-from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.sync.flows import EntityResult, ReadMode, run_flow
-from ml_connector_dagster.sync.workspace import Workspace
+from ml_connector_dagster.sync.workspace import Workspace, open_staging
 
 
 Row = Mapping[str, Any]
@@ -160,7 +159,7 @@ class World:
             settings,
             self.project,
             Ledger.open(settings.ledger_url, now=self.sandbox.clock.now),
-            Staging(settings.staging_url, step=self.points),
+            open_staging(settings, self.points),
             self.sandbox.clock.now,
             make_pause=NoPause,
         )

@@ -31,11 +31,14 @@ from ml_connector_dagster.cloudsuite.catalog.m3 import (
     load_m3_catalog,
 )
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
+from ml_connector_dagster.config.alerts import AlertChannel, Alerts
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.reconciling import Reconcile
+from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.sweeps import Sweep
@@ -296,9 +299,12 @@ _FLOW_HEADINGS: dict[type[BaseModel], str] = {
     Schedule: "schedule",
     Sweep: "sweep",
     Reconcile: "reconcile",
+    Replay: "replay",
     LookerPublication: "looker",
     DocumentIntake: "bods",
 }
+
+_ALERT_HEADINGS: dict[type[BaseModel], str] = {Alerts: "alerts", AlertChannel: "alerts channels"}
 
 _MAPPING_HEADINGS: dict[type[BaseModel], str] = {
     EntityMapping: "mapping",
@@ -331,6 +337,9 @@ def _configuration_page() -> str:
             for model, heading in _FLOW_HEADINGS.items()
             for part in (f"### {heading}", _sentence(_summary(model)), _keys(model))
         ),
+        "## Retention",
+        f"Once, below `retention:`. {_sentence(_summary(Retention))} What it means: [retention.md](../how-to/retention.md).",
+        _keys(Retention),
         "## Mappings",
         "Below `mapping:` of a destination that is an application, each under an entity's name. What is shipped stands in "
         "`ml_connector_dagster/config/mapping/`, one file per type of connection, in the same words.",
@@ -341,6 +350,12 @@ def _configuration_page() -> str:
             _sentence(_summary(mapping_model)),
             _keys(mapping_model),
         ]
+    parts += [
+        "## Alerts",
+        "Below `alerts:`, in one of the files. How to: [alerts.md](../how-to/alerts.md).",
+    ]
+    for alert_model, heading in _ALERT_HEADINGS.items():
+        parts += [f"### {heading}", _sentence(_summary(alert_model)), _keys(alert_model)]
     parts += [
         "## Catalog file",
         "What `catalog:` of a connection names: a tenant's own programs, tables and fields, laid over the built-in "
@@ -461,7 +476,9 @@ def _type_words(annotation: Any) -> str:
     if annotation is FlowDestination:
         return _link("destinations")
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _link((_FLOW_HEADINGS | _MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation])
+        return _link(
+            (_FLOW_HEADINGS | _ALERT_HEADINGS | _MAPPING_HEADINGS | _CATALOG_HEADINGS)[annotation]
+        )
     return _PLAIN_TYPES.get(annotation, "text")
 
 

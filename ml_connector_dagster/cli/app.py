@@ -9,14 +9,20 @@ import sys
 import typer
 
 from ml_connector_dagster.cli import (
+    alerts,
     bods,
+    cleanup,
     credentials,
     deliver,
     demo,
     dev,
+    doctor,
+    letter,
     lookml,
     marts,
     ping,
+    plan,
+    prepare,
     reconcile,
     replay,
     run,
@@ -24,6 +30,7 @@ from ml_connector_dagster.cli import (
     setup,
     sweep,
     trace,
+    trail,
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter
@@ -41,15 +48,22 @@ app.command()(demo.demo)
 app.command()(dev.dev)
 app.command()(sandbox.sandbox)
 app.command()(ping.ping)
+app.command()(plan.plan)
+app.command()(doctor.doctor)
+app.command()(prepare.prepare)
 app.command()(run.run)
 app.command()(deliver.deliver)
 app.command()(setup.setup)
 app.command()(marts.marts)
 app.command()(lookml.publish)
 app.command()(trace.trace)
+app.command()(trail.trail)
 app.command()(replay.replay)
+app.command()(letter.letter)
 app.command()(sweep.sweep)
 app.command()(reconcile.reconcile)
+app.command()(cleanup.cleanup)
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(bods.app, name="bods")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(lookml.app, name="lookml")

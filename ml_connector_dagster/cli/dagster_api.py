@@ -6,8 +6,11 @@ from typing import Any
 
 import httpx
 
-from ml_connector_dagster.model.errors import ContractError
+from ml_connector_dagster.model.errors import ContractError, TransientError
 
+
+#: Seconds for one answer: launching a run of all assets took 100 on a machine with four times more work than cores.
+TIMEOUT = 600
 
 ASSETS = """
 query { assetNodes {
@@ -65,11 +68,12 @@ class RunState:
 
 
 class DagsterApi:
-    """A webserver on loopback. Raises ContractError when it answers something else than expected."""
+    """A webserver on loopback. Raises ContractError when it answers something else than expected, TransientError when it
+    does not answer."""
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._client = httpx.Client(base_url=url, timeout=60, trust_env=False)
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT, trust_env=False)
 
     def close(self) -> None:
         self._client.close()
@@ -83,9 +87,15 @@ class DagsterApi:
 
     def query(self, text: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The ``data`` of one GraphQL request."""
-        reply = self._client.post(
-            "/graphql", json={"query": text, "variables": dict(variables or {})}
-        )
+        try:
+            reply = self._client.post(
+                "/graphql", json={"query": text, "variables": dict(variables or {})}
+            )
+        except httpx.TransportError as error:
+            raise TransientError(
+                f"Dagster's webserver at {self.url} does not answer ({type(error).__name__}). Its log says why; a machine "
+                f"that is too busy takes longer than {TIMEOUT} seconds"
+            ) from error
         document = reply.json()
         if document.get("errors") or document.get("data") is None:
             raise ContractError(f"Dagster's webserver refused a query: {document.get('errors')}")

@@ -40,10 +40,16 @@ def port_is_free(port: int) -> bool:
         return True
 
 
+def dagster_home(settings: Settings) -> Path:
+    """The folder of Dagster's instance: ``DAGSTER_HOME``, or one inside our own home."""
+    return Path(os.environ.get("DAGSTER_HOME") or settings.home.resolve() / "dagster")
+
+
 def dagster_environment(settings: Settings) -> dict[str, str]:
     """The environment of Dagster's processes: absolute paths, and an instance folder that holds our dagster.yaml."""
     environment = dict(os.environ)
-    home = Path(environment.setdefault("DAGSTER_HOME", str(settings.home.resolve() / "dagster")))
+    home = dagster_home(settings)
+    environment["DAGSTER_HOME"] = str(home)
     home.mkdir(parents=True, exist_ok=True)
     here = Path("dagster.yaml")
     if here.exists() and here.resolve() != (home / "dagster.yaml").resolve():

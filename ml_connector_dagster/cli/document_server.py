@@ -34,8 +34,8 @@ def document_server(folder: Path, token: Secret, now: Callable[[], datetime]) ->
     """POST /documents with ``Authorization: Bearer <token>``: 202 when the document is on disk."""
 
     async def take(request: Request) -> Response:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), token.reveal().encode()):
+        given = request.headers.get("authorization", "")
+        if not hmac.compare_digest(given.encode(), f"Bearer {token.reveal()}".encode()):
             return JSONResponse({"error": "Unauthorized"}, status_code=401)
         body = bytearray()
         async for chunk in request.stream():

@@ -8,6 +8,7 @@ import typer
 
 from ml_connector_dagster.cli.output import print_json, print_table, stdout
 from ml_connector_dagster.cli.run import find_flow
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.ids import new_id
@@ -18,6 +19,7 @@ from ml_connector_dagster.sync.pending import (
 )
 from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters
 from ml_connector_dagster.sync.replay import replay as replay_letters
+from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -29,6 +31,12 @@ def replay(
         str | None, typer.Option(help="Only what this destination refused.")
     ] = None,
     reason: Annotated[str, typer.Option(help="Only reasons that contain this text.")] = "",
+    since: Annotated[
+        str, typer.Option(help="Only what failed first on this day (2026-11-20) or later.")
+    ] = "",
+    until: Annotated[
+        str, typer.Option(help="Only what failed first on this day or before it.")
+    ] = "",
     record: Annotated[
         list[str] | None, typer.Option(help="Only this record id. Repeat it.")
     ] = None,
@@ -45,9 +53,12 @@ def replay(
     """
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
+        first, last = span_of(since, until, workspace.cloudsuite(chosen.source).zone)
         letters = choose_letters(
             workspace,
             chosen,
+            since=first,
+            until=last,
             entity=entity,
             company=company,
             destination=destination,
@@ -56,7 +67,7 @@ def replay(
             ids=number or (),
         )
         if show:
-            _print_letters(letters, as_json=as_json)
+            _print_letters(chosen, letters, as_json=as_json)
             return
         run_id = f"cli-{new_id(workspace.now())}"
         summary = replay_letters(
@@ -66,7 +77,8 @@ def replay(
             run_id=run_id,
         )
         unfinished: tuple[OverdueResult, ...] = ()
-        if not any((entity, company, destination, reason, record, number)):
+        narrowed = (entity, company, destination, reason, since, until, record, number)
+        if not any(narrowed):
             overdue = overdue_deliveries(workspace, chosen, older_than=timedelta())
             unfinished = deliver_overdue(workspace, chosen, overdue, run_id=run_id)
         still_open = workspace.ledger.dead_letters(
@@ -76,12 +88,12 @@ def replay(
     written = summary.counts.written + sum(one.counts.written for one in unfinished)
     _print_summary(summary, written, errors, as_json=as_json)
     if still_open and not as_json:
-        _print_letters(still_open, as_json=False)
+        _print_letters(chosen, still_open, as_json=False)
     if summary.still_open or errors:
         raise typer.Exit(1)
 
 
-def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
+def _print_letters(flow: Flow, letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
@@ -95,6 +107,7 @@ def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
                     "reason": letter.reason,
                     "attempts": letter.attempts,
                     "due_at": letter.due_at,
+                    "given_up": flow.replay.gives_up(letter),
                 }
                 for letter in letters
             ]
@@ -105,7 +118,17 @@ def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
         return
     print_table(
         "Open dead letters",
-        ["id", "stage", "entity", "company", "destination", "record", "reason", "tries", "due"],
+        [
+            "id",
+            "stage",
+            "entity",
+            "company",
+            "destination",
+            "record",
+            "reason",
+            "tries",
+            "next try",
+        ],
         [
             [
                 str(letter.id),
@@ -116,7 +139,7 @@ def _print_letters(letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:
                 letter.record_id or letter.raw[:60],
                 letter.reason,
                 letter.attempts,
-                letter.due_at,
+                "given up" if flow.replay.gives_up(letter) else letter.due_at,
             ]
             for letter in letters
         ],

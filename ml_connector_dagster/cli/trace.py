@@ -1,5 +1,6 @@
 """``ml-connector trace``: one record's whole story."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -47,6 +48,7 @@ def _document(story: Story) -> dict[str, object]:
                 "outcome": event.outcome,
                 "batch_id": event.batch_id,
                 "run_id": event.run_id,
+                "remote_id": event.remote_id,
                 "detail": event.detail,
                 "changes": event.changes,
             }
@@ -57,8 +59,14 @@ def _document(story: Story) -> dict[str, object]:
 
 
 def _print(story: Story) -> None:
+    print_events(f"{story.entity} {story.record_id}", story.events)
+    print_table("Newest version", ["column", "value"], list(plain_row(story.current).items()))
+
+
+def print_events(title: str, events: Sequence[TraceEvent]) -> None:
+    """A trail, oldest first."""
     print_table(
-        f"{story.entity} {story.record_id}",
+        title,
         ["at (UTC)", "what", "where", "outcome", "batch", "run", "detail"],
         [
             [
@@ -70,10 +78,9 @@ def _print(story: Story) -> None:
                 _short(event.run_id),
                 _detail(event),
             ]
-            for event in story.events
+            for event in events
         ],
     )
-    print_table("Newest version", ["column", "value"], list(plain_row(story.current).items()))
 
 
 def _short(run_id: str) -> str:
@@ -83,4 +90,5 @@ def _short(run_id: str) -> str:
 
 def _detail(event: TraceEvent) -> str:
     changes = [f"{name}: {old!s} → {new!s}" for name, (old, new) in (event.changes or {}).items()]
-    return "\n".join(part for part in (event.detail, *changes) if part)
+    known_as = f"known there as {event.remote_id}" if event.remote_id else ""
+    return "\n".join(part for part in (known_as, event.detail, *changes) if part)

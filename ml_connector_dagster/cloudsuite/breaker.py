@@ -13,6 +13,7 @@ from typing import Protocol
 
 from ml_connector_dagster.model.breakers import BreakerState
 from ml_connector_dagster.model.errors import BreakerOpenError
+from ml_connector_dagster.telemetry import Meter, meter
 
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
@@ -92,6 +93,7 @@ class Breaker:
                 if self._store.swap(self._state, closed):
                     if self._state.open_until is not None:
                         log.info("breaker tenant=%s state=closed", self._tenant)
+                        meter(Meter.BREAKER_OPEN, 0, {"tenant": self._tenant})
                     self._state = closed
                     return
                 self._load(self._clock())
@@ -109,6 +111,7 @@ class Breaker:
             self._state = after
             if after.open_until is None:
                 return
+            meter(Meter.BREAKER_OPEN, 1, {"tenant": self._tenant})
             if after.open_until != state.open_until:
                 log.warning(
                     "breaker tenant=%s state=open failures=%d until=%s reason=%r",

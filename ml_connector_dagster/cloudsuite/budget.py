@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from ml_connector_dagster.model.errors import TransientError
+from ml_connector_dagster.telemetry import Meter, meter
 
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
@@ -98,7 +99,9 @@ class RequestBudget:
                 now = self._clock()
                 wait = self._store.try_start(call_id, now, self._limit, self._span)
                 if wait <= 0.0:
-                    self._waited += max(0.0, now - asked_at)
+                    waited = max(0.0, now - asked_at)
+                    self._waited += waited
+                    meter(Meter.BUDGET_WAIT, waited, {"tenant": self._tenant})
                     return
                 if wait > self._longest_wait:
                     raise TransientError(

@@ -34,6 +34,7 @@ from ml_connector_dagster.cloudsuite.refusals import CONNECT_TIMEOUT, Refusals
 from ml_connector_dagster.cloudsuite.retries import RetryPolicy, retrying
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import BreakerOpenError, TransientError
+from ml_connector_dagster.telemetry import Meter, boundary, meter
 
 
 log = logging.getLogger("ml_connector_dagster.cloudsuite")
@@ -252,7 +253,24 @@ class Gateway:
         body: bytes | None,
         headers: Mapping[str, str] | None,
     ) -> Reply:
+        what = {"tenant": self._tenant, "suite": self._suite}
         exchange = Exchange(program)
+        with boundary("request", {**what, "program": program}) as passing:
+            try:
+                return self._exchange(method, path, exchange, body, headers)
+            finally:
+                passing.note({"status": exchange.status, "requests": exchange.requests})
+                meter(Meter.REQUESTS, exchange.requests, what)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        exchange: Exchange,
+        body: bytes | None,
+        headers: Mapping[str, str] | None,
+    ) -> Reply:
+        program = exchange.program
         started = self._elapsed()
         url = httpx.URL(self._base + path)
         fields = {
@@ -274,6 +292,7 @@ class Gateway:
         def before_wait(error: BaseException, seconds: float) -> None:
             with self._counts.lock:
                 self._counts.retries += 1
+            meter(Meter.RETRIES, 1, {"tenant": self._tenant, "suite": self._suite})
             if exchange.status == httpx.codes.TOO_MANY_REQUESTS:
                 self._budget.block(min(seconds, _LONGEST_BLOCK))
             log.warning(

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from ml_connector_dagster.cloudsuite.reckonings import Reckoning
 from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.model.windows import Window
 
@@ -17,7 +18,8 @@ class Slice:
 
     ``id`` is stable for the same read (entity, company, window, division, …), so that a killed read resumes.
     ``arguments`` are the product line's own, opaque to everybody else. ``lag``: how far what is read may be behind the ERP.
-    ``whole``: the route knows no change filter, so that everything is read, whatever the window.
+    ``whole``: the route knows no change filter, so everything comes, whatever the window. ``setup``: requests that a process makes once for a company, before its
+    first chains are known (M3's divisions).
     """
 
     id: str
@@ -28,6 +30,7 @@ class Slice:
     arguments: tuple[tuple[str, str], ...] = ()
     lag: timedelta = timedelta()
     whole: bool = False
+    setup: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +71,7 @@ class RouteReport:
 
 
 class ProductLine(Protocol):
-    """One ERP dialect. Four members, nothing optional."""
+    """One ERP dialect. Nothing of it is optional."""
 
     @property
     def name(self) -> str: ...
@@ -90,4 +93,11 @@ class ProductLine(Protocol):
 
     def routes(self, company: str) -> tuple[RouteReport, ...]:
         """Which route of each entity this tenant has, asked of the tenant itself (cached by the caller)."""
+        ...
+
+    def reckon(self, entity: str, company: str, window: Window) -> Reckoning:
+        """What reading ``window`` will take. Asks the ERP what ``slices`` asks, and counts; reads no records.
+
+        Raises as ``slices`` does.
+        """
         ...

@@ -1,9 +1,9 @@
 """Dates, timestamps and the modified stamp: text → typed, in columns.
 
 Blank, "0" and "00000000" are null everywhere. "99999999" is M3's open end and becomes 9999-12-31.
-A local time stands for the first instant at which the zone's clock shows that time or a later one: of an hour that
-happens twice the first is meant, a time that the clocks skip is the moment of the change. That keeps the order of local
-times, so that no version overtakes another.
+A local time that the clocks show twice, or skip, is the moment of their change: which of the two was meant nobody can
+tell, and a guess would make a version of the second hour look older than one of the first, and be dropped as such. Equal
+stamps leave it to the moment of reading.
 """
 
 import re
@@ -93,20 +93,18 @@ def timestamps(cells: Cells, zone: ZoneInfo) -> Parsed:
 def to_utc(local: datetime, zone: ZoneInfo) -> datetime:
     """The instant of a wall-clock time (naive) in ``zone``; see the module's words on gaps and folds."""
     try:
-        instant = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-        exists = instant.astimezone(zone).replace(tzinfo=None) == local
+        before = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
+        after = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
     except OverflowError:
         raise ValueError(NOT_A_TIMESTAMP) from None
-    if exists:
-        return instant
-    # In a gap: fold=0 reads the time with the offset before it, fold=1 with the one after. The clocks
-    # changed between the two readings; look for the first instant with the later offset.
-    later = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    low, high = min(instant, later), max(instant, later)
-    after = high.astimezone(zone).utcoffset()
+    if before == after:
+        return before
+    # Read with the offset before a change of the clocks and with the one after it: the change lies between.
+    low, high = min(before, after), max(before, after)
+    offset = high.astimezone(zone).utcoffset()
     while high - low > timedelta(seconds=1):
         middle = low + (high - low) // 2
-        if middle.astimezone(zone).utcoffset() == after:
+        if middle.astimezone(zone).utcoffset() == offset:
             high = middle
         else:
             low = middle

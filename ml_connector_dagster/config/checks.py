@@ -12,6 +12,7 @@ from ml_connector_dagster.config.merging import Written
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
 from ml_connector_dagster.config.warehouses import DuckDBConnection
+from ml_connector_dagster.model.companions import COMPANIONS, source_of
 
 
 #: Types of connection that a flow reads. Nothing is ever written to them.
@@ -160,12 +161,13 @@ def _mapping_problems(
     kind: str, entities: Sequence[str], destination: FlowDestination, delivered: frozenset[str]
 ) -> Iterator[tuple[KeyPath, str]]:
     for entity in destination.mapping:
-        if entity not in entities:
+        if source_of(entity) not in entities:
             yield (
                 ("mapping", entity),
-                f"the flow does not read {entity}{did_you_mean(entity, entities)}",
+                f"the flow does not read {source_of(entity)}{did_you_mean(entity, entities)}",
             )
-    for entity in entities:
+    companions = [one for one in destination.mapping if one in COMPANIONS]
+    for entity in (*entities, *(one for one in companions if source_of(one) in entities)):
         flow = destination.mapping.get(entity)
         for inner, message in mapping_problems(kind, entity, flow, delivered):
             yield ("mapping", entity, *inner) if flow else (), message

@@ -3,13 +3,13 @@
 from pydantic import Field
 
 from ml_connector_dagster.config.models import StrictModel
-from ml_connector_dagster.config.values import CredentialName, ReadFile, WrittenFile
+from ml_connector_dagster.config.values import CredentialName, ReadFile, WrittenFolder
 
 
 class DocumentIntake(StrictModel):
     """Documents of one tenant, as ION puts them into a folder or posts them to ``ml-connector bods serve``."""
 
-    folder: WrittenFile = Field(
+    folder: WrittenFolder = Field(
         description="Where they arrive as *.xml; a relative path is inside ML_CONNECTOR_HOME. What was taken goes to its "
         "done/, what cannot be used to its rejected/, with the reason beside it."
     )

@@ -5,7 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.values import NAME_PATTERN
 from ml_connector_dagster.marts import MARTS
 from ml_connector_dagster.model.entities import ENTITIES
@@ -17,7 +19,8 @@ JsonObject = dict[str, Any]
 def project_json_schema() -> JsonObject:
     """The schema of one YAML file. It says what an editor can know; ``load_project`` checks the rest too."""
     models: list[type[BaseModel]] = [*CONNECTION_TYPES.values(), Flow]
-    _, schema = models_json_schema([(model, "validation") for model in models])
+    sections: list[type[BaseModel]] = [*models, Alerts, Retention]
+    _, schema = models_json_schema([(model, "validation") for model in sections])
     definitions: JsonObject = schema["$defs"]
     for model in models:
         _drop_name(definitions[model.__name__])
@@ -59,6 +62,8 @@ def project_json_schema() -> JsonObject:
                 {"$ref": f"#/$defs/{Flow.__name__}"},
                 "What is read and where it goes, by flow name.",
             ),
+            "retention": {"$ref": f"#/$defs/{Retention.__name__}"},
+            "alerts": {"$ref": f"#/$defs/{Alerts.__name__}"},
         },
         "$defs": definitions,
     }

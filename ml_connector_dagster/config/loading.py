@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import BaseModel
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.checks import (
     check_agreement,
     check_applications,
@@ -26,9 +27,13 @@ from ml_connector_dagster.config.problems import (
     shown,
 )
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Connection, Flow, Project
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.config.validation import NEVER_IN_YAML, is_secret_key, validated
 from ml_connector_dagster.config.values import Origin
+
+
+SectionT = TypeVar("SectionT", bound=BaseModel)
 
 
 def load_project(path: Path, settings: Settings) -> Project:
@@ -47,11 +52,28 @@ def load_project(path: Path, settings: Settings) -> Project:
     check_deliveries(written, flows, merged.locate)
     check_applications(written, flows, _types(written), merged.locate)
     check_looker(written, flows, _types(written), merged.locate)
-    if written.problems:
+    retention = _section(Retention, "retention", written, settings)
+    alerts = _section(Alerts, "alerts", written, settings)
+    if retention is None or alerts is None or written.problems:
         raise as_error(written.problems)
     return Project.model_construct(
         connections=connections,
         flows={name: _with_timezone(flow, connections) for name, flow in flows.items()},
+        retention=retention,
+        alerts=alerts,
+    )
+
+
+def _section(
+    model: type[SectionT], name: str, written: Written, settings: Settings
+) -> SectionT | None:
+    return validated(
+        model,
+        written.once.get(name, {}),
+        name=None,
+        written=written,
+        origin=_origin(written, (name,), settings),
+        locate=lambda inner: (name, *inner),
     )
 
 
@@ -108,7 +130,7 @@ class _Flows:
     @property
     def bodies(self) -> dict[str, dict[str, object]]:
         return {
-            name: self.written.defaults | body
+            name: self.written.once.get("defaults", {}) | body
             for name, body in self.written.flows.items()
             if isinstance(body, dict)
         }
@@ -122,7 +144,7 @@ class _Flows:
                 )
         validated(
             Flow,
-            self.written.defaults,
+            self.written.once.get("defaults", {}),
             name="defaults",
             written=self.written,
             origin=_origin(self.written, ("defaults",), self.settings),
@@ -150,7 +172,7 @@ class _Flows:
             inner
             and isinstance(body, dict)
             and inner[0] not in body
-            and inner[0] in self.written.defaults
+            and inner[0] in self.written.once.get("defaults", {})
         ):
             return ("defaults", *inner)
         return ("flows", name, *inner)

@@ -87,7 +87,7 @@ class LookerConnection(StrictModel):
     )
     statement_bytes: WholeNumber = Field(
         default=262_144,
-        ge=4_096,
+        ge=16_384,
         le=1_000_000,
         description="SQL Runner only: the longest statement that is sent.",
     )

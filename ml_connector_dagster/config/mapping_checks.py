@@ -11,6 +11,8 @@ from ml_connector_dagster.config.mappings import (
     shipped_mappings,
 )
 from ml_connector_dagster.config.problems import KeyPath, did_you_mean, shown
+from ml_connector_dagster.model.companions import mappable_entity
+from ml_connector_dagster.model.derived import DERIVED, mappable_columns
 from ml_connector_dagster.model.entities import ENTITIES, ColumnType
 
 
@@ -35,8 +37,11 @@ def mapping_problems(
                 (),
                 f"no mapping of {entity} is shipped for {system}, so the key {key!r} is needed",
             )
-    columns = {column.name: column.type for column in ENTITIES[entity].all_columns}
+    columns = {name: one.type for name, one in mappable_columns(mappable_entity(entity)).items()}
     for position, condition in enumerate(flow.filter or ()):
+        yield from _source_problems(
+            entity, condition.column, ("filter", position, "column"), delivered
+        )
         if condition.column not in columns:
             hint = did_you_mean(condition.column, columns)
             path: KeyPath = ("filter", position, "column")
@@ -62,9 +67,10 @@ def _rule_problems(
     for column in (rule.column, *rule.columns):
         if column and column not in columns:
             yield path, f"{entity} has no column {shown(column)}{did_you_mean(column, columns)}"
+        yield from _source_problems(entity, column, path, delivered)
     if rule.parent is None:
         return
-    if reference_to(ENTITIES[entity], rule.parent, rule.columns) is None:
+    if reference_to(mappable_entity(entity), rule.parent, rule.columns) is None:
         key = ", ".join(ENTITIES[rule.parent].key)
         yield (
             path,
@@ -79,4 +85,16 @@ def _rule_problems(
                 f"the field links to {rule.parent}, which no flow delivers to this destination; add {rule.parent} to "
                 f"the flow's entities, or leave the field out: {name}: (no value)"
             ),
+        )
+
+
+def _source_problems(
+    entity: str, column: str, path: KeyPath, delivered: frozenset[str]
+) -> Iterator[tuple[KeyPath, str]]:
+    """A derived column follows from another entity, which has to be read."""
+    derived = DERIVED.get(entity, {}).get(column)
+    if derived is not None and derived.source not in delivered:
+        yield (
+            path,
+            f"{column} follows from {derived.source}; add {derived.source} to the flow's entities",
         )

@@ -15,16 +15,19 @@ from ml_connector_dagster.config.yaml_source import Document, read_document
 from ml_connector_dagster.model.errors import ConfigError
 
 
-SECTIONS = ("connections", "defaults", "flows")
+#: Sections that stand once in all files together.
+_ONCE = ("defaults", "retention", "alerts")
+
+SECTIONS = ("connections", "flows", *_ONCE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What the files say, not yet checked beyond its outline."""
+    """What the files say, not yet checked beyond its outline. ``once``: the sections that stand once."""
 
     connections: dict[str, object] = field(default_factory=dict)
     flows: dict[str, object] = field(default_factory=dict)
-    defaults: dict[str, object] = field(default_factory=dict)
+    once: dict[str, dict[str, object]] = field(default_factory=dict)
     places: dict[KeyPath, Place] = field(default_factory=dict)
     texts: dict[KeyPath, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -84,22 +87,23 @@ def _add(written: Written, document: Document) -> None:
         elif body is None:
             continue
         elif not isinstance(body, dict):
-            message = "expected a block of names, each with its keys below it"
+            keys = "keys" if section in _ONCE else "names, each with its keys below it"
+            message = f"expected a block of {keys}"
             written.problems.append(Problem(place=place, path=(section,), message=message))
-        elif section == "defaults":
-            _add_defaults(written, document, body)
+        elif section in _ONCE:
+            _add_once(written, document, section, body)
         else:
             _add_named(written, document, section, body)
 
 
-def _add_defaults(written: Written, document: Document, body: dict[str, object]) -> None:
-    path: KeyPath = ("defaults",)
+def _add_once(written: Written, document: Document, section: str, body: dict[str, object]) -> None:
+    path: KeyPath = (section,)
     if path in written.places:
         message = f"given twice; the other is at {written.places[path]}"
         problem = Problem(place=document.places[path], path=path, message=message)
         written.problems.append(problem)
         return
-    written.defaults.update(body)
+    written.once[section] = body
     _take_places(written, document, path)
 
 

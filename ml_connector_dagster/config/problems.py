@@ -62,7 +62,7 @@ def did_you_mean(word: str, options: Iterable[str]) -> str:
     near = difflib.get_close_matches(word.casefold(), lowered, n=1, cutoff=0.6)
     if near:
         return f"; did you mean {lowered[near[0]]!r}?"
-    if 0 < len(known) <= 12:
+    if 0 < len(known) <= 16:
         return f"; one of: {', '.join(known)}"
     return ""
 

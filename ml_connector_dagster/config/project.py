@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from ml_connector_dagster.config.alerts import Alerts
 from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.looker import LookerConnection, LookerPublication
@@ -21,12 +22,15 @@ from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.reconciling import Reconcile
+from ml_connector_dagster.config.replays import Replay
+from ml_connector_dagster.config.retention import Retention
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep
 from ml_connector_dagster.config.values import (
     Company,
     Day,
     EntityName,
+    MappedName,
     MartName,
     Name,
     Owner,
@@ -79,9 +83,10 @@ class FlowDestination(StrictModel):
         description="upsert: the newest version of each record, older ones in <entity>_history.",
     )
 
-    mapping: dict[EntityName, EntityMapping] = Field(
+    mapping: dict[MappedName, EntityMapping] = Field(
         default_factory=dict,
-        description="Applications only: entity → what is different from the usual mapping.",
+        description="Applications only: entity → what is different from the usual mapping. supplier_contacts and "
+        "customer_contacts are delivered where they are named here ({}: as shipped).",
     )
 
     @property
@@ -145,6 +150,9 @@ class Flow(StrictModel):
     reconcile: Reconcile = Field(
         default=Reconcile(),
         description="How destinations are compared with the ERP, and when.",
+    )
+    replay: Replay = Field(
+        default=Replay(), description="How often the flow tries again by itself what failed."
     )
     owners: tuple[Owner, ...] = Field(
         default=(), description="E-mail addresses or team:NAME, shown on the assets."
@@ -217,4 +225,10 @@ class Project(StrictModel):
     )
     flows: dict[str, Flow] = Field(
         default_factory=dict, description="What is read and where it goes, by flow name."
+    )
+    retention: Retention = Field(
+        default=Retention(), description="How long is kept what nobody needs any more."
+    )
+    alerts: Alerts = Field(
+        default=Alerts(), description="Who is told when something needs a person."
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
 
 
@@ -22,8 +23,13 @@ class Settings:
         ledger_url: SQLAlchemy URL (``ML_CONNECTOR_LEDGER_URL``, default SQLite in ``home``); not shown by
             ``repr``, since a PostgreSQL URL may hold a password.
         staging_url: folder or URL of the staged batches (``ML_CONNECTOR_STAGING_URL``, default in ``home``).
+        staging_credential: the stored credential that object storage is opened with
+            (``ML_CONNECTOR_STAGING_CREDENTIAL``); "" leaves it to the cloud's own identity.
         encryption_keys: newest first (``ML_CONNECTOR_KEY``, comma separated); empty means ``key_file``.
         key_file: used when there are no ``encryption_keys``; made on first use.
+        telemetry: "otlp" sends traces and metrics to the collector that the OTEL variables name
+            (``ML_CONNECTOR_TELEMETRY``, default off; extra "telemetry").
+        json_logs: "json" writes what is logged to stderr as lines of JSON (``ML_CONNECTOR_LOGS``, default off).
     """
 
     home: Path
@@ -32,6 +38,9 @@ class Settings:
     staging_url: str
     encryption_keys: tuple[Secret, ...]
     key_file: Path
+    staging_credential: str = ""
+    telemetry: bool = False
+    json_logs: bool = False
 
     @property
     def credentials_file(self) -> Path:
@@ -54,7 +63,18 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         staging_url=given.get("ML_CONNECTOR_STAGING_URL") or str(home / "staging"),
         encryption_keys=tuple(Secret(key.strip()) for key in keys if key.strip()),
         key_file=home / "encryption.key",
+        staging_credential=given.get("ML_CONNECTOR_STAGING_CREDENTIAL", ""),
+        telemetry=_switched_on(given, "ML_CONNECTOR_TELEMETRY", "otlp"),
+        json_logs=_switched_on(given, "ML_CONNECTOR_LOGS", "json"),
     )
+
+
+def _switched_on(given: Mapping[str, str], name: str, word: str) -> bool:
+    """Whether a variable says ``word``, in any case; blank is off. Raises ConfigError for anything else."""
+    value = given.get(name, "")
+    if value.lower() not in ("", word):
+        raise ConfigError(f"{name} is {value!r}; write {word}, or leave it out")
+    return bool(value)
 
 
 def _default_flows() -> Path:

@@ -43,18 +43,19 @@ def validated(
     model: type[Model],
     body: Mapping[str, object],
     *,
-    name: str,
+    name: str | None,
     written: Written,
     origin: Origin,
     locate: Callable[[KeyPath], KeyPath],
     partial: bool = False,
 ) -> Model | None:
-    """``body`` as a ``model`` called ``name``; None, with its problems noted in ``written``, when it is not one.
+    """``body`` as a ``model`` called ``name`` (None: it has none); None, with its problems noted in ``written``, when it
+    is not one.
 
     ``locate`` turns a path inside the model into one inside the files. With ``partial`` a missing key is fine.
     """
-    named = {key: value for key, value in body.items() if key != "name"} | {"name": name}
-    if "name" in body:
+    named = dict(body) if name is None else {**body, "name": name}
+    if name is not None and "name" in body:
         written.problem(locate(("name",)), "unknown key 'name'; the name is the key above it")
     try:
         return model.model_validate(named, by_alias=True, by_name=False, context=origin)

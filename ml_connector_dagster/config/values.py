@@ -19,6 +19,7 @@ from pydantic_core import PydanticCustomError
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
 from ml_connector_dagster.marts import MARTS
+from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 
 
@@ -68,6 +69,10 @@ def _entity(value: str) -> str:
     if value not in ENTITIES:
         raise ValueError(f"unknown entity {shown(value)}{did_you_mean(value, ENTITIES)}")
     return value
+
+
+def _mapped(value: str) -> str:
+    return value if value in COMPANIONS else _entity(value)
 
 
 def _mart(value: str) -> str:
@@ -140,6 +145,20 @@ def _written_file(path: Path, info: ValidationInfo) -> Path:
     full = Path(os.path.normpath(info.context.home / path))
     if full.is_dir():
         raise ValueError(f"{full} is a folder; write the path of a file")
+    return _with_place(full)
+
+
+def _written_folder(path: Path, info: ValidationInfo) -> Path:
+    """A folder we write to: may be new, or hold things already."""
+    if not isinstance(info.context, Origin):
+        return path
+    full = Path(os.path.normpath(info.context.home / path))
+    if full.exists() and not full.is_dir():
+        raise ValueError(f"{full} is a file; write the path of a folder")
+    return _with_place(full)
+
+
+def _with_place(full: Path) -> Path:
     for folder in full.parents:
         if folder.exists():
             if not folder.is_dir():
@@ -273,6 +292,7 @@ WarehouseId = Annotated[
 MemorySize = Annotated[str, AfterValidator(_size)]
 Timezone = Annotated[str, AfterValidator(_timezone)]
 EntityName = Annotated[str, AfterValidator(_entity)]
+MappedName = Annotated[str, AfterValidator(_mapped)]
 MartName = Annotated[str, AfterValidator(_mart)]
 Company = Annotated[str, BeforeValidator(_text_not_number("company")), AfterValidator(_company)]
 Owner = Annotated[str, AfterValidator(_owner)]
@@ -282,6 +302,7 @@ LookerDatabase = Annotated[str, AfterValidator(_looker_database)]
 PlanId = Annotated[str, BeforeValidator(_text_not_number("plan")), AfterValidator(_plan_id)]
 PlainName = Annotated[str, AfterValidator(_plain_path)]
 WrittenFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_written_file)]
+WrittenFolder = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_written_folder)]
 ReadFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_read_file)]
 WebAddress = Annotated[str, AfterValidator(_url)]
 WholeNumber = Annotated[int, Strict()]

@@ -61,7 +61,7 @@ def erp_table(
 
 
 def entity_asset(
-    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin, staging_url: str
+    flow: Flow, connection: CloudSuiteConnection, entity: str, origin: Origin, staged_at: str
 ) -> dg.AssetsDefinition:
     """One entity of one tenant, read into staging."""
     definition = ENTITIES[entity]
@@ -79,7 +79,7 @@ def entity_asset(
         metadata={
             "dagster/column_schema": column_schema(definition),
             "dagster/column_lineage": column_lineage(flow.source, origin),
-            "dagster/uri": f"{staging_url}/{flow.source}/{entity}",
+            "dagster/uri": f"{staged_at}/{flow.source}/{entity}",
             "key": ", ".join(("company", *definition.key)),
             "routes": ", ".join(origin.routes),
         },
@@ -153,13 +153,16 @@ def application_asset(
     @dg.asset(
         key=key,
         ins={"staged": dg.AssetIn(upstream)},
-        deps=[parents[name] for name in _linked(mapped, parents)],
+        deps=[
+            *(parents[name] for name in _linked(mapped, parents)),
+            *(entity_key(flow.source, one.source) for one in mapped.derived),
+        ],
         description=f"{definition.description} As {place.object} of {target.name}, record by record.{_purpose(flow)}",
         group_name=flow.source,
         kinds={application.type},
         owners=list(flow.owners),
         tags={"tenant": flow.source, "entity": entity, "stage": "delivered"},
-        metadata=_application_metadata(mapped, application, upstream),
+        metadata=_application_metadata(mapped, application, flow.source),
         partitions_def=company_days(flow, connection.timezone),
         backfill_policy=ONE_RUN,
         retry_policy=RETRIES,
@@ -179,21 +182,23 @@ def _linked(mapped: Mapped, parents: Mapping[str, dg.AssetKey]) -> list[str]:
 
 
 def _application_metadata(
-    mapped: Mapped, application: Connection, upstream: dg.AssetKey
+    mapped: Mapped, application: Connection, tenant: str
 ) -> Mapping[str, Any]:
     """The fields as they are mapped, where each comes from, and a link to the object where its address is known."""
     lineage = {
         name: [
-            dg.TableColumnDep(asset_key=upstream, column_name=column)
+            dep
             for column in (rule.column, *rule.columns)
             if column
+            for dep in _origins_of(mapped, tenant, column)
         ]
         for name, rule in mapped.rules.items()
     }
     for name, parent in mapped.parents.items():
         lineage[name] = [
-            dg.TableColumnDep(asset_key=upstream, column_name=column)
+            dep
             for column in parent.reference.columns
+            for dep in _origins_of(mapped, tenant, column)
         ]
     place = mapped.placement
     metadata: dict[str, Any] = {
@@ -211,6 +216,19 @@ def _application_metadata(
     if address:
         metadata["link"] = dg.MetadataValue.url(address)
     return metadata
+
+
+def _origins_of(mapped: Mapped, tenant: str, column: str) -> list[dg.TableColumnDep]:
+    """The staged columns behind a column that a mapping names: a derived one has several."""
+    upstream = entity_key(tenant, mapped.entity.name)
+    for one in mapped.derived:
+        if one.column.name == column:
+            source = entity_key(tenant, one.source)
+            return [
+                dg.TableColumnDep(asset_key=upstream, column_name=one.base),
+                dg.TableColumnDep(asset_key=source, column_name=one.base),
+            ]
+    return [dg.TableColumnDep(asset_key=upstream, column_name=column)]
 
 
 def _purpose(flow: Flow) -> str:

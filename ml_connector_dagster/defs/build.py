@@ -16,6 +16,8 @@ from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.staging import staging_place
+from ml_connector_dagster.defs.alerts import alert_sensors
 from ml_connector_dagster.defs.assets import (
     application_asset,
     delivery_asset,
@@ -23,10 +25,14 @@ from ml_connector_dagster.defs.assets import (
     erp_table,
 )
 from ml_connector_dagster.defs.checks import delivery_checks
+from ml_connector_dagster.defs.cleaning import cleaning_job, cleaning_schedule
 from ml_connector_dagster.defs.documents import documents_job, documents_sensor
+from ml_connector_dagster.defs.forecasts import plan_job
 from ml_connector_dagster.defs.freshness import freshness_policy
 from ml_connector_dagster.defs.io_managers import destination_io_manager, staging_io_manager
 from ml_connector_dagster.defs.jobs import replay_job
+from ml_connector_dagster.defs.letter_job import letter_job
+from ml_connector_dagster.defs.letters import open_letters_asset, open_letters_sensor
 from ml_connector_dagster.defs.lineage import Origin, origins
 from ml_connector_dagster.defs.looker import looker_assets
 from ml_connector_dagster.defs.marts import mart_asset
@@ -80,19 +86,30 @@ def build_definitions(
     }
     parts = _Parts()
     erp = {name: origins(connection) for name, connection in tenants.items()}
-    for flow in project.flows.values():
+    flows = list(project.flows.values())
+    replaying = replay_job(project.flows)
+    cleaning = cleaning_job()
+    parts.jobs += [replaying, letter_job(), cleaning]
+    if project.retention.schedule is not None:
+        parts.schedules.append(cleaning_schedule(project.retention.schedule, cleaning))
+    parts.sensors += [open_letters_sensor(flows), *(replay_sensor(one, replaying) for one in flows)]
+    for flow in flows:
         _add_flow(parts, project, settings, flow, tenants[flow.source], erp[flow.source], now())
+    if project.flows:
+        parts.jobs.append(plan_job(tuple(project.flows.values())))
     for connection in tenants.values():
         if connection.bods is not None:
             taking = documents_job(connection.name)
             parts.jobs.append(taking)
             parts.sensors.append(documents_sensor(connection, taking))
+    if project.alerts.channels:
+        parts.sensors += alert_sensors(lambda: Workspace.open(settings, project=project, now=now))
     specs = [
         erp_table(tenants[tenant], table, entities)
         for (tenant, table), entities in parts.tables.items()
     ]
     return dg.Definitions(
-        assets=[*specs, *dict.fromkeys(parts.assets.values())],
+        assets=[*specs, *dict.fromkeys(parts.assets.values()), open_letters_asset(flows)],
         asset_checks=parts.checks,
         schedules=parts.schedules,
         sensors=[*parts.sensors, failed_runs],
@@ -125,7 +142,8 @@ def _add_flow(
         for table in origin.tables:
             parts.tables.setdefault((flow.source, table), {})[entity] = origin
         if key not in parts.assets:
-            parts.assets[key] = entity_asset(flow, tenant, entity, origin, settings.staging_url)
+            staged_at = staging_place(settings.staging_url).address
+            parts.assets[key] = entity_asset(flow, tenant, entity, origin, staged_at)
         for target in flow.destinations:
             keys[entity].append(
                 _add_delivery(parts, project, flow, tenant, target, entity, freshness)
@@ -147,14 +165,13 @@ def _add_flow(
                 selection=selection,
             )
         )
-    job = replay_job(flow)
     sweeping = sweep_job(flow, tables)
-    parts.jobs += [job, sweeping]
+    parts.jobs.append(sweeping)
     sweep_clock = flow.sweep.schedule
     if sweep_clock is not None:
         zone = sweep_clock.timezone or tenant.timezone
         parts.schedules.append(sweep_schedule(flow, sweep_clock, zone, sweeping))
-    parts.sensors += [change_sensor(flow, keys, selection), replay_sensor(flow, job)]
+    parts.sensors.append(change_sensor(flow, keys, selection))
 
 
 def _add_delivery(

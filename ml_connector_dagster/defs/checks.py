@@ -8,8 +8,9 @@ import dagster as dg
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
-from ml_connector_dagster.defs.metadata import REASON_CELL, table
-from ml_connector_dagster.defs.names import WORKSPACE
+from ml_connector_dagster.defs.letters import letters_table
+from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.names import REPLAY_JOB, WORKSPACE
 from ml_connector_dagster.defs.partitions import companies_of_run
 from ml_connector_dagster.defs.sweeps import RECENTLY_SWEPT, recently_swept
 from ml_connector_dagster.model.entities import ENTITIES
@@ -49,7 +50,7 @@ def delivery_checks(
             NO_DEAD_LETTERS,
             asset=key,
             description="No record is waiting to be replayed, neither unreadable in the ERP's answer nor refused "
-            f"by the destination. Replay them with the job replay_{flow.name}.",
+            f"by the destination. Replay them with the job {REPLAY_JOB}.",
         ),
     ]
     if definition.parent is not None:
@@ -95,7 +96,7 @@ def delivery_checks(
         results = [
             _row_count(key, verification),
             _unique_keys(key, verification),
-            _dead_letters(key, letters),
+            _dead_letters(key, flow, letters),
             *([_headers(key, verification)] if definition.parent is not None else []),
             swept,
         ]
@@ -164,34 +165,16 @@ def _headers(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
     )
 
 
-def _dead_letters(key: dg.AssetKey, letters: tuple[DeadLetter, ...]) -> dg.AssetCheckResult:
+def _dead_letters(
+    key: dg.AssetKey, flow: Flow, letters: tuple[DeadLetter, ...]
+) -> dg.AssetCheckResult:
+    given_up = {letter.id for letter in letters if flow.replay.gives_up(letter)}
     return _result(
         key,
         NO_DEAD_LETTERS,
         passed=not letters,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"open": len(letters), "letters": letters_table(letters[:20])},
-    )
-
-
-def letters_table(letters: tuple[DeadLetter, ...]) -> dg.MarkdownMetadataValue:
-    """Dead letters as a person reads them."""
-    return table(
-        ["id", "stage", "entity", "company", "record", "reason", "tries", "next try"],
-        [
-            [
-                str(one.id),
-                one.stage.value,
-                one.entity,
-                one.company,
-                one.record_id or one.raw,
-                one.reason,
-                one.attempts,
-                one.due_at.isoformat(timespec="minutes"),
-            ]
-            for one in letters
-        ],
-        width=REASON_CELL,
+        metadata={"open": len(letters), "letters": letters_table(letters[:20], given_up)},
     )
 
 

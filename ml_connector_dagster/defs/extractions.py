@@ -15,6 +15,7 @@ import dagster as dg
 from ml_connector_dagster.cloudsuite.gateway import Usage
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.defs.failures import Problem, failure
+from ml_connector_dagster.defs.forecasts import against_plan
 from ml_connector_dagster.defs.metadata import PREVIEW_ROWS, moment, preview, table
 from ml_connector_dagster.defs.names import MODE_TAG
 from ml_connector_dagster.defs.partitions import (
@@ -203,6 +204,7 @@ def _summary(
         "complete_until": moment(None if mark is None else mark.complete_until),
         "last_sweep": moment(_last_sweep(workspace, flow, entity, one.company)),
         "resumed": any(read.resumed for read in one.reads),
+        **against_plan(workspace, flow, entity, one.company, one.reads),
         "seconds": round((finished - started).total_seconds(), 3),
         "budget_wait_seconds": round(one.used.waited_seconds, 3),
         "retries": one.used.retries,

@@ -17,6 +17,7 @@ from ml_connector_dagster.defs.names import COMPANY_TAG, WORKSPACE, looker_key
 from ml_connector_dagster.lookml.dashboards import DASHBOARDS
 from ml_connector_dagster.lookml.lineage import ErpFields, FieldLineage, field_lineage
 from ml_connector_dagster.lookml.project import LookmlProject
+from ml_connector_dagster.model.errors import StaleError
 from ml_connector_dagster.sync.lookml import (
     check_lookml,
     dashboard_address,
@@ -171,6 +172,8 @@ def _published(project: Project, flow: Flow, below: Sequence[dg.AssetKey]) -> dg
                 companies=[company] if company in flow.companies else (),
             )
         except Exception as error:
+            if isinstance(error, StaleError):
+                yield _not_seen(dataset, error)
             problem = Problem(subject=f"connection {wanted.connection}", error=error)
             raise failure(f"{flow.name} was not published in Looker", [problem]) from None
         yield from _results(done, dataset, plans)
@@ -178,6 +181,17 @@ def _published(project: Project, flow: Flow, below: Sequence[dg.AssetKey]) -> dg
             raise _plans_failed(done)
 
     return publication
+
+
+def _not_seen(dataset: dg.AssetKey, error: StaleError) -> dg.AssetCheckResult:
+    """The check is red, and not merely absent: Looker was asked, and answered with an older load."""
+    return dg.AssetCheckResult(
+        asset_key=dataset,
+        check_name=FRESH,
+        passed=False,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"asked": True, "answer": str(error)},
+    )
 
 
 def _results(

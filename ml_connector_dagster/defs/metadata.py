@@ -1,7 +1,7 @@
 """What the asset pages show: schemas, lineage, tables, and numbers that can be plotted."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -83,6 +83,11 @@ def moment(value: datetime | None) -> dg.MetadataValue:
     if value is None:
         return dg.MetadataValue.text("none yet")
     return dg.MetadataValue.timestamp(value)
+
+
+def minute(value: datetime) -> str:
+    """A point in time inside a table."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _key_note(entity: Entity, column: Column) -> list[str]:

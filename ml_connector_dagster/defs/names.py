@@ -20,6 +20,22 @@ SWEEP_TAG: Final = "ml_connector/sweep"
 RECONCILE_TAG: Final = "ml_connector/reconcile"
 DOCUMENTS_TAG: Final = "ml_connector/documents"
 
+#: The job that tries again what failed, its op, and the tag's value when a person has launched it.
+REPLAY_JOB: Final = "replay"
+REPLAY_OP: Final = "try_again"
+BY_HAND: Final = "by hand"
+
+#: The job that removes what nobody needs any more, and its op.
+CLEANING_JOB: Final = "clean_up"
+CLEANING_OP: Final = "remove_old"
+
+#: First part of the keys, and the group, of assets that are about the connector itself.
+OPERATIONS: Final = "operations"
+
+#: The job that shows and corrects one dead letter, and its op.
+LETTER_JOB: Final = "dead_letter"
+LETTER_OP: Final = "look_at"
+
 #: Dagster's own: a run that covers a range of partitions carries both.
 RANGE_START_TAG: Final = "dagster/asset_partition_range_start"
 RANGE_END_TAG: Final = "dagster/asset_partition_range_end"

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from ml_connector_dagster.config.pauses import longest_pause
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.credentials.redaction import redact
-from ml_connector_dagster.defs.freshness import longest_pause
 from ml_connector_dagster.defs.metadata import table
 from ml_connector_dagster.model.reconciliations import Difference, Standing
 from ml_connector_dagster.sync.reconcile.html import html

@@ -6,7 +6,7 @@ loading. What the UI shows of them are names and limits; secrets stay in the cre
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import dagster as dg
@@ -14,6 +14,7 @@ import dagster as dg
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.credentials.redaction import RedactingFilter
 from ml_connector_dagster.sync.workspace import Source, Workspace
+from ml_connector_dagster.telemetry import boundary
 
 
 class _MaskingHandler(logging.Handler):
@@ -69,12 +70,15 @@ def workspace_resource(open_workspace: Callable[[], Workspace]) -> dg.ResourceDe
     @dg.resource(
         description="Configuration, ledger and staging of this installation, opened on first use."
     )
-    def workspace(_context: dg.InitResourceContext) -> Iterator[LazyWorkspace]:
+    def workspace(context: dg.InitResourceContext) -> Iterator[LazyWorkspace]:
         lazy = LazyWorkspace(open_workspace)
-        try:
-            yield lazy
-        finally:
-            lazy.close()
+        # Steps of a run share the process and this resource (in_process_executor); a tick of a sensor is no run.
+        run = context.run
+        with nullcontext() if run is None else boundary("run", {"run_id": run.run_id}):
+            try:
+                yield lazy
+            finally:
+                lazy.close()
 
     return workspace
 

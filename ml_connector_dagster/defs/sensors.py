@@ -9,10 +9,12 @@ import dagster as dg
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import next_step
-from ml_connector_dagster.defs.jobs import replay_op
 from ml_connector_dagster.defs.names import (
+    BY_HAND,
     COMPANY_TAG,
     FLOW_TAG,
+    REPLAY_JOB,
+    REPLAY_OP,
     REPLAY_TAG,
     TENANT_TAG,
     WORKSPACE,
@@ -82,21 +84,21 @@ def replay_sensor(flow: Flow, job: dg.JobDefinition) -> dg.SensorDefinition:
         minimum_interval_seconds=LOOK_EVERY,
         default_status=dg.DefaultSensorStatus.STOPPED,
         required_resource_keys={WORKSPACE},
-        description=f"Starts replay_{flow.name} when dead letters are due, or deliveries did not end, and the "
-        "destination answers again.",
+        description=f"Starts the job {REPLAY_JOB} for flow {flow.name!r} when dead letters are due, or deliveries did "
+        f"not end, and the destination answers again. Gives a dead letter up after {flow.replay.tries} tries.",
     )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        going = context.instance.get_runs_count(
-            dg.RunsFilter(tags={REPLAY_TAG: flow.name}, statuses=UNFINISHED)
+        going = context.instance.get_runs(
+            dg.RunsFilter(job_name=REPLAY_JOB, statuses=UNFINISHED), limit=100
         )
-        if going:
+        if any(run.tags.get(REPLAY_TAG) in (flow.name, BY_HAND) for run in going):
             return dg.SkipReason("A replay is still going.")
         work, away = due_work(context.resources.workspace.current, flow)
         if not work:
             return dg.SkipReason("; ".join(away) or "Nothing is due.")
         context.log.info(f"{flow.name}: {'; '.join(work + away)}")
         return dg.RunRequest(
-            run_config={"ops": {replay_op(flow): {"config": {"only_due": True}}}},
+            run_config={"ops": {REPLAY_OP: {"config": {"flow": flow.name, "only_due": True}}}},
             tags={REPLAY_TAG: flow.name, FLOW_TAG: flow.name, TENANT_TAG: flow.source},
         )
 
@@ -106,7 +108,11 @@ def replay_sensor(flow: Flow, job: dg.JobDefinition) -> dg.SensorDefinition:
 def due_work(workspace: Workspace, flow: Flow) -> tuple[list[str], list[str]]:
     """What can be tried again now, and what has to wait because a destination is away; in words."""
     letters = choose_letters(workspace, flow, due_before=workspace.now())
-    overdue = overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+    overdue = [
+        one
+        for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+        if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
+    ]
     work: list[str] = []
     away: list[str] = []
     unread = sum(letter.stage is Stage.EXTRACT for letter in letters)

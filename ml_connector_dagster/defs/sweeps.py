@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 from pydantic import Field
 
+from ml_connector_dagster.config.pauses import longest_pause
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
-from ml_connector_dagster.defs.freshness import longest_pause
 from ml_connector_dagster.defs.metadata import moment, table
 from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, SWEEP_TAG, TENANT_TAG, WORKSPACE
 from ml_connector_dagster.defs.schedules import UNFINISHED

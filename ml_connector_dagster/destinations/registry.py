@@ -25,6 +25,7 @@ from ml_connector_dagster.destinations.applications.destination import (
 from ml_connector_dagster.destinations.applications.placements import Mapped, mapped_entity
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
 from ml_connector_dagster.destinations.contract import Destination, Warehouse
+from ml_connector_dagster.model.companions import companions_of
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, MissingDriverError
 
 
@@ -228,6 +229,9 @@ def application_destination(
         application,
         records,
         mapping_of(connection, target),
+        companions=lambda entity: tuple(
+            name for name in companions_of(entity) if name in target.mapping
+        ),
         now=now,
         checkpoint=checkpoint,
     )

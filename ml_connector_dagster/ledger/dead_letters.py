@@ -25,9 +25,9 @@ _Identity = tuple[str, str, str, str, str, str]
 _UPDATE: Final = update(dead_letter).where(dead_letter.c.id == bindparam("number"))
 
 
-def pause_after(attempts: int) -> timedelta:
-    """How long to wait after ``attempts`` failures before the next automatic try."""
-    return min(FIRST_PAUSE * float(2 ** min(attempts - 1, 16)), LONGEST_PAUSE)
+def pause_after(waits: int) -> timedelta:
+    """How long the ``waits``-th pause before an automatic try is."""
+    return min(FIRST_PAUSE * float(2 ** min(waits - 1, 16)), LONGEST_PAUSE)
 
 
 def record(
@@ -45,18 +45,21 @@ def record(
         if identity not in known:
             fresh.append(_values(letter, read_id, now))
             continue
-        number, attempts = known[identity]
+        number, attempts, waits, due_at = known[identity]
+        # One that an ordinary run has met before its pause was over has not waited in vain.
+        over = due_at <= now
         again.append(
             {
                 "number": number,
                 "attempts": attempts + 1,
+                "waits": waits + over,
                 "reason": letter.reason,
                 "batch_id": letter.batch_id,
                 "raw": letter.raw,
                 # where it was met last is where it is read again
                 "window_start": letter.window_start,
                 "window_end": letter.window_end,
-                "due_at": now + pause_after(attempts + 1),
+                "due_at": now + pause_after(waits + 1) if over else due_at,
                 "read_id": read_id,
             }
         )
@@ -101,14 +104,20 @@ def postpone(
     later = []
     for chunk in chunks(ids):
         rows = connection.execute(
-            select(dead_letter.c.id, dead_letter.c.attempts).where(
+            select(dead_letter.c.id, dead_letter.c.attempts, dead_letter.c.waits).where(
                 dead_letter.c.id.in_(chunk), dead_letter.c.resolved_at.is_(None)
             )
         )
-        for number, attempts in rows:
-            tried = attempts if due_at else attempts + 1
-            when = due_at or now + pause_after(tried)
-            later.append({"number": number, "attempts": tried, "due_at": when})
+        for number, attempts, waits in rows:
+            once = 0 if due_at else 1
+            later.append(
+                {
+                    "number": number,
+                    "attempts": attempts + once,
+                    "waits": waits + once,
+                    "due_at": due_at or now + pause_after(waits + once),
+                }
+            )
     if later:
         connection.execute(_UPDATE, later)
 
@@ -166,8 +175,8 @@ def _fingerprint(letter: NewDeadLetter) -> str:
 
 def _open(
     connection: Connection, letters: Sequence[NewDeadLetter]
-) -> dict[_Identity, tuple[int, int]]:
-    """The open ones among ``letters``: identity → (number, attempts so far)."""
+) -> dict[_Identity, tuple[int, int, int, datetime]]:
+    """The open ones among ``letters``: identity → (number, attempts so far, waits so far, due at)."""
     table = dead_letter.c
     identity = (
         table.tenant,
@@ -177,26 +186,18 @@ def _open(
         table.stage,
         table.fingerprint,
     )
-    found: dict[_Identity, tuple[int, int]] = {}
+    found: dict[_Identity, tuple[int, int, int, datetime]] = {}
     for chunk in chunks(sorted({_fingerprint(letter) for letter in letters})):
-        query = select(*identity, table.id, table.attempts).where(
+        query = select(*identity, table.id, table.attempts, table.waits, table.due_at).where(
             table.resolved_at.is_(None),
             table.tenant.in_({letter.tenant for letter in letters}),
             table.entity.in_({letter.entity for letter in letters}),
             table.company.in_({letter.company for letter in letters}),
             table.fingerprint.in_(chunk),
         )
-        for (
-            tenant,
-            entity,
-            company,
-            destination,
-            stage,
-            name,
-            number,
-            attempts,
-        ) in connection.execute(query):
-            found[tenant, entity, company, destination, stage, name] = (number, attempts)
+        for row in connection.execute(query):
+            key = (row.tenant, row.entity, row.company, row.destination, row.stage, row.fingerprint)
+            found[key] = (row.id, row.attempts, row.waits, row.due_at)
     return found
 
 
@@ -219,6 +220,7 @@ def _values(letter: NewDeadLetter, read_id: int | None, now: datetime) -> dict[s
         "due_at": now + pause_after(1),
         "resolved_at": None,
         "read_id": read_id,
+        "waits": 1,
     }
 
 
@@ -241,4 +243,5 @@ def _letter(row: Row[Any]) -> DeadLetter:
         created_at=row.created_at,
         due_at=row.due_at,
         resolved_at=row.resolved_at,
+        waits=row.waits,
     )

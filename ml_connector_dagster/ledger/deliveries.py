@@ -4,11 +4,22 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Label,
+    Row,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 
-from ml_connector_dagster.ledger import dead_letters
+from ml_connector_dagster.ledger import attempts, dead_letters, edits
 from ml_connector_dagster.ledger.databases import Database, chunks
-from ml_connector_dagster.ledger.tables import batch, delivery
+from ml_connector_dagster.ledger.tables import batch, delivery, delivery_carried
+from ml_connector_dagster.model.errors import TransientError
 from ml_connector_dagster.model.receipts import (
     Delivery,
     DeliveryReport,
@@ -28,10 +39,19 @@ ERROR_LIMIT: Final = 4096
 def start(
     database: Database, batch_id: str, destination: str, run_id: str, *, now: datetime
 ) -> None:
-    """Count an attempt. A delivery that died in an earlier attempt simply starts again."""
+    """Count an attempt. A delivery that died in an earlier attempt simply starts again.
+
+    Raises TransientError for a batch that a clean-up has meanwhile replaced: what took its place is pending too.
+    """
     this, not_done = _this(batch_id, destination)
     with database.write(f"deliveries to {destination}") as connection:
+        known_batch = select(batch.c.batch_id).where(batch.c.batch_id == batch_id)
+        if connection.execute(known_batch.with_for_update(read=True)).first() is None:
+            raise TransientError(
+                f"batch {batch_id} was replaced by a clean-up before it was delivered to {destination}; run again"
+            )
         known = connection.execute(select(delivery.c.attempts).where(*this)).scalar_one_or_none()
+        attempts.begin(connection, batch_id, destination, run_id, (known or 0) + 1, now)
         if known is None:
             nothing = dict.fromkeys((*OUTCOMES, "requests"), 0)
             connection.execute(
@@ -62,11 +82,13 @@ def finish(
     *,
     letters: Sequence[NewDeadLetter],
     resolved: Collection[int],
+    ended_edits: Collection[int],
     now: datetime,
 ) -> None:
     """Write down, in one transaction, that every record of the batch has an outcome, and which were refused or healed.
 
-    A letter that is in ``letters`` again stays open, even when ``resolved`` names it.
+    A letter that is in ``letters`` again stays open, even when ``resolved`` names it. ``ended_edits``: those whose
+    record came in a newer version.
     """
     this, not_done = _this(batch_id, destination)
     with database.write(f"deliveries to {destination}") as connection:
@@ -83,8 +105,10 @@ def finish(
                 **{name: getattr(report.counts, name) for name in OUTCOMES},
             )
         )
+        attempts.end(connection, batch_id, destination, DeliveryState.DONE, None, now)
         again = dead_letters.record(connection, letters, read_id=None, now=now)
         dead_letters.resolve(connection, set(resolved) - again, now)
+        edits.end(connection, ended_edits, now)
 
 
 def fail(database: Database, batch_id: str, destination: str, error: str, *, now: datetime) -> None:
@@ -97,6 +121,8 @@ def fail(database: Database, batch_id: str, destination: str, error: str, *, now
             .where(*this, not_done)
             .values(state=DeliveryState.FAILED, finished_at=now, error=error[:ERROR_LIMIT])
         )
+        reason = error[:ERROR_LIMIT]
+        attempts.end(connection, batch_id, destination, DeliveryState.FAILED, reason, now)
 
 
 def find(
@@ -128,22 +154,31 @@ def find(
 def count(
     database: Database, *, destination: str, tenant: str, entity: str, company: str | None
 ) -> OutcomeCounts:
-    """Outcomes of all deliveries that are done, added up."""
-    conditions = [batch.c.tenant == tenant, batch.c.entity == entity]
-    if company is not None:
-        conditions.append(batch.c.company == company)
-    query = (
-        select(*(func.coalesce(func.sum(delivery.c[name]), 0).label(name) for name in OUTCOMES))
+    """Outcomes of all deliveries that are done, added up; those of batches that a clean-up has removed too."""
+
+    def scope(table: Table) -> list[ColumnElement[bool]]:
+        wanted = [table.c.tenant == tenant, table.c.entity == entity]
+        return wanted if company is None else [*wanted, table.c.company == company]
+
+    kept = (
+        select(*(_sum(delivery, name) for name in OUTCOMES))
         .join(batch, batch.c.batch_id == delivery.c.batch_id)
         .where(
             delivery.c.destination == destination,
             delivery.c.state == DeliveryState.DONE,
-            *conditions,
+            *scope(batch),
         )
     )
+    carried = select(*(_sum(delivery_carried, name) for name in OUTCOMES)).where(
+        delivery_carried.c.destination == destination, *scope(delivery_carried)
+    )
     with database.read() as connection:
-        row = connection.execute(query).one()
-    return _counts(row)
+        rows = [connection.execute(query).one() for query in (kept, carried)]
+    return _counts(rows[0]) + _counts(rows[1])
+
+
+def _sum(table: Table, name: str) -> Label[Any]:
+    return func.coalesce(func.sum(table.c[name]), 0).label(name)
 
 
 def delivery_of(row: Row[Any]) -> Delivery:

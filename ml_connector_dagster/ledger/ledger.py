@@ -6,28 +6,41 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from ml_connector_dagster.ledger import (
+    alerts,
+    attempts,
     batches,
+    cleaning,
     dead_letters,
     deliveries,
     documents,
+    edits,
+    forecasts,
     overviews,
+    past_reads,
     reads,
     reconciliations,
     remote_records,
+    reviews,
     sweeps,
 )
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
+from ml_connector_dagster.ledger.cleaning import Forgetting
 from ml_connector_dagster.ledger.databases import Database, open_database
 from ml_connector_dagster.ledger.documents import DocumentKey
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
+from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
+from ml_connector_dagster.model.alerts import Alert, AlertKind, Condition
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.edits import Edit, NewEdit
+from ml_connector_dagster.model.forecasts import Forecast
 from ml_connector_dagster.model.receipts import (
+    Attempt,
     DeadLetter,
     Delivery,
     DeliveryReport,
@@ -40,7 +53,12 @@ from ml_connector_dagster.model.reconciliations import (
     Reconciliation,
     ReconciliationState,
 )
-from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
+from ml_connector_dagster.model.remote_records import (
+    Intent,
+    RemoteRecord,
+    RemoteState,
+    ReviewScope,
+)
 from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
 from ml_connector_dagster.model.windows import Watermark, Window
 
@@ -187,6 +205,51 @@ class Ledger:
         """The newest sweep of each entity and company; with ``state``, the newest that ended so."""
         return sweeps.find_last(self._database, tenant, entity, state)
 
+    # Forecasts
+
+    def record_forecast(self, forecast: Forecast) -> None:
+        """Keep what was foreseen of a run."""
+        forecasts.record(self._database, forecast)
+
+    def forecasts(
+        self, flow: str, *, since: datetime | None = None, limit: int = 1
+    ) -> tuple[Forecast, ...]:
+        """What was foreseen of runs of ``flow``, newest first."""
+        return forecasts.find(self._database, flow, since=since, limit=limit)
+
+    def past_reads(
+        self,
+        *,
+        tenant: str,
+        entity: str,
+        company: str,
+        since: datetime | None = None,
+        limit: int = 20,
+    ) -> tuple[PastRead, ...]:
+        """Reads that came to their end, newest first; with ``since``, those that began then or later."""
+        return past_reads.find_reads(
+            self._database,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            since=since,
+            limit=limit,
+        )
+
+    def past_deliveries(
+        self, *, destination: str, entity: str, limit: int = 20
+    ) -> tuple[PastDelivery, ...]:
+        """Deliveries that are done, newest first: how large the batch was and what it took."""
+        return past_reads.find_deliveries(
+            self._database, destination=destination, entity=entity, limit=limit
+        )
+
+    def delivery_requests(self, *, destination: str, entity: str, run_ids: Sequence[str]) -> int:
+        """Requests to ``destination`` for what ``run_ids`` delivered of ``entity``."""
+        return past_reads.requests_of(
+            self._database, destination=destination, entity=entity, run_ids=run_ids
+        )
+
     # Reconciliation
 
     def record_reconciliation(
@@ -280,10 +343,12 @@ class Ledger:
         *,
         dead_letters: Sequence[NewDeadLetter],
         resolved: Sequence[int],
+        ended_edits: Sequence[int] = (),
     ) -> None:
         """Every record of the batch has an outcome: keep counts, keep the refused, close the healed letters.
 
-        A letter that is in ``dead_letters`` again stays open. Raises ValueError when the delivery was never started.
+        A letter that is in ``dead_letters`` again stays open; ``ended_edits`` are those whose record came in a newer
+        version. Raises ValueError when the delivery was never started.
         """
         deliveries.finish(
             self._database,
@@ -292,6 +357,7 @@ class Ledger:
             report,
             letters=dead_letters,
             resolved=resolved,
+            ended_edits=ended_edits,
             now=self._now(),
         )
 
@@ -310,6 +376,10 @@ class Ledger:
         return deliveries.find(
             self._database, batch_ids=batch_ids, destination=destination, states=states
         )
+
+    def attempts(self, batch_ids: Sequence[str] | None = None) -> tuple[Attempt, ...]:
+        """Every time that these batches (None: any) were handed to a destination, in the order of beginning."""
+        return attempts.find(self._database, batch_ids)
 
     def delivered_counts(
         self, *, destination: str, tenant: str, entity: str, company: str | None = None
@@ -362,6 +432,100 @@ class Ledger:
         """Close these letters."""
         with self._database.write("dead letters") as connection:
             dead_letters.resolve(connection, ids, self._now())
+
+    # Edits
+
+    def record_edit(self, edit: NewEdit) -> int:
+        """Keep an edit; answers its number. It ends those of the same column, and of older versions of the record."""
+        return edits.record(self._database, edit, now=self._now())
+
+    def edits(
+        self,
+        *,
+        in_force_only: bool = True,
+        tenant: str | None = None,
+        entity: str | None = None,
+        company: str | None = None,
+        destination: str | None = None,
+        record_id: str | None = None,
+        letter_ids: Sequence[int] | None = None,
+    ) -> tuple[Edit, ...]:
+        """The edits that meet every condition given, oldest first."""
+        return edits.find(
+            self._database,
+            in_force_only=in_force_only,
+            tenant=tenant,
+            entity=entity,
+            company=company,
+            destination=destination,
+            record_id=record_id,
+            letter_ids=letter_ids,
+        )
+
+    # Clean-ups
+
+    def clean_alone(self) -> AbstractContextManager[None]:
+        """Nobody else, in any process, cleans up inside the block. It is waited for."""
+        return self._database.alone("clean-up")
+
+    def batch_scopes(self) -> tuple[tuple[str, str, str], ...]:
+        """Tenant, entity and company of everything that has batches."""
+        return cleaning.find_scopes(self._database)
+
+    def watermark_batches(self) -> frozenset[str]:
+        """The batches that prove how far each entity is complete."""
+        return cleaning.watermark_batches(self._database)
+
+    def replace_batches(
+        self, removed: Sequence[Batch], kept: Batch | None, *, needed_by: Collection[str]
+    ) -> None:
+        """Put ``kept`` in the place of ``removed``, all or nothing; what they have delivered still counts.
+
+        Raises TransientError when one is needed after all, by a destination of ``needed_by`` or as a proof.
+        """
+        cleaning.replace(self._database, removed, kept, needed_by=needed_by, now=self._now())
+
+    def removed_batches(self, *, since: datetime) -> frozenset[str]:
+        """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
+        return cleaning.find_removed(self._database, since=since)
+
+    def forget_removed_batches(self, *, before: datetime) -> None:
+        """The files of batches that were replaced before ``before`` are gone."""
+        cleaning.forget_removed(self._database, before=before)
+
+    def forget(self, limits: Forgetting, *, dry_run: bool = False) -> Mapping[str, int]:
+        """Remove rows that only tell of the past, or count them; answers how many, by what they are."""
+        return cleaning.forget(self._database, limits, dry_run=dry_run)
+
+    # Alerts
+
+    def observe_alerts(self, conditions: Sequence[Condition], kinds: Collection[AlertKind]) -> None:
+        """Of ``kinds``, exactly ``conditions`` hold now."""
+        alerts.observe(self._database, conditions, kinds, now=self._now())
+
+    def raise_alert(self, condition: Condition) -> None:
+        """``condition`` holds from now on, unless it does already."""
+        alerts.raise_one(self._database, condition, now=self._now())
+
+    def resolve_alert(self, kind: AlertKind, subject: str) -> None:
+        """It no longer holds."""
+        alerts.resolve_one(self._database, kind, subject, now=self._now())
+
+    def alerts(self, *, open_only: bool = True) -> tuple[Alert, ...]:
+        """Alerts, oldest first."""
+        return alerts.find(self._database, open_only=open_only)
+
+    def untold_alerts(self, channel: str) -> tuple[Alert, ...]:
+        """What ``channel`` has not heard yet: of conditions that began, and of those it knows that ended."""
+        return alerts.untold(self._database, channel)
+
+    def mark_told(self, channel: str, alert: Alert) -> None:
+        """``channel`` has heard of ``alert`` as it is."""
+        alerts.mark_told(self._database, channel, alert, now=self._now())
+
+    def tell_alone(self, channel: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, tells ``channel`` inside the block. It is waited for."""
+        return self._database.alone(f"alerts to {channel}", wait_seconds=60)
 
     # State that the processes of a tenant share
 
@@ -444,6 +608,30 @@ class Ledger:
     def end_job(self, destination: str, entity: str, ticket: str) -> None:
         """Nobody waits for the job of ``ticket`` any more."""
         remote_records.end_job(self._database, destination, entity, ticket)
+
+    # Reviews: what has to be looked at again at an application
+
+    def moved_records(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """Records (``prefix``: their ids' beginning) that have come to ``destination``, or gone from it, since ``reviewed``."""
+        return reviews.find_moves(self._database, destination, entity, prefix)
+
+    def remote_record_ids(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """The ids (beginning with ``prefix``) of all records that were decided on for ``destination``."""
+        return reviews.find_record_ids(self._database, destination, entity, prefix)
+
+    def review_marks(self, scope: ReviewScope, kind: str) -> frozenset[str]:
+        """What of ``kind`` the state of ``scope`` reflects; empty before the first delivery."""
+        return reviews.find_marks(self._database, scope, kind)
+
+    def reviewed(
+        self,
+        scope: ReviewScope,
+        *,
+        marks: Mapping[str, Collection[str]],
+        moves: Mapping[str, Sequence[str]],
+    ) -> None:
+        """``scope`` was looked at again: it reflects ``marks`` (by kind) from now on, and ``moves`` (by entity)."""
+        reviews.reviewed(self._database, scope, marks, moves)
 
     def status(self, tenant: str) -> TenantStatus:
         """The newest read and delivery of each entity and company, and what is stuck, at one moment."""

@@ -158,8 +158,20 @@ _SWEEPS: Final = Migration(
     ),
 )
 
-_RECONCILIATIONS: Final = Migration(
+_FORECASTS: Final = Migration(
     version=4,
+    name="forecasts",
+    statements=(
+        """CREATE TABLE forecast (
+            forecast_id TEXT NOT NULL PRIMARY KEY,
+            tenant TEXT NOT NULL, flow TEXT NOT NULL, made_at VARCHAR(27) NOT NULL,
+            document TEXT NOT NULL)""",
+        "CREATE INDEX forecast_flow ON forecast (flow, made_at)",
+    ),
+)
+
+_RECONCILIATIONS: Final = Migration(
+    version=5,
     name="reconciliations",
     statements=(
         """CREATE TABLE reconciliation (
@@ -178,7 +190,82 @@ _RECONCILIATIONS: Final = Migration(
     ),
 )
 
-MIGRATIONS: Final[tuple[Migration, ...]] = (_FIRST, _APPLICATIONS, _SWEEPS, _RECONCILIATIONS)
+_REPLAY: Final = Migration(
+    version=6,
+    name="attempts, edits and clean-ups",
+    statements=(
+        "ALTER TABLE dead_letter ADD COLUMN waits BIGINT DEFAULT 1 NOT NULL",
+        "UPDATE dead_letter SET waits = attempts",
+        """CREATE TABLE delivery_attempt (
+            batch_id TEXT NOT NULL, destination TEXT NOT NULL, attempt BIGINT NOT NULL,
+            state TEXT NOT NULL, run_id TEXT NOT NULL,
+            started_at VARCHAR(27) NOT NULL, ended_at VARCHAR(27), error TEXT,
+            PRIMARY KEY (batch_id, destination, attempt))""",
+        """INSERT INTO delivery_attempt
+            SELECT batch_id, destination, attempts, state, run_id, started_at, finished_at, error
+            FROM delivery""",
+        """CREATE TABLE edit (
+            id {identity}, letter_id BIGINT NOT NULL,
+            tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            destination TEXT NOT NULL, record_id TEXT NOT NULL, column_name TEXT NOT NULL,
+            erp_value TEXT, new_value TEXT,
+            base_hash TEXT NOT NULL, base_modified_at VARCHAR(27), base_extracted_at VARCHAR(27) NOT NULL,
+            edited_by TEXT NOT NULL, reason TEXT NOT NULL, edited_at VARCHAR(27) NOT NULL,
+            ended_at VARCHAR(27), end_reason TEXT NOT NULL)""",
+        "CREATE INDEX edit_scope ON edit (destination, tenant, entity, company)",
+        "CREATE INDEX edit_record ON edit (record_id)",
+        """CREATE TABLE removed_batch (
+            batch_id TEXT NOT NULL PRIMARY KEY, removed_at VARCHAR(27) NOT NULL)""",
+        """CREATE TABLE delivery_carried (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            inserted BIGINT NOT NULL, updated BIGINT NOT NULL, unchanged BIGINT NOT NULL,
+            deleted BIGINT NOT NULL, rejected BIGINT NOT NULL, unknown BIGINT NOT NULL,
+            requests BIGINT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company))""",
+    ),
+)
+
+_ALERTS: Final = Migration(
+    version=7,
+    name="alerts",
+    statements=(
+        """CREATE TABLE alert (
+            id {identity},
+            kind TEXT NOT NULL, subject TEXT NOT NULL, message TEXT NOT NULL, run_id TEXT NOT NULL,
+            raised_at VARCHAR(27) NOT NULL, resolved_at VARCHAR(27))""",
+        "CREATE INDEX alert_open ON alert (resolved_at)",
+        """CREATE TABLE alert_told (
+            alert_id BIGINT NOT NULL, channel TEXT NOT NULL, state TEXT NOT NULL,
+            told_at VARCHAR(27) NOT NULL,
+            PRIMARY KEY (alert_id, channel, state))""",
+    ),
+)
+
+_REVIEWS: Final = Migration(
+    version=8,
+    name="what is looked at again at applications",
+    statements=(
+        """CREATE TABLE remote_move (
+            destination TEXT NOT NULL, entity TEXT NOT NULL, record_id TEXT NOT NULL,
+            PRIMARY KEY (destination, entity, record_id))""",
+        """CREATE TABLE review_mark (
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL,
+            company TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL,
+            PRIMARY KEY (destination, tenant, entity, company, kind, value))""",
+    ),
+)
+
+#: In the order of their versions.
+MIGRATIONS: Final[tuple[Migration, ...]] = (
+    _FIRST,
+    _APPLICATIONS,
+    _SWEEPS,
+    _FORECASTS,
+    _RECONCILIATIONS,
+    _REPLAY,
+    _ALERTS,
+    _REVIEWS,
+)
 
 
 def migrate(
@@ -189,7 +276,7 @@ def migrate(
     """Bring the ledger to the newest of ``migrations``. Raises ConfigError when it is ahead of them already."""
     newest = migrations[-1].version
     with database.read() as connection:
-        version = _version(connection)
+        version = version_of(connection)
     for migration in migrations:
         if migration.version > version:
             version = _apply(database, migration, now())
@@ -203,7 +290,7 @@ def migrate(
 def _apply(database: Database, migration: Migration, now: datetime) -> int:
     """Apply ``migration`` unless somebody else has meanwhile; answers the version that the ledger then has."""
     with database.write(f"migration {migration.version}") as connection:
-        version = _version(connection)
+        version = version_of(connection)
         if version >= migration.version:
             return version
         schema_version.create(connection, checkfirst=True)
@@ -218,7 +305,8 @@ def _apply(database: Database, migration: Migration, now: datetime) -> int:
     return migration.version
 
 
-def _version(connection: Connection) -> int:
+def version_of(connection: Connection) -> int:
+    """The version of the ledger's tables; 0 when there are none yet."""
     if not inspect(connection).has_table(schema_version.name):
         return 0
     newest = connection.execute(select(func.max(schema_version.c.version))).scalar_one()

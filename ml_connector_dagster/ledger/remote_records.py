@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, delete, func, insert, select
 
 from ml_connector_dagster.ledger.databases import Database, chunks
+from ml_connector_dagster.ledger.reviews import note_moves
 from ml_connector_dagster.ledger.tables import remote_intent, remote_job, remote_record
 from ml_connector_dagster.model.remote_records import Intent, RemoteRecord, RemoteState
 
@@ -59,6 +60,7 @@ def put(
     ended = list(dict.fromkeys(answered))
     with database.write(f"remote records of {destination}") as connection:
         for portion in chunks(newest):
+            note_moves(connection, destination, entity, portion)
             _forget(connection, remote_record, destination, entity, [r.record_id for r in portion])
             connection.execute(
                 insert(remote_record),

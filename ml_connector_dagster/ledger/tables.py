@@ -191,6 +191,27 @@ remote_job = Table(
     _moment("started_at"),
 )
 
+#: Records that have come to an application, or gone from it, until what is part of them was looked at again.
+remote_move = Table(
+    "remote_move",
+    metadata,
+    _text("destination", key=True),
+    _text("entity", key=True),
+    _text("record_id", key=True),
+)
+
+#: What the state of an entity at an application reflects: its mapping, batches of other entities.
+review_mark = Table(
+    "review_mark",
+    metadata,
+    _text("destination", key=True),
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _text("kind", key=True),
+    _text("value", key=True),
+)
+
 dead_letter = Table(
     "dead_letter",
     metadata,
@@ -212,6 +233,8 @@ dead_letter = Table(
     _moment("due_at"),
     _moment("resolved_at", null=True),
     Column("read_id", BigInteger, nullable=True),  # the read that saw it last
+    # pauses that it has waited for: those that were over in vain, and the one it is in
+    Column("waits", BigInteger, nullable=False, server_default=text("1")),
     # The same record is open once: a second process cannot add it again.
     Index(
         "dead_letter_open",
@@ -307,6 +330,71 @@ sweep = Table(
     Index("sweep_scope", "tenant", "entity", "company", "state"),
 )
 
+#: Every time a batch was handed to a destination, whatever came of it. ``delivery`` knows only how it ended.
+delivery_attempt = Table(
+    "delivery_attempt",
+    metadata,
+    _text("batch_id", key=True),
+    _text("destination", key=True),
+    Column("attempt", BigInteger, primary_key=True, autoincrement=False),
+    _text("state"),
+    _text("run_id"),
+    _moment("started_at"),
+    _moment("ended_at", null=True),
+    _text("error", null=True),
+)
+
+#: A value that a person gave in place of the ERP's, for one destination. ``base_*`` is the version that it corrects.
+edit = Table(
+    "edit",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    Column("letter_id", BigInteger, nullable=False),
+    _text("tenant"),
+    _text("entity"),
+    _text("company"),
+    _text("destination"),
+    _text("record_id"),
+    _text("column_name"),
+    _text("erp_value", null=True),
+    _text("new_value", null=True),
+    _text("base_hash"),
+    _moment("base_modified_at", null=True),
+    _moment("base_extracted_at"),
+    _text("edited_by"),
+    _text("reason"),
+    _moment("edited_at"),
+    _moment("ended_at", null=True),
+    _text("end_reason"),
+    Index("edit_scope", "destination", "tenant", "entity", "company"),
+    Index("edit_record", "record_id"),
+)
+
+#: Batches that a clean-up took out of the ledger: their files are removed when nobody can still be reading them.
+removed_batch = Table(
+    "removed_batch",
+    metadata,
+    _text("batch_id", key=True),
+    _moment("removed_at"),
+)
+
+#: Outcomes of deliveries whose batches are gone, added up: what a table must hold never shrinks.
+delivery_carried = Table(
+    "delivery_carried",
+    metadata,
+    _text("destination", key=True),
+    _text("tenant", key=True),
+    _text("entity", key=True),
+    _text("company", key=True),
+    _count("inserted"),
+    _count("updated"),
+    _count("unchanged"),
+    _count("deleted"),
+    _count("rejected"),
+    _count("unknown"),
+    _count("requests"),
+)
+
 #: The variation of the newest business document that was taken for a record.
 document_variation = Table(
     "document_variation",
@@ -318,4 +406,40 @@ document_variation = Table(
     _count("variation"),
     _text("message_id"),
     _moment("taken_at"),
+)
+
+#: What was foreseen of runs of a flow (``ml-connector plan``).
+forecast = Table(
+    "forecast",
+    metadata,
+    _text("forecast_id", key=True),
+    _text("tenant"),
+    _text("flow"),
+    _moment("made_at"),
+    _text("document"),
+    Index("forecast_flow", "flow", "made_at"),
+)
+
+#: Conditions that a person should know of; open while they hold.
+alert = Table(
+    "alert",
+    metadata,
+    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    _text("kind"),
+    _text("subject"),
+    _text("message"),
+    _text("run_id"),
+    _moment("raised_at"),
+    _moment("resolved_at", null=True),
+    Index("alert_open", "resolved_at"),
+)
+
+#: Which channel has heard of which end of an alert.
+alert_told = Table(
+    "alert_told",
+    metadata,
+    Column("alert_id", BigInteger, primary_key=True, autoincrement=False),
+    _text("channel", key=True),
+    _text("state", key=True),
+    _moment("told_at"),
 )

@@ -63,7 +63,7 @@ class StagedBatch(Protocol):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Parquet parts, absolute local paths, in order; empty for a batch of no rows.
+        """Parquet parts, absolute local paths, in order; empty for a batch of no rows. Fetched when they are elsewhere.
 
         Schema: exactly ``Entity.all_columns`` plus, after them, any further column a tenant's catalog maps.
         """

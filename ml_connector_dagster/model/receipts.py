@@ -118,6 +118,20 @@ class Delivery:
     receipts: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One time that a batch was handed to a destination. ``ended_at`` None: under way, or its process died."""
+
+    batch_id: str
+    destination: str
+    number: int
+    state: DeliveryState
+    run_id: str
+    started_at: datetime
+    ended_at: datetime | None
+    error: str | None
+
+
 class Stage(StrEnum):
     """Where a record got stuck."""
 
@@ -137,6 +151,8 @@ class DeadLetter:
         raw: the record's text as it was read (extract stage only), cut at 64 KiB.
         window: what to read again (extract stage only).
         attempts: how often it was tried, the first time included.
+        waits: pauses that it has waited for, each twice as long as the one before: those that were over in vain, and
+            the one that it is in.
         due_at: when the replay sensor may try it next.
         resolved_at: None while it is open.
     """
@@ -158,6 +174,7 @@ class DeadLetter:
     created_at: datetime
     due_at: datetime
     resolved_at: datetime | None
+    waits: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

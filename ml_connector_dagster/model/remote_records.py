@@ -45,6 +45,16 @@ class RemoteRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewScope:
+    """The records of one entity and company at one destination."""
+
+    destination: str
+    tenant: str
+    entity: str
+    company: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intent:
     """A write that is about to be sent: while it stands, nobody knows whether it landed.
 

@@ -1,10 +1,10 @@
 """Faults on a switch: what goes wrong, for which calls, from which one on, and how often."""
 
 import re
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, get_args
+
+from ml_connector_dagster.sandbox.switches import FaultQueue, Switch
 
 
 FaultKind = Literal[
@@ -26,15 +26,14 @@ FaultKind = Literal[
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(Switch):
     """One fault. Patterns are whole-match regular expressions; None matches everything.
 
     Attributes:
         path: None matches API calls only, not the token endpoint; a pattern is searched in the path.
-        nth: the first matching call that it hits, counted from 1.
-        times: how many calls it hits; None for all until it is cleared.
-        fired: how often it has hit.
     """
+
+    KINDS = get_args(FaultKind)
 
     kind: FaultKind
     tenant: str | None = None
@@ -42,29 +41,11 @@ class Fault:
     program: str | None = None
     transaction: str | None = None
     company: str | None = None
-    nth: int = 1
-    times: int | None = 1
     status: int = 503
     retry_after: int | str | None = None
     seconds: float = 30.0
     after: int = 1
     message: str = "Internal error in the program"
-    seen: int = 0
-    fired: int = 0
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(FaultKind):
-            raise ValueError(
-                f"unknown fault {self.kind!r}; there are {', '.join(get_args(FaultKind))}"
-            )
-        if self.nth < 1:
-            raise ValueError("nth counts from 1")
-
-    @property
-    def spent(self) -> bool:
-        """Whether it will not hit again."""
-        return self.times is not None and self.fired >= self.times
 
     def describe(self) -> dict[str, str | int | float | None]:
         """For the admin route and the status page."""
@@ -94,47 +75,19 @@ class Target:
     is_login: bool
 
 
-class Faults:
-    """The queue of faults. Of several that match, the oldest one hits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> Fault:
-        """Arm a fault; its ``fired`` tells later what became of it."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Disarm everything, and let slow calls go on."""
-        with self._lock:
-            for fault in self._faults:
-                fault.released.set()
-            self._faults.clear()
-
-    def __iter__(self) -> Iterator[Fault]:
-        with self._lock:
-            return iter(tuple(self._faults))
+class Faults(FaultQueue[Fault]):
+    """The queue of faults."""
 
     def wants_previous_answers(self) -> bool:
         """Whether an armed fault will repeat an earlier answer."""
-        with self._lock:
-            return any(f.kind == "duplicate_page" and not f.spent for f in self._faults)
+        return any(fault.kind == "duplicate_page" and not fault.spent for fault in self)
 
     def hit(self, target: Target, *, has_previous: bool) -> Fault | None:
         """The fault that this call runs into."""
-        with self._lock:
-            for fault in self._faults:
-                if fault.spent or not _matches(fault, target):
-                    continue
-                fault.seen += 1
-                if fault.seen < fault.nth or (fault.kind == "duplicate_page" and not has_previous):
-                    continue
-                fault.fired += 1
-                return fault
-        return None
+        return self.first(
+            lambda fault: _matches(fault, target),
+            able=lambda fault: fault.kind != "duplicate_page" or has_previous,
+        )
 
 
 def _matches(fault: Fault, target: Target) -> bool:

@@ -30,15 +30,15 @@ def safe_part(name: str) -> str:
     return encoded
 
 
-def batch_path(
-    *, tenant: str, entity: str, company: str, window: Window, batch_id: str
-) -> tuple[str, ...]:
-    """The parts of a batch's folder below the staging root."""
+def batch_path(*, tenant: str, entity: str, company: str, window: Window, batch_id: str) -> str:
+    """A batch's folder below the place where batches are staged."""
     first = "beginning" if window.first_day is None else window.first_day.isoformat()
-    return (
-        safe_part(tenant),
-        safe_part(entity),
-        safe_part(company),
-        f"{first}_{window.last_day.isoformat()}",
-        safe_part(batch_id),
+    return "/".join(
+        (
+            safe_part(tenant),
+            safe_part(entity),
+            safe_part(company),
+            f"{first}_{window.last_day.isoformat()}",
+            safe_part(batch_id),
+        )
     )

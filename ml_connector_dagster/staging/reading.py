@@ -1,10 +1,10 @@
 """Reading a batch back: as files, as a stream, or a few records of it. And what destinations answered for it."""
 
-import uuid
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 from urllib.parse import quote, unquote
 
 import pyarrow as pa
@@ -15,8 +15,8 @@ from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 from ml_connector_dagster.staging.paths import safe_part
-from ml_connector_dagster.staging.schemas import schema_of
-from ml_connector_dagster.staging.store import ASIDE, LocalStore, make_durably
+from ml_connector_dagster.staging.schemas import schema_of, selected
+from ml_connector_dagster.staging.stores import MANIFEST, Store
 
 
 RECEIPTS: Final = "receipts"
@@ -36,36 +36,48 @@ _RECEIPTS: Final = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class LocalStagedBatch:
-    """A batch with its rows; what ``model.batches.StagedBatch`` describes."""
+class StoredBatch:
+    """A batch with its rows; what ``model.batches.StagedBatch`` describes.
 
-    store: LocalStore
-    batch: Batch
+    ``files`` are there inside its ``with`` block only: in object storage they are fetched when they are first asked for.
+    The rest asks for no more than it needs, and needs no block.
+    """
 
-    @property
-    def folder(self) -> Path:
-        return self.store.root / self.batch.path
+    def __init__(self, store: Store, batch: Batch) -> None:
+        self.batch = batch
+        self._store = store
+        self._lifetime: ExitStack | None = None
+        self._copies: tuple[str, ...] | None = None
+        self._sizes: Mapping[str, int] | None = None
+
+    def __enter__(self) -> Self:
+        self._lifetime = ExitStack()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._lifetime is not None:
+            self._lifetime.close()
+        self._lifetime = self._copies = None
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Absolute paths of the parts. Raises ContractError when they are gone or not as they were written."""
-        paths = [self.folder / part for part in self.batch.parts]
-        missing = [path for path in paths if not path.is_file()]
-        size = sum(path.stat().st_size for path in paths if path not in missing)
-        if missing or size != self.batch.bytes:
-            what = f"is gone: {missing[0]}" if missing else f"was changed: {self.folder}"
-            raise ContractError(
-                f"a staged file of batch {self.batch.batch_id} {what}. Restore the staging folder from "
-                f"its backup, or read {self.batch.entity} of company {self.batch.company} again in full"
-            )
-        return tuple(str(path) for path in paths)
+        """Absolute paths of the parts on this machine. Raises ContractError when they are gone or not as written."""
+        if self._lifetime is None:
+            raise RuntimeError("the files of a batch are there inside its with block only")
+        if self._copies is None:
+            paths = list(self._parts())
+            self._copies = self._lifetime.enter_context(self._store.local_copies(paths))
+        return self._copies
 
-    def reader(self) -> pa.RecordBatchReader:
-        """The rows as a stream, in bounded memory."""
-        files = self.files
-        schema = pq.read_schema(files[0]) if files else schema_of(self.batch)
-        return pa.RecordBatchReader.from_batches(schema, _stream(files))
+    def reader(self, columns: Sequence[str] | None = None) -> pa.RecordBatchReader:
+        """The rows as a stream, in bounded memory; of some ``columns`` only, in the order that they have in the batch."""
+        schema = schema_of(self.batch) if columns is None else selected(self.batch, columns)
+        return pa.RecordBatchReader.from_batches(schema, self._stream(self._parts(), schema.names))
 
     def find(self, record_ids: Sequence[str]) -> pa.Table:
         """The rows of these records, in file order.
@@ -75,10 +87,9 @@ class LocalStagedBatch:
         """
         wanted = sorted(set(record_ids))
         values = pa.array(wanted, pa.string())
-        found = [schema_of(self.batch).empty_table()] if not self.batch.parts else []
-        for path in self.files:
-            with pq.ParquetFile(path) as file:
-                found.append(file.schema_arrow.empty_table())
+        found = [schema_of(self.batch).empty_table()]
+        for path, size in self._parts().items():
+            with self._store.parquet(path, size) as file:
                 for number in range(file.num_row_groups):
                     if not _may_hold(file, number, wanted):
                         continue
@@ -90,35 +101,58 @@ class LocalStagedBatch:
 
     def write_receipts(self, destination: str, receipts: "pa.Table | pa.RecordBatchReader") -> str:
         """Add a file of receipts; answers its path relative to the batch's folder."""
-        folder = self.folder / RECEIPTS / safe_part(destination)
-        make_durably(folder)
+        below = f"{RECEIPTS}/{safe_part(destination)}"
         reader = receipts if isinstance(receipts, pa.RecordBatchReader) else receipts.to_reader()
         name = quote(destination, errors="surrogatepass").encode()
         schema = reader.schema.with_metadata({_DESTINATION: name})
-        aside = folder / f"{ASIDE}{uuid.uuid4().hex}"
-        try:
-            with pq.ParquetWriter(aside, schema, compression="snappy") as file:
+
+        def write(path: Path) -> None:
+            with pq.ParquetWriter(path, schema, compression="snappy") as file:
                 for part in reader:
                     file.write_batch(part)
-            final = self.store.add_numbered(folder, aside)
-        finally:
-            aside.unlink(missing_ok=True)
-        return final.relative_to(self.folder).as_posix()
+
+        return f"{below}/{self._store.add_numbered(f'{self.batch.path}/{below}', write)}"
 
     def receipts(self, destination: str | None = None) -> pa.Table:
         """Every receipt of one destination or of all (None), oldest first, with the destination's name."""
-        folder = self.folder / RECEIPTS
-        below = "*" if destination is None else safe_part(destination)
-        files = folder.glob(f"{below}/[0-9]*.parquet")
-        ordered = sorted(files, key=lambda file: (file.parent.name, int(file.stem)))
-        return pa.concat_tables([_RECEIPTS.empty_table(), *map(_read_receipts, ordered)])
+        top = f"{self.batch.path}/{RECEIPTS}"
+        below = top if destination is None else f"{top}/{safe_part(destination)}"
+        files = {f"{below}/{name}": size for name, size in self._store.files(below).items()}
+        tables = (self._read_receipts(path, files[path]) for path in sorted(files, key=_in_order))
+        return pa.concat_tables([_RECEIPTS.empty_table(), *tables])
 
+    def _parts(self) -> Mapping[str, int]:
+        """Path → size of each part, in order. Raises ContractError when one is gone, or not as it was written."""
+        if self._sizes is None:
+            there = self._store.files(self.batch.path)
+            missing = [name for name in (MANIFEST, *self.batch.parts) if name not in there]
+            if missing or sum(there[part] for part in self.batch.parts) != self.batch.bytes:
+                folder = f"{self._store.address}/{self.batch.path}"
+                what = f"is gone: {folder}/{missing[0]}" if missing else f"was changed: {folder}"
+                raise ContractError(
+                    f"a staged file of batch {self.batch.batch_id} {what}. Restore the staging folder from "
+                    f"its backup, or read {self.batch.entity} of company {self.batch.company} again in full"
+                )
+            self._sizes = {f"{self.batch.path}/{part}": there[part] for part in self.batch.parts}
+        return self._sizes
 
-def _stream(files: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    for path in files:
-        # pre_buffer would hold whole row groups of raw bytes beside the decoded ones
-        with pq.ParquetFile(path, pre_buffer=False) as file:
-            yield from file.iter_batches(batch_size=STREAM_ROWS)
+    def _stream(self, parts: Mapping[str, int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        for path, size in parts.items():
+            with self._store.parquet(path, size) as file:
+                # One row group at a time: what is fetched ahead is never more than that.
+                for group in range(file.num_row_groups):
+                    yield from file.iter_batches(
+                        batch_size=STREAM_ROWS, row_groups=[group], columns=columns
+                    )
+
+    def _read_receipts(self, path: str, size: int) -> pa.Table:
+        with self._store.parquet(path, size) as file:
+            table = file.read()
+            written = file.schema_arrow.metadata[_DESTINATION].decode()
+        name = unquote(written, errors="surrogatepass")
+        column = pa.array([name] * table.num_rows, pa.string())
+        chosen = table.select(list(RECEIPT_COLUMNS))
+        return chosen.add_column(0, "destination", column).cast(_RECEIPTS)
 
 
 def _may_hold(file: pq.ParquetFile, number: int, wanted: Sequence[str]) -> bool:
@@ -130,9 +164,8 @@ def _may_hold(file: pq.ParquetFile, number: int, wanted: Sequence[str]) -> bool:
     return any(lowest <= one <= highest for one in wanted)
 
 
-def _read_receipts(path: Path) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        table = file.read()
-        name = unquote(file.schema_arrow.metadata[_DESTINATION].decode(), errors="surrogatepass")
-    column = pa.array([name] * table.num_rows, pa.string())
-    return table.select(list(RECEIPT_COLUMNS)).add_column(0, "destination", column).cast(_RECEIPTS)
+def _in_order(path: str) -> tuple[str, int, str]:
+    """By destination, then by number; of object storage, where two may have one, by name."""
+    folder, _, name = path.rpartition("/")
+    stem = name.removesuffix(".parquet")
+    return folder, int(stem.partition("-")[0]), stem

@@ -1,5 +1,6 @@
 """The Arrow types of staged columns, and their names in a manifest."""
 
+from collections.abc import Collection
 from typing import Final
 
 import pyarrow as pa
@@ -32,5 +33,10 @@ def names_of(schema: pa.Schema) -> dict[str, str]:
 
 
 def schema_of(batch: Batch) -> pa.Schema:
-    """The schema that a manifest tells: what a batch of no rows has instead of a file."""
+    """The schema that a manifest tells: that of every part, and of a batch that has none."""
     return pa.schema([(name, _TYPES[kind]) for name, kind in batch.schema.items()])
+
+
+def selected(batch: Batch, names: Collection[str]) -> pa.Schema:
+    """Some of its columns, in their order there: the order in which Parquet hands them out."""
+    return pa.schema([field for field in schema_of(batch) if field.name in names])

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Context, Decimal
-from pathlib import Path
 from typing import Any, Final, Self
 from zoneinfo import ZoneInfo
 
@@ -18,7 +17,7 @@ from ml_connector_dagster.model.manifests import manifest_text
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.staging.paths import batch_path
 from ml_connector_dagster.staging.schemas import names_of
-from ml_connector_dagster.staging.store import LocalStore
+from ml_connector_dagster.staging.stores import Draft, Store, StoredFile
 
 
 #: Rows of a Parquet row group: what the writer holds in memory at most, pages included.
@@ -26,8 +25,6 @@ ROW_GROUP = 32_768
 
 #: Rows of one file at most. Warehouses load the files of a batch side by side, and clients hold a file in memory.
 PART_ROWS = 8 * ROW_GROUP
-
-MANIFEST = "manifest.json"
 
 #: Columns with a value of its own on every row.
 UNIQUE: Final = frozenset({"record_id", "_row_hash", "_extra"})
@@ -46,7 +43,7 @@ class BatchWriter:
     ``step`` is called at every write point, by name: tests crash there.
     """
 
-    store: LocalStore
+    store: Store
     batch_id: str
     run_id: str
     tenant: str
@@ -58,10 +55,10 @@ class BatchWriter:
     for_destination: str
     step: Callable[[str], None]
     rows: int = 0
-    _aside: Path | None = None
+    _draft: Draft | None = None
     _file: pq.ParquetWriter | None = None
     _file_rows: int = 0
-    _parts: list[str] = field(default_factory=list)
+    _parts: list[StoredFile] = field(default_factory=list)
     _waiting: list[pa.Table] = field(default_factory=list)
     _waiting_rows: int = 0
     _schema: pa.Schema | None = None
@@ -96,9 +93,8 @@ class BatchWriter:
         """Make the batch visible, durably, and answer its manifest."""
         self._flush(keep=0)
         self._end_part()
-        aside = self._folder()
+        draft = self._drafted()
         self.step("staging: rows written")
-        parts = tuple(self._parts)
         batch = Batch(
             batch_id=self.batch_id,
             run_id=self.run_id,
@@ -107,12 +103,12 @@ class BatchWriter:
             company=self.company,
             window=self.window,
             route=route,
-            path="/".join(self._path),
-            parts=parts,
+            path=self._path,
+            parts=tuple(part.name for part in self._parts),
             started_at=self.started_at,
             finished_at=finished_at,
             rows=self.rows,
-            bytes=sum((aside / part).stat().st_size for part in parts),
+            bytes=sum(part.bytes for part in self._parts),
             requests=requests,
             rejected_cells=rejected_cells,
             dead_letters=dead_letters,
@@ -123,19 +119,19 @@ class BatchWriter:
             schema={} if self._schema is None else names_of(self._schema),
             for_destination=self.for_destination,
         )
-        (aside / MANIFEST).write_text(manifest_text(batch, indent=2), encoding="utf-8")
-        self.step("staging: manifest written")
-        self.store.publish(aside)
-        self._aside = None
+        draft.publish(manifest_text(batch, indent=2))
+        self._draft = None
         self.step("staging: batch published")
         return batch
 
     def abort(self) -> None:
         """Forget the batch."""
-        self._end_part()
-        if self._aside is not None and self._aside.exists():
-            self.store.discard(self._aside)
-        self._aside = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+        if self._draft is not None:
+            self._draft.discard()
+            self._draft = None
 
     def __enter__(self) -> Self:
         return self
@@ -145,7 +141,7 @@ class BatchWriter:
         self.abort()
 
     @property
-    def _path(self) -> tuple[str, ...]:
+    def _path(self) -> str:
         return batch_path(
             tenant=self.tenant,
             entity=self.entity.name,
@@ -154,10 +150,10 @@ class BatchWriter:
             batch_id=self.batch_id,
         )
 
-    def _folder(self) -> Path:
-        if self._aside is None:
-            self._aside = self.store.begin(self._path)
-        return self._aside
+    def _drafted(self) -> Draft:
+        if self._draft is None:
+            self._draft = self.store.draft(self._path)
+        return self._draft
 
     def _flush(self, *, keep: int) -> None:
         """Write what waits, but for the last ``keep`` rows: row groups are full, except for the last one."""
@@ -178,9 +174,8 @@ class BatchWriter:
         self._waiting, self._waiting_rows = ([rest] if keep else []), keep
 
     def _begin_part(self, schema: pa.Schema) -> pq.ParquetWriter:
-        self._parts.append(f"part-{len(self._parts)}.parquet")
         self._file = pq.ParquetWriter(
-            self._folder() / self._parts[-1],
+            self._drafted().begin_file(self._part_name),
             schema,
             compression="snappy",
             use_dictionary=_repetitive(schema),
@@ -190,10 +185,16 @@ class BatchWriter:
         self.step("staging: part begun")
         return self._file
 
+    @property
+    def _part_name(self) -> str:
+        """Of the part that is being written."""
+        return f"part-{len(self._parts)}.parquet"
+
     def _end_part(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None
+            self._parts.append(self._drafted().end_file(self._part_name))
 
     def _add_up(self, table: pa.Table) -> None:
         for name in self.entity.control_totals:

@@ -1,8 +1,10 @@
 """Verbs that only applications know: what a delivery would do, and what a system lacks for its mappings."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.applications.contract import Application, Budget
@@ -15,8 +17,12 @@ from ml_connector_dagster.destinations.applications.structures import (
     wanted_shapes,
 )
 from ml_connector_dagster.destinations.registry import mapping_of
+from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
+from ml_connector_dagster.sync.corrections import corrected
+from ml_connector_dagster.sync.reviews import find_review, newest_slices, with_derived
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -45,18 +51,63 @@ def preview_delivery(
                 f"{target.name} is a warehouse, which compares by itself: nothing is known before it is done"
             )
         for name in chosen:
-            pending = workspace.ledger.pending(
-                destination=target.name,
-                tenant=flow.source,
-                entity=name,
-                companies=flow.companies,
-            )
-            staged = (workspace.staging.open(batch) for batch in pending)
-            one = preview(destination, ENTITIES[name], staged, expected)
-            expected[name] = one.present
-            previews.append(one)
+            all_mapped = destination.all_mapped(ENTITIES[name])
+            with (
+                with_derived(
+                    workspace, all_mapped[0], tenant=flow.source, companies=flow.companies
+                ) as derive,
+                _to_decide_on(workspace, flow, target, all_mapped) as found,
+            ):
+                for mapped in all_mapped:
+                    one = preview(destination, mapped.entity, map(derive, found), expected)
+                    expected[mapped.entity.name] = one.present
+                    previews.append(one)
         budgets = destination.application.target.usage().budgets
     return FlowPreview(destination=target.name, entities=tuple(previews), budgets=budgets)
+
+
+@contextmanager
+def _to_decide_on(
+    workspace: Workspace, flow: Flow, target: FlowDestination, all_mapped: Sequence[Mapped]
+) -> Iterator[list[StagedBatch]]:
+    """What is pending, then what has to be looked at again: which a delivery would stage, and a preview does not."""
+    pending = workspace.ledger.pending(
+        destination=target.name,
+        tenant=flow.source,
+        entity=all_mapped[0].entity.name,
+        companies=flow.companies,
+    )
+    found: list[StagedBatch] = []
+    with ExitStack() as stack:
+        for batch in pending:
+            correction = corrected(workspace.ledger, workspace.staging, batch, target.name)
+            found.append(stack.enter_context(correction).staged)
+        for company in flow.companies:
+            review = find_review(
+                workspace, all_mapped, target.name, tenant=flow.source, company=company
+            )
+            for rows, carrier in newest_slices(workspace, review):
+                staged = replace(carrier, batch_id="", rows=rows.num_rows)
+                found.append(Unstaged(batch=staged, rows=rows))
+        yield found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unstaged:
+    """Rows as a batch that is on no disk: for looking at them only."""
+
+    batch: Batch
+    rows: pa.Table
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return ()
+
+    def reader(self) -> pa.RecordBatchReader:
+        return self.rows.to_reader()
+
+    def write_receipts(self, destination: str, receipts: pa.Table | pa.RecordBatchReader) -> str:
+        raise TypeError("a preview has no receipts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +149,16 @@ def set_up(workspace: Workspace, connection: str, *, dry_run: bool) -> SetupRepo
 
 
 def mapped_entities(workspace: Workspace, connection: str) -> list[Mapped]:
-    """How each entity that any flow delivers to ``connection`` stands there, in the canonical order."""
+    """How each entity that any flow delivers to ``connection`` stands there, in the canonical order; then companions."""
     model = workspace.project.connections[connection]
     found: dict[str, Mapped] = {}
     for flow in workspace.project.flows.values():
         for target in flow.destinations:
             if target.connection == connection:
                 mapping = mapping_of(model, target)
-                found.update({name: mapping(name) for name in flow.entities})
-    return [found[name] for name in ENTITIES if name in found]
+                companions = tuple(name for name in target.mapping if name in COMPANIONS)
+                found.update({name: mapping(name) for name in (*flow.entities, *companions)})
+    return [found[name] for name in (*ENTITIES, *COMPANIONS) if name in found]
 
 
 @contextmanager

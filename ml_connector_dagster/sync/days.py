@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.receipts import DeliveryReport, Outcome
@@ -106,10 +105,7 @@ def _from_receipts(
         return {}
     # A delivery that was done again has told the same story twice.
     outcomes = receipts.group_by("record_id").aggregate([("outcome", "max")])
-    rows = pa.concat_tables(
-        pq.read_table(path, columns=["record_id", "_modified_at"])
-        for path in staging.open(batch).files
-    )
+    rows = staging.columns([batch], ["record_id", "_modified_at"]).read_all()
     stamps = rows.group_by("record_id").aggregate([("_modified_at", "max")])
     joined = outcomes.join(stamps, "record_id")
     local: Any = joined["_modified_at_max"].cast(pa.timestamp("us", zone.key))

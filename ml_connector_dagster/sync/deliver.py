@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.ledger import Ledger
-from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.receipts import (
@@ -19,6 +19,8 @@ from ml_connector_dagster.model.receipts import (
     Stage,
 )
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.corrections import corrected
+from ml_connector_dagster.sync.watching import tell_open_letters, watched_delivery
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +57,11 @@ def deliver(
     run_id: str,
     mode: WriteMode = WriteMode.UPSERT,
     on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
+    derive: Callable[[StagedBatch], StagedBatch] = lambda staged: staged,
 ) -> DeliverySummary:
     """Deliver every batch of ``entity`` and ``companies`` that ``destination`` does not have yet.
 
+    ``derive`` gives a batch the columns that follow from other records.
     Raises what the destination raises, after the ledger has kept the reason; the batches before it stay done.
     """
     pending = ledger.pending(
@@ -65,11 +69,12 @@ def deliver(
     )
     counts, requests, resolved = OutcomeCounts(), 0, 0
     for batch in pending:
-        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode)
+        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode, derive)
         counts += report.counts
         requests += report.requests
         resolved += healed
         on_batch(batch, report)
+    tell_open_letters(ledger, tenant, [entity])
     return DeliverySummary(
         destination=destination.name,
         entity=entity,
@@ -87,10 +92,18 @@ def _deliver_one(
     batch: Batch,
     run_id: str,
     mode: WriteMode,
+    derive: Callable[[StagedBatch], StagedBatch],
 ) -> tuple[DeliveryReport, int]:
     ledger.start_delivery(batch.batch_id, destination.name, run_id)
     try:
-        report = destination.deliver(ENTITIES[batch.entity], staging.open(batch), mode)
+        with corrected(ledger, staging, batch, destination.name) as correction:
+            staged = derive(correction.staged)
+            report = watched_delivery(
+                batch,
+                destination.name,
+                run_id,
+                lambda: destination.deliver(ENTITIES[batch.entity], staged, mode),
+            )
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise
@@ -101,6 +114,7 @@ def _deliver_one(
         report,
         dead_letters=[_dead_letter(batch, destination.name, one) for one in report.rejected],
         resolved=healed,
+        ended_edits=correction.ended,
     )
     return report, len(healed)
 

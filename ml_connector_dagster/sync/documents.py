@@ -159,6 +159,7 @@ class _Portion:
         arrived = []
         for file in files:
             try:
+                _refuse_special(file)
                 if file.stat().st_size > MAX_BYTES:
                     raise RejectedError(f"the document is larger than {MAX_BYTES:,} bytes")
                 document = read_document(file.read_bytes(), self.nouns, self.intake.companies)
@@ -306,6 +307,14 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+def _refuse_special(file: Path) -> None:
+    """Whoever may put files into the folder may not have us read others by a link, or wait for a pipe for ever."""
+    if file.is_symlink() or not file.is_file():
+        raise RejectedError("not a file: a link, a folder or a device is not read")
+
+
 def _head(file: Path) -> str:
+    if file.is_symlink() or not file.is_file():
+        return ""
     with file.open("rb") as content:
         return content.read(RAW_LIMIT).decode("utf-8", "replace")

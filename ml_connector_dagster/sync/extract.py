@@ -25,6 +25,7 @@ from ml_connector_dagster.staging import BatchWriter, Staging
 from ml_connector_dagster.sync.gathering import Gathering
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.streams import pages_side_by_side
+from ml_connector_dagster.telemetry import boundary
 
 
 #: Rows of one batch: bounds memory and the size of a destination's transaction. Two row groups of DuckDB, so that
@@ -226,6 +227,14 @@ class _Session:
     def commit(self, *, finished: bool) -> None:
         self.gathering.flush()
         writer = self._open_writer()
+        facts = {"tenant": self.tenant, "entity": self.entity, "company": self.company}
+        with boundary("batch", {**facts, "batch_id": writer.batch_id}) as passing:
+            batch = self._commit(writer, finished)
+            passing.note({"rows": batch.rows, "route": batch.route, "requests": batch.requests})
+        self.committed.append(batch)
+        self.writer, self.dead_letters, self.requests, self.rejected_cells = None, [], 0, 0
+
+    def _commit(self, writer: BatchWriter, finished: bool) -> Batch:
         batch = writer.commit(
             route=", ".join(sorted(self.routes)),
             finished_at=self.now(),
@@ -241,8 +250,7 @@ class _Session:
             finished=finished,
             watermark=self._watermark() if finished else None,
         )
-        self.committed.append(batch)
-        self.writer, self.dead_letters, self.requests, self.rejected_cells = None, [], 0, 0
+        return batch
 
     def close(self) -> None:
         if self.writer is not None:

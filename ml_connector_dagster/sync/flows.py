@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from enum import StrEnum
 
+from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
+from ml_connector_dagster.destinations.registry import mapping_of
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ConnectorError
@@ -17,7 +19,10 @@ from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.deliver import DeliverySummary, deliver
 from ml_connector_dagster.sync.extract import Extraction, extract, incremental_window
+from ml_connector_dagster.sync.reviews import find_review, stage_review, with_derived
+from ml_connector_dagster.sync.watching import watched_extraction
 from ml_connector_dagster.sync.workspace import Source, Workspace
+from ml_connector_dagster.telemetry import boundary
 
 
 class ReadMode(StrEnum):
@@ -76,21 +81,33 @@ def extract_company(
     on_page: Callable[[int], None] = lambda rows: None,
 ) -> Extraction:
     """Read one entity of one company into staging."""
-    return extract(
-        source.line,
+
+    def read() -> Extraction:
+        return extract(
+            source.line,
+            workspace.ledger,
+            workspace.staging,
+            tenant=source.tenant,
+            entity=entity,
+            company=company,
+            window=window_to_read(
+                workspace, source, flow, entity=entity, company=company, mode=mode, days=days
+            ),
+            run_id=run_id,
+            timezone=source.timezone,
+            now=workspace.now,
+            concurrency=source.concurrency,
+            on_page=on_page,
+        )
+
+    return watched_extraction(
         workspace.ledger,
-        workspace.staging,
         tenant=source.tenant,
         entity=entity,
         company=company,
-        window=window_to_read(
-            workspace, source, flow, entity=entity, company=company, mode=mode, days=days
-        ),
         run_id=run_id,
-        timezone=source.timezone,
         now=workspace.now,
-        concurrency=source.concurrency,
-        on_page=on_page,
+        read=read,
     )
 
 
@@ -110,21 +127,50 @@ def deliver_entity(
     the children would all be refused.
     """
     with workspace.destination(target, flow.name) as destination:
-        first: tuple[str, ...] = ()
-        if isinstance(destination, ApplicationDestination):
-            first = destination.parents(ENTITIES[entity])
-        for parent in (name for name in first if name in flow.entities):
-            deliver(
+        if not isinstance(destination, ApplicationDestination):
+            return deliver(
                 destination,
                 workspace.ledger,
                 workspace.staging,
                 tenant=flow.source,
-                entity=parent,
+                entity=entity,
                 companies=companies,
                 run_id=run_id,
                 mode=target.write_mode,
+                on_batch=on_batch,
             )
-        summary = deliver(
+        for parent in destination.parents(ENTITIES[entity]):
+            if parent in flow.entities:
+                _deliver_mapped(workspace, flow, target, destination, parent, companies, run_id)
+        summary = _deliver_mapped(
+            workspace, flow, target, destination, entity, companies, run_id, on_batch
+        )
+        return replace(
+            summary,
+            address=destination.address(ENTITIES[entity]),
+            limits=tuple(map(str, destination.application.target.usage().budgets)),
+        )
+
+
+def _deliver_mapped(
+    workspace: Workspace,
+    flow: Flow,
+    target: FlowDestination,
+    destination: ApplicationDestination,
+    entity: str,
+    companies: Sequence[str],
+    run_id: str,
+    on_batch: Callable[[Batch, DeliveryReport], None] = lambda batch, report: None,
+) -> DeliverySummary:
+    """Deliver to an application what is pending, and what has to be looked at again there."""
+    all_mapped = destination.all_mapped(ENTITIES[entity])
+    for company in companies:
+        review = find_review(
+            workspace, all_mapped, destination.name, tenant=flow.source, company=company
+        )
+        stage_review(workspace, review, run_id=run_id)
+    with with_derived(workspace, all_mapped[0], tenant=flow.source, companies=companies) as derive:
+        return deliver(
             destination,
             workspace.ledger,
             workspace.staging,
@@ -134,14 +180,8 @@ def deliver_entity(
             run_id=run_id,
             mode=target.write_mode,
             on_batch=on_batch,
+            derive=derive,
         )
-        if isinstance(destination, ApplicationDestination):
-            return replace(
-                summary,
-                address=destination.address(ENTITIES[entity]),
-                limits=tuple(map(str, destination.application.target.usage().budgets)),
-            )
-        return summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +272,8 @@ def run_flow(
     """
     chosen_companies = chosen("company", companies, flow.companies, flow.name)
     chosen_entities = chosen("entity", entities, flow.entities, flow.name)
-    with workspace.source(flow.source) as source:
+    facts = {"flow": flow.name, "tenant": flow.source, "run_id": run_id}
+    with boundary("run", facts), workspace.source(flow.source) as source:
         return tuple(
             _run_one(workspace, source, flow, entity, company, run_id, mode, days, on_page)
             for entity in parents_first(chosen_entities)
@@ -254,6 +295,16 @@ def _run_one(
     counts, repeated = OutcomeCounts(), 0
     read = None
     try:
+        for name in _read_before(workspace, flow, entity):
+            extract_company(
+                workspace,
+                source,
+                flow,
+                entity=name,
+                company=company,
+                mode=ReadMode.INCREMENTAL,
+                run_id=run_id,
+            )
         read = extract_company(
             workspace,
             source,
@@ -288,6 +339,19 @@ def _run_one(
         dead_letters=read.dead_letters,
         repeated=repeated,
         counts=counts,
+    )
+
+
+def _read_before(workspace: Workspace, flow: Flow, entity: str) -> tuple[str, ...]:
+    """The entities that derived columns of ``entity`` follow from: what is paid is known before invoices are sent."""
+    connections = workspace.project.connections
+    return tuple(
+        dict.fromkeys(
+            derived.source
+            for target in flow.destinations
+            if is_application(connections[target.connection])
+            for derived in mapping_of(connections[target.connection], target)(entity).derived
+        )
     )
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.contract import Scope
+from ml_connector_dagster.ledger.dead_letters import pause_after
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeliveryState, OutcomeCounts
@@ -15,13 +16,20 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
-    """Batches of one entity and company that a destination should have by now."""
+    """Batches of one entity and company that a destination should have by now.
+
+    Attributes:
+        error: of the last attempt, and ``attempts`` how many there were for the batch that was tried most.
+        due_at: when it may be tried again by itself: the pauses grow like those of dead letters.
+    """
 
     target: FlowDestination
     entity: str
     company: str
     batches: int
     error: str
+    attempts: int
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,7 @@ def overdue_deliveries(
                     touched += [at for at in (one.started_at, one.finished_at) if at is not None]
                 if max(touched) > limit:
                     continue
+                attempts = max((one.attempts for one in deliveries), default=0)
                 errors = [
                     one.error
                     for one in deliveries
@@ -67,6 +76,8 @@ def overdue_deliveries(
                         company=company,
                         batches=len(batches),
                         error=errors[-1] if errors else "",
+                        attempts=attempts,
+                        due_at=max(touched) + pause_after(max(attempts, 1)),
                     )
                 )
     return tuple(found)

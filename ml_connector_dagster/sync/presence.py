@@ -4,7 +4,7 @@ What is known comes from staging, not from a destination: it holds the last row 
 alike, for one that was away and for an application that keeps only some columns.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,9 +37,12 @@ _KNOWN: Final = f"""
         arg_max(_batch_id, {RANK}) AS batch_id,
         arg_max(_deleted_at IS NOT NULL, {RANK}) AS is_deleted,
         max(_extracted_at) AS observed_at
-    FROM read_parquet($files, union_by_name = true)
+    FROM versions
     GROUP BY record_id
 """
+
+#: What a comparison wants to know of each staged version.
+VERSION_COLUMNS: Final = ("record_id", "_modified_at", "_extracted_at", "_batch_id", "_deleted_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +80,12 @@ class Presence:
         self._connection.execute("INSERT INTO listed SELECT record_id FROM arriving")
         self._connection.unregister("arriving")
 
-    def compare(self, files: Sequence[str], *, before: datetime) -> Differences:
-        """Compare with the staged ``files``; what was observed at ``before`` or later is left out."""
-        if files:
-            self._connection.execute(_KNOWN, {"files": list(files)})
+    def compare(self, versions: pa.RecordBatchReader | None, *, before: datetime) -> Differences:
+        """Compare with the staged ``versions`` (``VERSION_COLUMNS``); what was observed at ``before`` or later is left out."""
+        if versions is not None:
+            self._connection.register("versions", versions)
+            self._connection.execute(_KNOWN)
+            self._connection.unregister("versions")
         else:
             self._connection.execute(
                 "CREATE TABLE known (record_id VARCHAR, batch_id VARCHAR, is_deleted BOOLEAN,"

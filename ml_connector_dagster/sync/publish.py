@@ -181,12 +181,18 @@ def _refuse_unfinished(workspace: Workspace, flow: Flow, companies: Sequence[str
         )
 
 
+def publication_calls(wanted: LookerPublication) -> dict[str, int]:
+    """Kind of call → how many a publication makes at least."""
+    queries = 2 * len(wanted.plans) + (wanted.verify != "off")  # sent, and asked for its status
+    return {"query": queries, "admin": 1}
+
+
 def _require_calls(looker: "Looker", wanted: LookerPublication) -> None:
     """A sequence that stops half-way has cost calls for nothing."""
     from ml_connector_dagster.destinations.looker.quotas import CallKind
 
-    queries = 2 * len(wanted.plans) + (wanted.verify != "off")  # sent, and asked for its status
-    looker.quota.require({CallKind.QUERY: queries, CallKind.ADMIN: 1})
+    calls = publication_calls(wanted)
+    looker.quota.require({CallKind(kind): number for kind, number in calls.items()})
 
 
 def mark(workspace: Workspace, flow: Flow, sync_id: str) -> datetime:

@@ -41,6 +41,8 @@ def choose_letters(
     company: str | None = None,
     destination: str | None = None,
     reason: str = "",
+    since: datetime | None = None,
+    until: datetime | None = None,
     record_ids: Sequence[str] = (),
     ids: Sequence[int] = (),
     due_before: datetime | None = None,
@@ -48,7 +50,9 @@ def choose_letters(
 ) -> tuple[DeadLetter, ...]:
     """The open dead letters of ``flow`` that match every condition given, oldest first.
 
-    With ``due_before``, only those that a replay can heal: a refused document has to be put back by a person.
+    ``destination=""`` chooses those that could not be read; the span from ``since`` to before ``until`` is of when a
+    record failed first. With ``due_before``, only those that a replay can heal (a refused document has to be put back
+    by a person) and that are not given up.
     """
     letters = workspace.ledger.dead_letters(
         tenant=flow.source,
@@ -59,6 +63,7 @@ def choose_letters(
         due_before=due_before,
     )
     targets = {"", *(target.name for target in flow.destinations)}
+    wanted = frozenset(record_ids)
     chosen = [
         letter
         for letter in letters
@@ -66,8 +71,10 @@ def choose_letters(
         and letter.company in flow.companies
         and letter.destination in targets
         and reason.casefold() in letter.reason.casefold()
-        and (not record_ids or letter.record_id in record_ids)
-        and (due_before is None or _is_replayable(letter))
+        and (since is None or letter.created_at >= since)
+        and (until is None or letter.created_at < until)
+        and (not wanted or letter.record_id in wanted)
+        and (due_before is None or (_is_replayable(letter) and not flow.replay.gives_up(letter)))
     ]
     return tuple(chosen[:limit])
 

@@ -20,7 +20,7 @@ from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.pace import Pace
-from ml_connector_dagster.sync.presence import Presence, Staged
+from ml_connector_dagster.sync.presence import VERSION_COLUMNS, Presence, Staged
 from ml_connector_dagster.sync.versions import newest_versions
 from ml_connector_dagster.sync.workspace import Source, Workspace
 
@@ -50,7 +50,7 @@ class SweepSession:
         """List, compare, and mark what was missed for the second time. Raises what the product line raises."""
         lag = self._list(presence, on_page)
         before = self.sweep.started_at - lag
-        different = presence.compare(self._staged_files(), before=before)
+        different = presence.compare(self._versions(), before=before)
         self.sweep = replace(
             self.sweep, known=different.known, seen=different.seen, missed=different.missed
         )
@@ -105,13 +105,10 @@ class SweepSession:
             )
         return shaped.table["record_id"]
 
-    def _staged_files(self) -> list[str]:
-        return [
-            file
-            for batch in self._batches()
-            if batch.rows
-            for file in self.workspace.staging.open(batch).files
-        ]
+    def _versions(self) -> pa.RecordBatchReader | None:
+        """Every version that was staged, as far as a comparison needs it."""
+        batches = [batch for batch in self._batches() if batch.rows]
+        return self.workspace.staging.columns(batches, VERSION_COLUMNS) if batches else None
 
     def _batches(self) -> Iterator[Batch]:
         """What was staged for everybody; a replay only repeats some of it."""

@@ -8,7 +8,8 @@ from typing import Any
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
 from ml_connector_dagster.model.errors import ConfigError
-from ml_connector_dagster.model.receipts import Delivery, DeliveryState, Outcome
+from ml_connector_dagster.model.receipts import Attempt, DeliveryState, Outcome
+from ml_connector_dagster.sync.keeping import KEPT
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -17,12 +18,13 @@ class TraceEvent:
     """One thing that happened to the record. ``changes`` are column → (old, new) against the version before."""
 
     at: datetime
-    what: str  # read, delivered, failed, dead letter, resolved
+    what: str  # read, delivered, failed, started, dead letter, resolved, edited, edit ended
     where: str  # a route of the ERP, or a destination
     outcome: str
     batch_id: str
     run_id: str
     detail: str = ""
+    remote_id: str = ""
     changes: Mapping[str, tuple[Any, Any]] | None = None
 
 
@@ -59,6 +61,10 @@ def _story(workspace: Workspace, tenant: str, company: str, entity: str, record_
     carriers: list[Batch] = []
     batches = workspace.ledger.batches(tenant=tenant, entity=entity, company=company)
     for batch in batches:
+        if batch.route == KEPT and not batch.rows:
+            carriers.append(
+                batch
+            )  # of what was refused and never staged again, only receipts are left
         rows = workspace.staging.find(batch, [record_id]).to_pylist() if batch.rows else []
         for row in rows:
             carriers.append(batch)
@@ -68,6 +74,7 @@ def _story(workspace: Workspace, tenant: str, company: str, entity: str, record_
             current = row
     events += _delivery_events(workspace, carriers, record_id)
     events += _letter_events(workspace, tenant, entity, company, record_id)
+    events += _edit_events(workspace, entity, record_id)
     return Story(
         entity=entity,
         record_id=record_id,
@@ -101,48 +108,87 @@ def _read_event(batch: Batch, row: Mapping[str, Any], before: Mapping[str, Any])
 def _delivery_events(
     workspace: Workspace, carriers: Sequence[Batch], record_id: str
 ) -> list[TraceEvent]:
+    """What became of the record each time that a batch with it was handed to a destination.
+
+    A batch that a clean-up has kept rows in holds the receipts of those that it replaced.
+    """
     by_id = {batch.batch_id: batch for batch in carriers}
-    events = []
-    for delivery in workspace.ledger.deliveries(batch_ids=list(by_id)) if by_id else ():
-        batch = by_id[delivery.batch_id]
-        receipts = [
-            receipt
-            for receipt in workspace.staging.receipts(batch, delivery.destination).to_pylist()
-            if receipt["record_id"] == record_id
-        ]
-        events += [
-            TraceEvent(
-                at=receipt["delivered_at"],
-                what="delivered",
-                where=delivery.destination,
-                outcome=receipt["outcome"],
-                batch_id=batch.batch_id,
-                run_id=receipt["run_id"],
-                detail=receipt["reason"] or "",
-            )
-            for receipt in receipts
-        ]
-        if not receipts:
-            events += _without_receipt(delivery)
-    return events
-
-
-def _without_receipt(delivery: Delivery) -> list[TraceEvent]:
-    moment = delivery.finished_at or delivery.started_at
-    if moment is None:
-        return []
-    done = delivery.state is DeliveryState.DONE
-    return [
-        TraceEvent(
-            at=moment,
-            what="delivered" if done else delivery.state.value,
-            where=delivery.destination,
-            outcome=Outcome.UNCHANGED.value if done else "",
-            batch_id=delivery.batch_id,
-            run_id=delivery.run_id or "",
-            detail=delivery.error or "",
-        )
+    receipts = [
+        receipt
+        for batch in by_id.values()
+        for receipt in workspace.staging.receipts(batch).to_pylist()
+        if receipt["record_id"] == record_id
     ]
+    answered = {(one["batch_id"], one["destination"]) for one in receipts}
+    attempts = workspace.ledger.attempts(list(by_id))
+    senders = {(one.batch_id, one.destination): one.run_id for one in attempts}
+    return [_receipt_event(receipt, senders) for receipt in receipts] + [
+        _without_receipt(one)
+        for one in attempts
+        if one.state is not DeliveryState.DONE or (one.batch_id, one.destination) not in answered
+    ]
+
+
+def _receipt_event(
+    receipt: Mapping[str, Any], senders: Mapping[tuple[str, str], str]
+) -> TraceEvent:
+    """The receipt itself names the run that staged the batch; ``senders`` know who sent it."""
+    delivery = (receipt["batch_id"], receipt["destination"])
+    return TraceEvent(
+        at=receipt["delivered_at"],
+        what="delivered",
+        where=receipt["destination"],
+        outcome=receipt["outcome"],
+        batch_id=receipt["batch_id"],
+        run_id=senders.get(delivery, receipt["run_id"]),
+        detail=receipt["reason"] or "",
+        remote_id=receipt["remote_id"] or "",
+    )
+
+
+def _without_receipt(attempt: Attempt) -> TraceEvent:
+    """An attempt that left the record as it was, did not end, or failed as a whole."""
+    done = attempt.state is DeliveryState.DONE
+    unended = "no end is known: the process died, or is still at it"
+    return TraceEvent(
+        at=attempt.ended_at or attempt.started_at,
+        what="delivered" if done else attempt.state.value,
+        where=attempt.destination,
+        outcome=Outcome.UNCHANGED.value if done else f"attempt {attempt.number}",
+        batch_id=attempt.batch_id,
+        run_id=attempt.run_id,
+        detail=attempt.error or ("" if done or attempt.ended_at else unended),
+    )
+
+
+def _edit_events(workspace: Workspace, entity: str, record_id: str) -> list[TraceEvent]:
+    events = []
+    for edit in workspace.ledger.edits(in_force_only=False, entity=entity, record_id=record_id):
+        events.append(
+            TraceEvent(
+                at=edit.edited_at,
+                what="edited",
+                where=edit.destination,
+                outcome=f"by {edit.edited_by}",
+                batch_id="",
+                run_id="",
+                detail=f"{edit.reason} (edit {edit.id}, dead letter {edit.letter_id})",
+                changes={edit.column: (edit.erp_value, edit.new_value)},
+            )
+        )
+        if edit.ended_at is not None:
+            events.append(
+                TraceEvent(
+                    at=edit.ended_at,
+                    what="edit ended",
+                    where=edit.destination,
+                    outcome=edit.column,
+                    batch_id="",
+                    run_id="",
+                    detail=f"{edit.end_reason} (edit {edit.id})",
+                )
+            )
+    return events
 
 
 def _letter_events(

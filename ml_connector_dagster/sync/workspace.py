@@ -35,11 +35,23 @@ from ml_connector_dagster.destinations.registry import (
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.staging import Staging
+from ml_connector_dagster.sync.listening import listen
 from ml_connector_dagster.sync.memory import share_memory
+from ml_connector_dagster.telemetry import flush
 
 
 if TYPE_CHECKING:
     from ml_connector_dagster.destinations.looker.api import Looker
+
+
+def open_staging(settings: Settings, step: Callable[[str], None] = lambda name: None) -> Staging:
+    """The staging of ``settings``; ``step`` is called at its write points.
+
+    Raises CredentialError when they name a credential that is not stored.
+    """
+    name = settings.staging_credential
+    credential = open_store(settings).get(name) if name else None
+    return Staging(settings.staging_url, credential=credential, step=step)
 
 
 def utc_now() -> datetime:
@@ -110,19 +122,21 @@ class Workspace:
         Raises ConfigError when the YAML is wrong.
         """
         share_memory()
+        listen(settings)
         loaded = load_project(settings.flows, settings) if project is None else project
         settings.home.mkdir(parents=True, exist_ok=True)
         return cls(
             settings,
             loaded,
             Ledger.open(settings.ledger_url, now=now),
-            Staging(settings.staging_url),
+            open_staging(settings),
             now,
         )
 
     def close(self) -> None:
-        """Close the ledger's connections."""
+        """Close the ledger's connections; what was heard of the work is sent."""
         self.ledger.close()
+        flush()
 
     def __enter__(self) -> Self:
         return self

@@ -147,7 +147,7 @@ def test_a_dead_letter_is_replayed_from_the_jobs_page_once_the_table_takes_it(
         assert "NOT NULL" in letter.reason
 
         table_rule(site, "DROP NOT NULL")
-        page.goto("/locations/ml_connector_dagster/jobs/replay_purchasing/playground")
+        page.goto("/locations/ml_connector_dagster/jobs/replay/playground")
         page.get_by_role("button", name="Launch run").click()
 
         site.wait_for(
@@ -156,6 +156,9 @@ def test_a_dead_letter_is_replayed_from_the_jobs_page_once_the_table_takes_it(
         )
         page.wait_for_url("**/runs/**")
         page.screenshot(path=site.pictures / "replay.png")
+        page.goto("/assets/operations/open_letters")
+        expect(page.get_by_text("Nothing is open").first).to_be_visible()
+        page.screenshot(path=site.pictures / "open-letters.png")
         (story,) = trace(workspace, record, entity="suppliers")
     told = [(event.what, event.outcome) for event in story.events]
     assert ("delivered", "rejected") in told

@@ -192,6 +192,25 @@ class DestinationContract:
         assert report == DeliveryReport(counts=OutcomeCounts(unchanged=1), receipts=None)
         pair.assert_equal(SUPPLIERS)
 
+    def test_a_column_that_another_process_added_is_kept_with_each_version(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        one, other = (
+            self.open(tmp_path / "home", now=clock, checkpoint=lambda point: None) for _ in range(2)
+        )
+        if one.capabilities.schema_evolution is Support.UNSUPPORTED:
+            pytest.skip("the destination's capabilities rule new columns out")
+        pair = Pair(tmp_path, clock, one)
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="a"))
+        pair.tested = other
+        regional = row(SUPPLIERS, "1", name="b", modified=DAYS[1], **{REGION.name: "north"})
+        pair.send(SUPPLIERS, regional, more=[REGION])
+        pair.tested = one
+        pair.send(SUPPLIERS, row(SUPPLIERS, "1", name="c", modified=DAYS[2]))
+        pair.assert_equal(SUPPLIERS)
+        one.close()
+        other.close()
+
     def test_the_same_batch_again_answers_the_same_report(self, pair: Pair) -> None:
         staged = pair.stage(SUPPLIERS, [row(SUPPLIERS, "1"), row(SUPPLIERS, "2")])
         first = pair.deliver(SUPPLIERS, staged)

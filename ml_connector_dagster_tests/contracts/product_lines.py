@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
 from ml_connector_dagster.model.entities import ENTITIES
@@ -69,6 +70,10 @@ class ProductLineContract:
     read_whole: ClassVar[frozenset[str]] = frozenset()
     #: Entities that this line serves by these routes; the tests of the others are skipped.
     served: ClassVar[frozenset[str]] = frozenset(ENTITIES)
+    #: A field that no tenant has, as the line's catalog writes one.
+    unknown_field: ClassVar[str] = "NoSuchField"
+    #: Entities of which a sweep gets whole records, because the protocol cannot ask for less.
+    swept_whole: ClassVar[frozenset[str]] = frozenset()
     #: (entity, column, what somebody wrote into the ERP, what must arrive).
     hostile: ClassVar[Sequence[tuple[str, str, str | int, object]]] = (
         ("suppliers", "name", "Röntgen & Søn — 東京", "Röntgen & Søn — 東京"),
@@ -83,6 +88,8 @@ class ProductLineContract:
         ("suppliers", "last_invoice_date", 99991231, date(9999, 12, 31)),
         ("purchase_orders", "net_amount", "999999999999999.99", Decimal("999999999999999.99")),
         ("purchase_orders", "net_amount", "-999999999999999.99", Decimal("-999999999999999.99")),
+        ("purchase_orders", "net_amount", "12345", Decimal(12345)),  # yen have no cents
+        ("purchase_orders", "net_amount", "12345.678", Decimal("12345.678")),  # dinars have three
         ("purchase_orders", "net_amount", "12a", None),
     )
 
@@ -161,7 +168,10 @@ class ProductLineContract:
     ) -> None:
         for company in (COMPANY, OTHER_COMPANY):
             reading = self.read(tenant, entity, company=company, page_rows=page_rows)
-            assert_same(reading.rows(), self.truth_of(sandbox, entity, company))
+            truth = self.truth_of(sandbox, entity, company)
+            assert_same(reading.rows(), truth)
+            assert len(truth) > 2 * SMALL_PAGE, "some pages, or the borders prove nothing"
+            assert len(reading.pages) > len(reading.slices) or page_rows > len(truth)
             assert reading.unreadable == ()
             assert all(one.rejected == () for one in reading.shaped)
 
@@ -193,6 +203,20 @@ class ProductLineContract:
                 if position is None:
                     break
         assert_same(got, self.truth_of(sandbox, entity))
+
+    @pytest.mark.parametrize("entity", ENTITIES)
+    def test_a_list_of_keys_names_every_record_and_asks_for_less(
+        self, tenant: LineTenant, sandbox: Sandbox, entity: str
+    ) -> None:
+        whole = self.read(tenant, entity, page_rows=SMALL_PAGE)
+        file = self._file if self.catalog else None
+        keys = tenant.read(
+            tenant.key_line(page_rows=SMALL_PAGE, catalog=file), entity, COMPANY, None
+        )
+        assert set(keys.rows()) == set(self.truth_of(sandbox, entity))
+        assert keys.requests <= whole.requests
+        if entity not in self.swept_whole:
+            assert _bytes(keys) < _bytes(whole)
 
     # Windows
 
@@ -322,6 +346,42 @@ class ProductLineContract:
         for entity in ("suppliers", "customers", "items"):
             reading = self.read(tenant, entity, page_rows=page_rows)
             assert_same(reading.rows(), self.truth_of(sandbox, entity))
+        counts = {len(self.truth_of(sandbox, one)) for one in ("suppliers", "customers", "items")}
+        assert counts == {10, 15, 20}, "2, 5 and 10 fill the last page of some exactly"
+
+    # Nothing, and not everything
+
+    @pytest.mark.parametrize("entity", ["customers", "supplier_invoices", "payments"])
+    def test_an_entity_without_records_is_one_empty_page_a_chain(
+        self, tenant: LineTenant, sandbox: Sandbox, entity: str
+    ) -> None:
+        sandbox.erp.delete(entity, len(sandbox.erp.truth(entity, COMPANY)), COMPANY)
+        reading = self.read(tenant, entity)
+        left = [one for one in reading.rows().values() if one["_deleted_at"] is None]
+        assert left == [], "a data lake still lists them, and says that they are gone"
+        assert len(reading.pages) == len(reading.slices) >= 1
+        assert all(page.position is None for page in reading.pages)
+        others = self.read(tenant, entity, company=OTHER_COMPANY).rows()
+        assert_same(others, self.truth_of(sandbox, entity, OTHER_COMPANY))
+
+    def test_a_field_that_the_tenant_lacks_leaves_its_column_empty_and_is_named(
+        self, tenant: LineTenant, sandbox: Sandbox, tmp_path: Path
+    ) -> None:
+        """One unknown field fails a whole call in most lines; it must not fail the read."""
+        content = yaml.safe_load(self.catalog) if self.catalog else {}
+        suppliers = content.setdefault("entities", {}).setdefault("suppliers", {})
+        suppliers.setdefault("fields", {})["phone"] = self.unknown_field
+        file = tmp_path / "lacking.yaml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        line = tenant.line(catalog=file)
+        truth = self.truth_of(sandbox, "suppliers")
+        assert any(row["phone"] for row in truth.values()), "there was something to lose"
+        lacking = {key: {**row, "phone": None} for key, row in truth.items()}
+        assert_same(tenant.read(line, "suppliers", COMPANY, None).rows(), lacking)
+        (chosen,) = [
+            one for one in line.routes(COMPANY) if one.chosen and one.entity == "suppliers"
+        ]
+        assert "phone" in chosen.empty
 
     # Values
 
@@ -458,6 +518,10 @@ class ProductLineContract:
         assert asked > first.requests
         second = self.read(tenant, "suppliers")
         assert tenant.gateway.requests_made - asked == second.requests
+
+
+def _bytes(reading: Reading) -> int:
+    return sum(page.bytes for page in reading.pages)
 
 
 def _rows(line: ProductLine, entity: str, page: Page) -> dict[str, Mapping[str, object]]:

@@ -14,7 +14,11 @@ from ml_connector_dagster.cloudsuite.budget import RequestBudget
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.cloudsuite.pages import Page, ProductLine, Slice
-from ml_connector_dagster.cloudsuite.product_lines.registry import open_product_line, registered
+from ml_connector_dagster.cloudsuite.product_lines.registry import (
+    open_key_line,
+    open_product_line,
+    registered,
+)
 from ml_connector_dagster.columns.shaping import Shaped, shape
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.windows import Window
@@ -105,6 +109,11 @@ class LineTenant:
         """A product line as a new process has it: it has asked nothing yet."""
         connection = self.connection(page_rows=page_rows, catalog=catalog)
         return open_product_line(connection, self.gateway, self.knowledge)
+
+    def key_line(self, *, page_rows: int = 10_000, catalog: Path | None = None) -> ProductLine:
+        """The same for keys only, as a sweep opens it."""
+        connection = self.connection(page_rows=page_rows, catalog=catalog)
+        return open_key_line(connection, self.gateway, self.knowledge)
 
     @property
     def gateway(self) -> Gateway:

@@ -6,6 +6,7 @@ import dagster as dg
 import pytest
 
 from ml_connector_dagster.config.applications import MondayConnection, SalesforceConnection
+from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import Flow, FlowDestination, Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.credentials import open_store
@@ -98,6 +99,39 @@ def test_children_come_after_the_parents_that_they_link_to(
             "acme/crm/purchase_orders",
             "acme/purchase_order_lines",
         ],
+    }
+
+
+def test_a_derived_column_comes_after_and_from_what_it_follows_from(
+    project: Project, settings: Settings
+) -> None:
+    boards = MondayConnection(name="boards", credential="boards")
+    live = with_application(project, boards)
+    mapping = {
+        "supplier_invoices": EntityMapping(
+            filter=(Condition(column="open_amount", differs=0),),
+            fields={"Open amount": FieldRule(column="open_amount")},
+        )
+    }
+    target = FlowDestination(connection="boards", mapping=mapping).without_schema()
+    flow = live.flows["purchasing"].model_copy(
+        update={
+            "destinations": (target,),
+            "entities": ("suppliers", "supplier_invoices", "payments"),
+        }
+    )
+    unpaid = live.model_copy(update={"flows": {"purchasing": flow}})
+    node = (
+        build_definitions(unpaid, settings)
+        .resolve_asset_graph()
+        .get(dg.AssetKey(["acme", "boards", "supplier_invoices"]))
+    )
+    invoices, payments = (dg.AssetKey(["acme", one]) for one in ("supplier_invoices", "payments"))
+    assert {invoices, payments} < node.parent_keys
+    lineage = node.metadata["dagster/column_lineage"].deps_by_column
+    assert set(lineage["Open amount"]) == {
+        dg.TableColumnDep(invoices, "amount"),
+        dg.TableColumnDep(payments, "amount"),
     }
 
 

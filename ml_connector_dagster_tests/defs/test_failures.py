@@ -109,7 +109,7 @@ def test_an_outage_of_the_warehouse_is_said_and_made_up_by_replay(
     assert not installation.events("acme", "warehouse", "purchase_orders")
 
     warehouse.unlink()
-    again = installation.defs.resolve_job_def("replay_purchasing").execute_in_process(
+    again = installation.defs.resolve_job_def("replay").execute_in_process(
         instance=installation.instance
     )
     assert again.success

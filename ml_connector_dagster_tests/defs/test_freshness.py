@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ml_connector_dagster.config.pauses import longest_pause
 from ml_connector_dagster.config.schedules import Schedule
-from ml_connector_dagster.defs.freshness import freshness_policy, longest_pause
+from ml_connector_dagster.defs.freshness import freshness_policy
 
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)

@@ -103,7 +103,11 @@ def test_an_old_answer_fails_the_run_readably_and_sends_no_plan(world: LookerWor
     assert fault.fired
     assert not result.success
     assert PLAN not in made(result)
+    assert DATASET not in made(result)
     assert len(world.looker.instance.plans.deliveries) == sent
+    fresh = [one for one in result.get_asset_check_evaluations() if one.check_name == FRESH]
+    assert [one.passed for one in fresh] == [False], "red, not absent"
+    assert "is at sync" in str(fresh[0].metadata["answer"].value)
     (failed,) = [one for one in result.all_events if one.is_step_failure]
     assert "Looker does not see the load" in str(failed.step_failure_data.user_failure_data)
 

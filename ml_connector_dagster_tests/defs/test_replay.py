@@ -7,9 +7,9 @@ from ml_connector_dagster_tests.defs.conftest import Installation
 
 
 def replay(installation: Installation, **config: object) -> dg.ExecuteInProcessResult:
-    return installation.defs.resolve_job_def("replay_purchasing").execute_in_process(
+    return installation.defs.resolve_job_def("replay").execute_in_process(
         instance=installation.instance,
-        run_config={"ops": {"try_again_purchasing": {"config": config}}},
+        run_config={"ops": {"try_again": {"config": config}}},
         raise_on_error=False,
     )
 
@@ -17,7 +17,9 @@ def replay(installation: Installation, **config: object) -> dg.ExecuteInProcessR
 def ask_sensor(installation: Installation, name: str) -> list[dg.RunRequest] | str:
     repository = installation.defs.get_repository_def()
     resources = {"workspace": (installation.defs.resources or {})["workspace"]}
-    with dg.build_sensor_context(instance=installation.instance, resources=resources) as context:
+    with dg.build_sensor_context(
+        instance=installation.instance, resources=resources, repository_def=repository
+    ) as context:
         data = repository.get_sensor_def(name).evaluate_tick(context)
     return list(data.run_requests or ()) or str(data.skip_message)
 
@@ -66,7 +68,7 @@ def test_the_sensor_waits_until_nobody_is_at_it(installation: Installation) -> N
     requests = ask_sensor(installation, "purchasing_replay")
     assert not isinstance(requests, str), requests
     assert requests[0].run_config == {
-        "ops": {"try_again_purchasing": {"config": {"only_due": True}}}
+        "ops": {"try_again": {"config": {"flow": "purchasing", "only_due": True}}}
     }
 
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ml_connector_dagster.config.mappings import Condition, EntityMapping
+from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
 from ml_connector_dagster.sync.replay import choose_letters, replay
@@ -37,7 +37,18 @@ WAYS: Mapping[str, tuple[str, Mapping[str, int]]] = {
 }
 
 #: Monday.com takes away what the filter drops; Salesforce keeps up to date what it was given once.
-OPEN_LINES = EntityMapping(filter=(Condition(column="status_lowest", below="85"),))
+OPEN = EntityMapping(filter=(Condition(column="status_lowest", below="85"),))
+#: What a flow says, first and after somebody has changed it. Orders that leave take their lines along.
+MAPPINGS: Mapping[str, Sequence[dict[str, EntityMapping]]] = {
+    "monday": (
+        {"purchase_order_lines": OPEN},
+        {"purchase_orders": OPEN, "purchase_order_lines": OPEN},
+    ),
+    "salesforce": (
+        {},
+        {"suppliers": EntityMapping(fields={"ERP_Buyer__c": FieldRule(constant="nobody")})},
+    ),
+}
 
 
 @pytest.fixture(scope="module", params=list(WAYS))
@@ -65,7 +76,7 @@ def world_of(
         companies=("100",),
         page_rows=25,
         stand=stand,
-        mapping={"purchase_order_lines": OPEN_LINES} if stand.system == "monday" else {},
+        mapping=MAPPINGS[stand.system][0],
     )
     world.set_up()
     return world
@@ -93,6 +104,13 @@ def _fault(kind: str, nth: int) -> Step:
     return named(f"{kind} at call {nth}", lambda world: world.there.break_call(kind, nth))
 
 
+def _remap(number: int) -> Step:
+    def act(world: ApplicationWorld) -> None:
+        world.mapping = MAPPINGS[world.there.system][number]
+
+    return named(f"mapping {number} from now on", act)
+
+
 def _wait(hours: int) -> Step:
     return named(f"{hours} hours pass", lambda world: world.sandbox.clock.advance(hours=hours))
 
@@ -111,6 +129,7 @@ steps = st.one_of(
     st.builds(_crash, st.integers(1, 60)),
     st.builds(_fault, st.sampled_from(FAULTS), st.integers(1, 5)),
     st.builds(_wait, st.integers(1, 30)),
+    st.builds(_remap, st.integers(0, 1)),
     st.just(named("replay", _replay)),
 )
 

@@ -256,27 +256,28 @@ def instant(text: str, layout: Layout) -> datetime | None:
         raise Problem("not a timestamp")
     wall, offset = parts
     if offset is None:
-        return first_instant(wall, ZoneInfo(layout.timezone))
+        return meant_instant(wall, ZoneInfo(layout.timezone))
     try:
         return (wall - offset).replace(tzinfo=UTC)
     except OverflowError:
         raise Problem("not a timestamp") from None
 
 
-def first_instant(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant at which the zone's clock shows ``wall`` or a later time."""
+def meant_instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    """The instant at which the zone's clock shows ``wall``; of a time shown twice or never, when the clocks change."""
     try:
         candidates = sorted(
             (wall - around.replace(tzinfo=zone).utcoffset()).replace(tzinfo=UTC)  # type: ignore[operator]  # a zone always has an offset
             for around in (wall - timedelta(days=1), wall + timedelta(days=1))
         )
-        for candidate in candidates:
-            if candidate.astimezone(zone).replace(tzinfo=None) == wall:
-                return candidate
+        shown = [one for one in candidates if one.astimezone(zone).replace(tzinfo=None) == wall]
     except OverflowError:
         raise Problem("not a timestamp") from None
-    second = candidates[0].replace(microsecond=0)
-    while second.astimezone(zone).replace(tzinfo=None) < wall:
+    if len(set(shown)) == 1:
+        return shown[0]
+    second, last = (one.replace(microsecond=0) for one in candidates)
+    new_offset = (last + timedelta(seconds=1)).astimezone(zone).utcoffset()
+    while second.astimezone(zone).utcoffset() != new_offset:
         second += timedelta(seconds=1)
     return second
 
@@ -312,7 +313,7 @@ def stamp(
         clock = None
         if layout.modified.time_source is not None:
             clock, _ = cleaned(record.get(layout.modified.time_source), ValueFormat.TEXT)
-        when = first_instant(datetime.combine(found, time_of_day(clock)), zone)
+        when = meant_instant(datetime.combine(found, time_of_day(clock)), zone)
     if when is not None and when < datetime(1970, 1, 1, tzinfo=UTC):
         raise Problem("before 1970")
     if when is not None and when > extracted_at + timedelta(days=2):

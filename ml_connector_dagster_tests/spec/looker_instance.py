@@ -14,6 +14,7 @@ from ml_connector_dagster.destinations.looker import open_looker
 from ml_connector_dagster.destinations.looker.api import Looker
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox.looker import LookerOptions, LookerSandbox
+from ml_connector_dagster.sandbox.looker.warehouse import Database
 
 
 DATABASE = "warehouse"
@@ -34,11 +35,14 @@ class Counts:
 
 
 @contextmanager
-def looker_sandbox(folder: Path, **options: Any) -> Iterator[LookerSandbox]:
-    """An instance over a DuckDB file in ``folder``, which is made."""
+def looker_sandbox(
+    folder: Path, behind: Database | None = None, **options: Any
+) -> Iterator[LookerSandbox]:
+    """An instance over ``behind``, or over a DuckDB file in ``folder``, which is made."""
     file = folder / "warehouse.duckdb"
     duckdb.connect(str(file)).close()
-    settings = LookerOptions(lookml=folder / "lookml", databases={DATABASE: file}, **options)
+    databases = {DATABASE: behind or file}
+    settings = LookerOptions(lookml=folder / "lookml", databases=databases, **options)
     with LookerSandbox.start(settings) as sandbox:
         yield sandbox
 

@@ -18,12 +18,12 @@ from ml_connector_dagster.model.secrets import Secret
 PATH = "/m3api-rest/v2/execute/CRS620MI/LstSuppliers;maxrecs=1"
 
 
-def pull(home: Path, key: str, calls: int, limit: int, span: float) -> None:
-    """So many calls, within a budget that counts in spans of ``span`` seconds."""
+def pull(home: Path, key: str, calls: int, limit: int, span: float, ledger_url: str) -> None:
+    """So many calls, within a budget that counts in spans of ``span`` seconds and stands in ``ledger_url``."""
     ionapi = IonApi.parse((home / "acme.ionapi").read_text())
     pause = Pause()
     with (
-        Ledger.open(f"sqlite:///{home}/ledger.db") as ledger,
+        Ledger.open(ledger_url) as ledger,
         Gateway(
             ionapi,
             tenant="acme",
@@ -47,5 +47,5 @@ def pull(home: Path, key: str, calls: int, limit: int, span: float) -> None:
 
 
 if __name__ == "__main__":
-    folder, key, calls, limit, span = sys.argv[1:]
-    pull(Path(folder), key, int(calls), int(limit), float(span))
+    folder, key, calls, limit, span, url = sys.argv[1:]
+    pull(Path(folder), key, int(calls), int(limit), float(span), url)

@@ -5,9 +5,10 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
@@ -21,6 +22,7 @@ from ml_connector_dagster.columns.layouts import (
     StampFormat,
     ValueFormat,
 )
+from ml_connector_dagster.columns.moments import to_utc
 from ml_connector_dagster.columns.shaping import Shaped, arrow_schema, rejected_text, shape
 from ml_connector_dagster.model.entities import ENTITIES, Column, ColumnType, Entity
 from ml_connector_dagster.model.errors import ConfigError
@@ -282,7 +284,10 @@ def test_what_is_no_date_is_a_problem(text: str) -> None:
         ("2024-07-05 10:30:00 -0800", "2024-07-05T18:30:00"),
         ("2024-07-05T10:30:00.123456789Z", "2024-07-05T10:30:00.123456"),
         ("2024-03-31T02:30:00", "2024-03-31T01:00:00"),  # skipped: the moment of the change
-        ("2024-10-27T02:30:00", "2024-10-27T00:30:00"),  # happens twice: the first
+        ("2024-10-27T01:59:59", "2024-10-26T23:59:59"),
+        ("2024-10-27T02:00:00", "2024-10-27T01:00:00"),  # happens twice: the same
+        ("2024-10-27T02:59:59.5", "2024-10-27T01:00:00"),
+        ("2024-10-27T03:00:00", "2024-10-27T02:00:00"),
     ],
 )
 def test_a_timestamp_without_offset_is_local_time_of_the_tenant(text: str, value: str) -> None:
@@ -315,6 +320,17 @@ def test_what_is_no_timestamp_is_a_problem(text: str) -> None:
     assert problems_of(row)["moment"] == f"not a timestamp: {text}"
 
 
+def test_a_change_in_the_second_of_two_equal_hours_is_never_older_than_one_in_the_first() -> None:
+    """02:50 before the clocks go back, 02:10 after it: a warehouse would drop the second version for good."""
+    zone = ZoneInfo("Europe/Stockholm")
+    changes = [
+        datetime(2024, 10, 26, 23, 40, tzinfo=UTC) + timedelta(minutes=10 * n) for n in range(18)
+    ]
+    stamps = [to_utc(one.astimezone(zone).replace(tzinfo=None), zone) for one in changes]
+    assert stamps == sorted(stamps)
+    assert len(set(stamps)) > 5
+
+
 @pytest.mark.parametrize(
     ("lmdt", "lmtm", "value"),
     [
@@ -326,7 +342,7 @@ def test_what_is_no_timestamp_is_a_problem(text: str) -> None:
         ("20240105", "noon", "2024-01-04T23:00:00"),
         ("20240105", None, "2024-01-04T23:00:00"),
         ("20240331", "23000", "2024-03-31T01:00:00"),  # in the gap
-        ("20241027", "23000", "2024-10-27T00:30:00"),  # twice
+        ("20241027", "23000", "2024-10-27T01:00:00"),  # twice
         ("", "103000", None),
         ("0", "103000", None),
     ],

@@ -25,6 +25,7 @@ class _LakeContract(ProductLineContract):
 
 class TestM3ByLake(_LakeContract):
     product_line = "m3"
+    unknown_field = "ZZZZ A10"
     catalog = lake_first("m3")
     tables: ClassVar[Mapping[str, str]] = {
         "suppliers": "CIDMAS",

@@ -15,6 +15,7 @@ from ml_connector_dagster.config.mappings import (
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.destinations.applications.placements import mapped_entity
 from ml_connector_dagster.destinations.applications.structures import wanted_shapes
+from ml_connector_dagster.model.companions import COMPANIONS
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
 
@@ -105,6 +106,21 @@ def test_what_is_written_is_taken_or_told_what_would_be_right(
     assert load(tmp_path, destination) == said
 
 
+def test_an_open_amount_needs_payments_and_contacts_need_who_they_belong_to(tmp_path: Path) -> None:
+    unpaid = "{connection: crm, mapping: {supplier_invoices: {filter: [{column: open_amount, differs: 0}]}}}"
+    assert load(tmp_path, unpaid, entities="[suppliers, supplier_invoices, payments]") == "crm"
+    assert load(tmp_path, unpaid, entities="[suppliers, supplier_invoices]") == (
+        ".mapping.supplier_invoices.filter[0].column: open_amount follows from payments; add payments to the flow's "
+        "entities"
+    )
+    contacts = "{connection: crm, mapping: {customer_contacts: {}}}"
+    assert load(tmp_path, contacts, entities="[customers]") == "crm"
+    said = load(tmp_path, contacts)
+    assert said.startswith(".mapping.customer_contacts: the flow does not read customers")
+    boards = load(tmp_path, contacts.replace("crm", "boards"), entities="[customers]")
+    assert "no mapping of customer_contacts is shipped for monday" in boards
+
+
 def test_a_link_needs_its_parent_at_the_destination(tmp_path: Path) -> None:
     said = load(tmp_path, "{connection: crm}", entities="[purchase_orders]")
     assert said == (
@@ -157,7 +173,8 @@ def test_every_shipped_mapping_fits_its_entity(system: str, entity: str, style: 
 
 @pytest.mark.parametrize("system", APPLICATION_TYPES)
 def test_every_entity_has_a_shipped_mapping(system: str) -> None:
-    assert list(shipped_mappings(system)) == list(ENTITIES)
+    shipped = [name for name in shipped_mappings(system) if name not in COMPANIONS]
+    assert shipped == list(ENTITIES)
 
 
 def test_a_flow_changes_fields_one_by_one_and_everything_else_as_a_whole() -> None:

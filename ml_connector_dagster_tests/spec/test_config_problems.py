@@ -250,7 +250,7 @@ def test_a_problem_of_defaults_is_told_once_where_it_stands(tmp_path: Path) -> N
     assert problems(tmp_path, f=file) == [
         "f.yaml:6: defaults.destinations[0].connection: unknown connection 'warehuose'; did you mean 'warehouse'?",
         "f.yaml:7: defaults.owners[0]: owner 'x' is neither an e-mail address nor team:NAME",
-        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, looker, marts, owners, schedule, source, start_date, sweep",
+        "f.yaml:8: defaults.colour: unknown key 'colour'; one of: companies, description, destinations, entities, looker, marts, owners, reconcile, replay, schedule, source, start_date, sweep",
     ]  # fmt: skip
 
 
@@ -351,3 +351,17 @@ def test_anything_anywhere_is_taken_or_told_with_its_line(
     text = json.dumps(document if path else value, indent=1, ensure_ascii=True)
     found = problems(tmp_path, f=text)
     assert [line for line in found if not re.match(r"f\.yaml:\d+: .", line)] == []
+
+
+def test_the_folder_that_documents_arrive_in_may_be_there(tmp_path: Path) -> None:
+    """It is, from the first document on."""
+    text = flows_file(acme=GOOD["acme"].replace("}", ", bods: {folder: inbox}}"))
+    assert problems(tmp_path, f=text) == []
+    inbox = tmp_path / "home" / "inbox"
+    inbox.mkdir(parents=True)
+    assert problems(tmp_path, f=text) == []
+    inbox.rmdir()
+    inbox.touch()
+    assert problems(tmp_path, f=text) == [
+        "f.yaml:2: connections.acme.bods.folder: home/inbox is a file; write the path of a folder"
+    ]

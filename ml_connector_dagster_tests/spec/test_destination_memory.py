@@ -13,11 +13,15 @@ from ml_connector_dagster_tests.contracts.destinations import SUPPLIERS, Destina
 from ml_connector_dagster_tests.contracts.staged import TENANT, row, staged_rows
 
 
+#: By its home, as a file or a schema would be.
+_OPENED: dict[Path, MemoryDestination] = {}
+
+
 class TestMemoryDestination(DestinationContract):
     def open(
         self, home: Path, *, now: Callable[[], datetime], checkpoint: Callable[[str], None]
     ) -> Destination:
-        return MemoryDestination(now=now)
+        return _OPENED.setdefault(home, MemoryDestination(now=now))
 
 
 def test_a_refused_record_is_reported_and_the_others_go_on(tmp_path: Path) -> None:

@@ -127,6 +127,23 @@ def test_a_statement_that_fails_leaves_nothing_half_written(
     faulty.pair.assert_equal(SUPPLIERS)
 
 
+def test_rows_that_were_brought_twice_are_written_once(faulty: Faulty, account: Account) -> None:
+    """As when the request of an INSERT was on its way twice, and both arrived."""
+
+    def double() -> None:
+        tables = account.run(
+            "SELECT TABLE_SCHEMA, TABLE_NAME FROM ERP.INFORMATION_SCHEMA.TABLES"
+            " WHERE STARTSWITH(TABLE_NAME, '_LOAD_')"
+        )
+        for schema, table in tables:
+            path = f'"ERP"."{schema}"."{table}"'
+            account.run(f"INSERT INTO {path} SELECT * FROM {path}")
+
+    faulty.happens["rows loaded"] = double
+    assert faulty.pair.deliver(SUPPLIERS, faulty.change()).counts == CHANGED
+    faulty.pair.assert_equal(SUPPLIERS)
+
+
 def test_an_answer_that_stays_lost_is_found_by_the_next_delivery(
     account: Account, sandbox: SnowflakeSandbox, tmp_path: Path
 ) -> None:
@@ -146,14 +163,16 @@ class Interrupted(BaseException):
     """As Dagster ends a run: not an Exception."""
 
 
-def test_an_interrupted_delivery_cancels_its_statement(
-    faulty: Faulty, sandbox: SnowflakeSandbox, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("heard", [True, False], ids=["heard", "not heard"])
+def test_an_interrupted_delivery_cancels_its_statement_and_leaves_no_session(
+    faulty: Faulty, sandbox: SnowflakeSandbox, monkeypatch: pytest.MonkeyPatch, heard: bool
 ) -> None:
     def interrupt(seconds: float) -> None:
         raise Interrupted
 
     def start_slowly() -> None:
         sandbox.faults.add(Fault.STARTING, 1)
+        sandbox.faults.add(Fault.DEAF, 0 if heard else 1)
         for part in (tested._api, tested._bulk):
             monkeypatch.setattr(part, "_pause", interrupt)
 

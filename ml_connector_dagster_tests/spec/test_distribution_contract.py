@@ -15,6 +15,7 @@ class TestDistribution(ProductLineContract):
     product_line = "distribution"
     catalog = without_lake("distribution")
     read_whole = frozenset({"gl_balances"})
+    swept_whole = frozenset(ENTITIES)  # FetchWhere knows no list of fields
     served = frozenset(ENTITIES) - {"supplier_invoice_lines", "gl_dimensions"}
 
     def forbid_customers(self, sandbox: Sandbox) -> str:

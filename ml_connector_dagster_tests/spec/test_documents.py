@@ -10,14 +10,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ml_connector_dagster.cloudsuite.bods.nouns import load_nouns
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.bods import BodSender
+from ml_connector_dagster.sandbox.bods.sender import NOUNS
 from ml_connector_dagster.sync.documents import Intake, deliver_documents, take_documents
-from ml_connector_dagster_tests.world import Row, World, business
+from ml_connector_dagster_tests.world import Row, World, business, key_of
 
 
 class DocumentWorld(World):
@@ -262,3 +264,101 @@ def test_documents_in_any_order_and_doubled_end_as_those_in_order_do(
         for record_id in known:
             row = ends[0][record_id][0]
             assert row["name"] == truth[row["supplier_id"]]["name"]
+
+
+#: Noun → what it fills of the record, besides the key.
+FILLED = {
+    "SupplierPartyMaster": ("name", "status", "country", "phone", "vat_number", "buyer"),
+    "CustomerPartyMaster": ("name", "status", "city", "postal_code", "country", "phone"),
+    "ItemMaster": ("name", "status", "unit", "item_group"),
+    "PurchaseOrder": ("supplier_id", "order_date", "currency", "net_amount", "warehouse"),
+    "SupplierInvoice": ("invoice_date", "currency", "amount", "vat_amount"),
+    "PayableTransaction": ("invoice_date", "due_date", "currency", "amount"),
+    "ChartOfAccounts": ("name",),
+    "CodeDefinition": ("name",),
+}
+
+
+@pytest.mark.parametrize("noun", load_nouns())
+def test_every_noun_that_is_mapped_brings_the_records_of_the_erp(
+    sandbox: Sandbox, tmp_path: Path, noun: str
+) -> None:
+    kind = NOUNS[noun]
+    entities = [name for name in (kind.entity, kind.lines) if name]
+    world = world_of(sandbox, tmp_path, *entities)
+    sender = BodSender(erp=sandbox.erp)
+    truth = {
+        "/".join(str(row[name]) for name in kind.key): row
+        for row in sandbox.erp.truth(kind.entity, "100")
+    }
+    wanted = [
+        *list(truth)[:3],
+        *(key for key, row in truth.items() if str(row.get("amount"))[0] == "-"),
+    ]
+    world.take(*(sender.document(noun, "100", key) for key in wanted))
+    found = {
+        "/".join(str(row[name]) for name in kind.key): row
+        for row in world.found(kind.entity).values()
+    }
+    assert set(found) == set(wanted)
+    for key, row in found.items():
+        assert row["_problems"] is None
+        for column in (*kind.key, *FILLED[noun]):
+            assert row[column] == truth[key][column], (key, column)
+    if kind.lines:
+        lines = {key_of(kind.lines, row): row for row in sandbox.erp.truth(kind.lines, "100")}
+        arrived = world.found(kind.lines)
+        assert len(arrived) == sum(
+            any(kind.names(row, key) for key in wanted) for row in lines.values()
+        )
+        for one in arrived.values():
+            assert one["item_id"] == lines[key_of(kind.lines, one)]["item_id"]
+
+
+@pytest.mark.parametrize("noun", load_nouns())
+def test_a_document_on_a_record_that_was_read_changes_nothing_else(
+    sandbox: Sandbox, tmp_path: Path, noun: str
+) -> None:
+    kind = NOUNS[noun]
+    entities = [name for name in (kind.entity, kind.lines) if name]
+    world = world_of(sandbox, tmp_path, *entities)
+    world.run_well()
+    (row, *_) = sandbox.erp.truth(kind.entity, "100")
+    key = "/".join(str(row[name]) for name in kind.key)
+    world.take(BodSender(erp=sandbox.erp).document(noun, "100", key))
+    world.assert_equals_the_erp()
+
+
+def test_one_invoice_number_of_two_suppliers_is_two_documents(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    world = world_of(sandbox, tmp_path, "supplier_invoices")
+    sender = BodSender(erp=sandbox.erp)
+    rows = {row["supplier_id"]: row for row in sandbox.erp.truth("supplier_invoices", "100")}
+    one, other = list(rows.values())[:2]
+    keys = [
+        "/".join(str(row[name]) for name in NOUNS["SupplierInvoice"].key) for row in (one, other)
+    ]
+    number = str(one["invoice_number"]).encode()
+    sender.document("SupplierInvoice", "100", keys[0])
+    newer = sender.document("SupplierInvoice", "100", keys[0])  # variation 2
+    first = sender.document("SupplierInvoice", "100", keys[1])  # variation 1 of the other
+    same_number = first.replace(str(other["invoice_number"]).encode(), number)
+    assert world.take(newer).taken == 1
+    intake = world.take(same_number)
+    assert (intake.taken, intake.outdated) == (1, 0)
+    assert {row["supplier_id"] for row in world.found("supplier_invoices").values()} == {
+        one["supplier_id"],
+        other["supplier_id"],
+    }
+
+
+def test_a_code_that_is_no_dimension_is_taken_and_leaves_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    world = world_of(sandbox, tmp_path, "gl_dimensions")
+    (row, *_) = sandbox.erp.truth("gl_dimensions", "100")
+    key = "/".join(str(row[name]) for name in NOUNS["CodeDefinition"].key)
+    content = BodSender(erp=sandbox.erp).document("CodeDefinition", "100", key)
+    intake = world.take(content.replace(b"Accounting Dimension ", b"Payment Terms "))
+    assert (intake.taken, intake.refused, intake.batches) == (1, (), ())

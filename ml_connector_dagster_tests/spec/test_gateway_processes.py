@@ -14,9 +14,10 @@ PROCESSES, CALLS, LIMIT, SPAN = 4, 25, 30, 1.0
 
 def test_four_processes_share_one_budget_and_one_login(sandbox: Sandbox, tmp_path: Path) -> None:
     (tmp_path / "acme.ionapi").write_text(sandbox.ionapi_text("ACME_TST"))
-    Ledger.open(f"sqlite:///{tmp_path}/ledger.db").close()
+    url = f"sqlite:///{tmp_path}/ledger.db"
+    Ledger.open(url).close()
     command = [sys.executable, "-m", "ml_connector_dagster_tests.spec.puller", str(tmp_path)]
-    command += [new_key().reveal(), str(CALLS), str(LIMIT), str(SPAN)]
+    command += [new_key().reveal(), str(CALLS), str(LIMIT), str(SPAN), url]
     pullers = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(PROCESSES)

@@ -12,6 +12,7 @@ from ml_connector_dagster.ledger.migrations import MIGRATIONS, Migration, migrat
 from ml_connector_dagster.ledger.tables import metadata
 from ml_connector_dagster.model.errors import TransientError
 from ml_connector_dagster_tests.contracts.ledger import LedgerContract
+from ml_connector_dagster_tests.contracts.ledger_history import HistoryContract
 from ml_connector_dagster_tests.contracts.ledger_reconciliations import (
     ReconciliationLedgerContract,
 )
@@ -27,6 +28,12 @@ def server() -> Iterator[Postgres]:
 
 
 class TestPostgresLedger(LedgerContract):
+    @pytest.fixture
+    def url(self, server: Postgres) -> str:
+        return server.database()
+
+
+class TestPostgresHistory(HistoryContract):
     @pytest.fixture
     def url(self, server: Postgres) -> str:
         return server.database()

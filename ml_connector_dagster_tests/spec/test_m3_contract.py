@@ -10,6 +10,7 @@ from ml_connector_dagster_tests.spec.lake_catalogs import without_lake
 
 class _M3Contract(ProductLineContract):
     product_line = "m3"
+    unknown_field = "ZZZZ A10"
     catalog: ClassVar[str] = without_lake("m3")
 
     def forbid_customers(self, sandbox: Sandbox) -> str:
@@ -47,6 +48,8 @@ class TestM3ByList(_M3Contract):
     read_whole = frozenset(
         {"supplier_invoice_lines", "gl_accounts", "gl_dimensions", "gl_balances"}
     )
+
+    swept_whole = frozenset({"supplier_invoice_lines"})  # heads must bring what their lines ask for
 
     def prepare(self, sandbox: Sandbox) -> None:
         sandbox.switches.brief_programs = True

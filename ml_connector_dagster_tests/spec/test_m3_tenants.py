@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway, Readable, Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.cloudsuite.product_lines.refusals import AuthorityError
@@ -308,7 +309,12 @@ def test_a_record_that_goes_between_list_and_get_leaves_blanks(
         def beside(self, suite: str, readable: Readable) -> Gateway:
             return tenant.gateway.beside(suite, readable)
 
-    line = open_m3(tenant.connection(page_rows=1000), DeletesBeforeTheGets(), tenant.knowledge)
+    line = open_m3(
+        tenant.connection(page_rows=1000),
+        DeletesBeforeTheGets(),
+        tenant.knowledge,
+        load_m3_catalog(),
+    )
     tenant.line().slices("suppliers", COMPANY, tenant.everything())  # the routes are known now
     (chain,) = line.slices("suppliers", COMPANY, tenant.everything())
     (page,) = line.pages(chain, None)

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ml_connector_dagster.config.mappings import EntityMapping
+from ml_connector_dagster.destinations.applications.checks import mapping_problems
 from ml_connector_dagster.destinations.applications.contract import (
     Application,
     Change,
@@ -18,6 +19,8 @@ from ml_connector_dagster.destinations.applications.contract import (
     Ticket,
     Written,
 )
+from ml_connector_dagster.destinations.applications.placements import mapped_entity
+from ml_connector_dagster.destinations.applications.structures import find_gaps, wanted_shapes
 from ml_connector_dagster.model.errors import (
     ConfigError,
     ContractError,
@@ -588,6 +591,24 @@ def test_a_workspace_tells_boards_of_one_name_apart(sandbox: MondaySandbox) -> N
         assert "ERP key" in application.structure.describe(["Suppliers"])["Suppliers"].fields
 
     assert [board.workspace_id for board in sandbox.account.boards.values()] == [None, "77"]
+
+
+def test_setup_makes_the_groups_that_mappings_name(
+    sandbox: MondaySandbox, application: Application
+) -> None:
+    made = mapped_entity("monday", "suppliers", {"suppliers": EntityMapping(group="From the ERP")})
+    structure = application.structure
+    (gap,) = find_gaps(structure, wanted_shapes([made]))
+    assert "Suppliers · group From the ERP" in gap.missing
+    assert "the group 'From the ERP'" in structure.by_hand([gap.wanted])
+    (problem,) = mapping_problems(made, structure.describe(["Suppliers"])["Suppliers"])
+    assert "has no group 'From the ERP'" in problem
+
+    structure.create(gap.wanted)
+
+    (gap,) = find_gaps(structure, wanted_shapes([made]))
+    assert gap.missing == ()
+    assert not list(mapping_problems(made, structure.describe(["Suppliers"])["Suppliers"]))
 
 
 def test_a_group_is_chosen_by_its_title(sandbox: MondaySandbox, application: Application) -> None:

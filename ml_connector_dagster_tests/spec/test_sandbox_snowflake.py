@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from ml_connector_dagster.destinations.snowflake.access import Access
+from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.sandbox.snowflake import Fault, SnowflakeSandbox
 from ml_connector_dagster_tests.contracts.destinations import SUPPLIERS, Clock, Pair
 from ml_connector_dagster_tests.contracts.staged import row
@@ -185,6 +186,38 @@ def test_a_resubmitted_request_is_the_same_statement(http: httpx.Client, account
     second = http.post(PATH, json=body, params=params | {"retry": "true"}).json()
     assert first["statementHandle"] == second["statementHandle"]
     assert account.run('SELECT COUNT(*) FROM "ERP"."S"."ONCE"') == [["1"]]
+
+
+def test_a_request_that_comes_again_while_it_is_being_started_is_one_statement(
+    account: Account, sandbox: SnowflakeSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a client whose patience was shorter than the moment that a busy machine takes."""
+    start, both_came = sandbox.sql_api._start, threading.Event()
+
+    def start_late(*details: Any) -> Any:
+        assert both_came.wait(20)
+        return start(*details)
+
+    monkeypatch.setattr(sandbox.sql_api, "_start", start_late)
+    api = SqlApi(
+        account.connection.model_copy(update={"network_timeout_seconds": 1}),
+        Access(account.connection, account.proof),
+        pause=lambda seconds: both_came.set(),
+    )
+    before = len(sandbox.statements)
+    assert api.run("SELECT 'once'").rows == [["once"]]
+    assert api.requests > 1
+    api.close()
+    assert len(sandbox.statements) == before + 1
+
+
+def test_a_drivers_request_that_comes_again_is_the_same_statement(
+    account: Account, sandbox: SnowflakeSandbox, cursor: Any
+) -> None:
+    cursor.execute("CREATE TABLE ERP.S.LOST (N NUMBER)")
+    sandbox.faults.add(Fault.LOST, 1)
+    cursor.execute("INSERT INTO ERP.S.LOST VALUES (1)")
+    assert account.run("SELECT COUNT(*) FROM ERP.S.LOST") == [["1"]]
 
 
 def test_large_results_come_in_partitions(http: httpx.Client) -> None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from ml_connector_dagster.cloudsuite.bods.nouns import DIVISION, Noun
-from ml_connector_dagster.cloudsuite.bods.xml import parse, text_at
+from ml_connector_dagster.cloudsuite.bods.xml import elements_at, parse, text_at
 from ml_connector_dagster.model.errors import RejectedError
 
 
@@ -97,12 +97,19 @@ def read_document(
         action=action,
         tenant_id=text_at(root, f"DataArea/{verb}/TenantID") or "",
         company=company,
-        document_id="/".join((division, document_id)) if division else document_id,
+        document_id="/".join(
+            [*([division] if division else []), *_within(body, noun), document_id]
+        ),
         variation=_variation(text_at(body, f"{noun.id}/@variationID")),
         created_at=created_at,
         modified_at=_moment(modified, "LastModificationDateTime") if modified else created_at,
         records=tuple(_records(body, noun, division)),
     )
+
+
+def _within(body: Any, noun: Noun) -> list[str]:
+    """Two suppliers may use one invoice number: the variation of one must not make the other's look old."""
+    return [(text_at(body, path) or "").replace("/", "%2F") for path in noun.within]
 
 
 def _verb(root: Any) -> tuple[str, Action]:
@@ -147,7 +154,7 @@ def _moment(text: str | None, name: str) -> datetime:
 
 def _records(body: Any, noun: Noun, division: str) -> Iterator[DocumentRecord]:
     for entity, mapped in noun.entities.items():
-        for element in body.findall(mapped.each) if mapped.each else [body]:
+        for element in elements_at(body, mapped.each) if mapped.each else [body]:
             values = {
                 column: division if path == DIVISION else text_at(element, path)
                 for column, path in mapped.fields.items()

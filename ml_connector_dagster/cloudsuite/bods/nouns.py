@@ -19,7 +19,7 @@ DIVISION = "$division"
 
 
 class NounEntity(BaseModel):
-    """The records of one entity in a noun. ``each``: the element of a record; "" when the noun is one itself."""
+    """The records of one entity in a noun. ``each``: XPath of the elements that are one each; "" when the noun is one itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,11 +28,18 @@ class NounEntity(BaseModel):
 
 
 class Noun(BaseModel):
-    """One noun. ``id``: its identity, with the variation; ``modified``: its change time, "" when the envelope's counts."""
+    """One noun.
+
+    Attributes:
+        id: its identity, with the variation.
+        within: further parts of the identity, where ``id`` alone is not unique in a company.
+        modified: its change time, "" when the envelope's counts.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
+    within: tuple[str, ...] = ()
     modified: str = ""
     entities: dict[str, NounEntity] = Field(min_length=1)
 

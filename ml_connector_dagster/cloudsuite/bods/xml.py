@@ -48,15 +48,27 @@ def text_at(element: Any, path: str) -> str | None:
 
     Raises RejectedError for a path that is no XPath.
     """
-    from lxml import etree
-
-    try:
-        found = element.xpath(path)
-    except etree.XPathError as error:
-        raise RejectedError(f"the path {path!r} of the mapping is no XPath: {error}") from None
+    found = _found(element, path)
     if isinstance(found, str | float):
         return str(found) or None
     if not found:
         return None
     first = found[0]
     return str(first) if isinstance(first, str) else "".join(first.itertext()).strip()
+
+
+def elements_at(element: Any, path: str) -> list[Any]:
+    """The elements that ``path`` finds. Raises RejectedError for a path that finds something else, or is no XPath."""
+    found = _found(element, path)
+    if not isinstance(found, list) or any(isinstance(one, str) for one in found):
+        raise RejectedError(f"the path {path!r} of the mapping finds no elements")
+    return found
+
+
+def _found(element: Any, path: str) -> Any:
+    from lxml import etree
+
+    try:
+        return element.xpath(path)
+    except etree.XPathError as error:
+        raise RejectedError(f"the path {path!r} of the mapping is no XPath: {error}") from None

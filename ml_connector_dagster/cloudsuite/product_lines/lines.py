@@ -4,7 +4,7 @@ What a route is (an IDO, an OData set, a table of the lake) is the reader's own;
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -17,10 +17,15 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     AuthorityError,
     NotThereError,
 )
+from ml_connector_dagster.cloudsuite.reckonings import Reckoned, Reckoning
 from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.model.errors import ConfigError, CredentialError
+from ml_connector_dagster.model.errors import ConfigError, CredentialError, TransientError
 from ml_connector_dagster.model.windows import Window
+
+
+#: Rows of a window by another count (the lake's), asked only when it is called; None when there is none.
+OtherCount = Callable[[], int | None]
 
 
 class RouteReader(Protocol):
@@ -54,6 +59,15 @@ class RouteReader(Protocol):
         """As ``ProductLine.pages``."""
         ...
 
+    @property
+    def setup_requests(self) -> int:
+        """Requests that each process makes once for a company before ``chains`` are known."""
+        ...
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """What ``chains``, all those of one window, will take. ``other`` is asked where the route cannot count."""
+        ...
+
 
 class LakeRoute(RouteReader, Protocol):
     """A route for a lot at once, from a copy of the ERP that may be a little behind."""
@@ -70,6 +84,10 @@ class LakeRoute(RouteReader, Protocol):
 
     def leads(self, company: str, window: Window) -> bool:
         """Whether it is to be taken for ``window`` before the routes that stand above it."""
+        ...
+
+    def count(self, company: str, window: Window) -> int:
+        """Rows of ``window``. Raises one of ``ROUTE_REFUSALS`` when the lake cannot say."""
         ...
 
 
@@ -141,6 +159,7 @@ class RoutedLine:
                 arguments=(("route", name), *arguments.items()),
                 lag=timedelta() if lake is None else lake.lag,
                 whole=whole,
+                setup=reader.setup_requests,
             )
             for arguments in reader.chains(company, window)
         )
@@ -160,6 +179,32 @@ class RoutedLine:
             # The tenant has changed since its routes were tried: the next read tries them again.
             self._learned.take_back(self._question(chain.entity, chain.company, name))
             raise
+
+    def reckon(self, entity: str, company: str, window: Window) -> Reckoning:
+        """What reading ``window`` will take; raises as ``slices`` does."""
+        chains = self.slices(entity, company, window)
+        name = dict(chains[0].arguments)["route"]
+        reader = self._known(entity).readers[name]
+        reckoned = reader.reckon(chains, lambda: self._lake_count(entity, company, window, name))
+        return Reckoning(
+            route=chains[0].route,
+            rows=reckoned.rows,
+            requests=sum(reckoned.requests),
+            longest=max(reckoned.requests),
+            basis=reckoned.basis,
+            how=reckoned.how,
+        )
+
+    def _lake_count(self, entity: str, company: str, window: Window, taken: str) -> int | None:
+        """Rows by the first other route of the entity that goes through the lake; None when none can tell."""
+        for name, lake in self._routes[entity].lakes.items():
+            if name == taken or self._obstacle(entity, company, name, lake)[0]:
+                continue
+            try:
+                return lake.count(company, window)
+            except (*ROUTE_REFUSALS, TransientError):
+                continue
+        return None
 
     def routes(self, company: str) -> tuple[RouteReport, ...]:
         """Every route of every entity, tried now: nothing remembered counts."""

@@ -10,7 +10,12 @@ from ml_connector_dagster.cloudsuite.catalog.entities import LineCatalog
 from ml_connector_dagster.cloudsuite.catalog.financials import load_financials_catalog
 from ml_connector_dagster.cloudsuite.catalog.ln import load_ln_catalog
 from ml_connector_dagster.cloudsuite.catalog.m3 import load_m3_catalog
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns
+from ml_connector_dagster.cloudsuite.catalog.narrowed import (
+    EVERYTHING,
+    Columns,
+    keys_only,
+    narrowed,
+)
 from ml_connector_dagster.cloudsuite.catalog.syteline import load_syteline_catalog
 from ml_connector_dagster.cloudsuite.gateway import BAD_REQUEST, Gateway, Readable, statuses
 from ml_connector_dagster.cloudsuite.pages import ProductLine
@@ -20,7 +25,7 @@ from ml_connector_dagster.cloudsuite.product_lines.financials.line import open_f
 from ml_connector_dagster.cloudsuite.product_lines.knowledge import KnowledgeStore
 from ml_connector_dagster.cloudsuite.product_lines.ln.answers import is_readable as ln_is_readable
 from ml_connector_dagster.cloudsuite.product_lines.ln.line import open_ln
-from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3, open_m3_keys
+from ml_connector_dagster.cloudsuite.product_lines.m3.line import open_m3
 from ml_connector_dagster.cloudsuite.product_lines.syteline.line import open_syteline
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.model.errors import ConfigError
@@ -32,37 +37,35 @@ class Registered:
 
     Attributes:
         suite: its path segment at the ION API Gateway (reference cloudsuite-api §1.1), which also names its reads.
-        open: makes the line of a connection, with the columns that are wanted of each entity.
-        catalog: reads the connection's catalog; for what is shown of it.
-        open_keys: makes it for keys only; a line without it is read whole.
+        catalog: reads the built-in catalog with, laid over it, a tenant's own file.
+        open: makes the line of a connection by such a catalog.
         readable: which answers with an error status are the ERP's own, for the line to read.
     """
 
     suite: str
-    open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore, Columns], ProductLine]
     catalog: Callable[[Path | None], LineCatalog[Any]]
+    open: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore, Any], ProductLine]
     readable: Readable = BAD_REQUEST
-    open_keys: Callable[[CloudSuiteConnection, Gateway, KnowledgeStore], ProductLine] | None = None
 
 
 #: Product line → what there is to know of it.
 PRODUCT_LINES: dict[str, Registered] = {
-    "m3": Registered(suite="M3", open=open_m3, catalog=load_m3_catalog, open_keys=open_m3_keys),
+    "m3": Registered(suite="M3", catalog=load_m3_catalog, open=open_m3),
     "syteline": Registered(
         suite="CSI",
-        open=open_syteline,
         catalog=load_syteline_catalog,
+        open=open_syteline,
         readable=statuses(400, 404),
     ),
-    "ln": Registered(suite="LN", open=open_ln, catalog=load_ln_catalog, readable=ln_is_readable),
+    "ln": Registered(suite="LN", catalog=load_ln_catalog, open=open_ln, readable=ln_is_readable),
     "financials": Registered(
         suite="FSM",
-        open=open_financials,
         catalog=load_financials_catalog,
+        open=open_financials,
         readable=is_readable,
     ),
     "distribution": Registered(
-        suite="SX", open=open_distribution, catalog=load_distribution_catalog
+        suite="SX", catalog=load_distribution_catalog, open=open_distribution
     ),
 }
 
@@ -88,17 +91,15 @@ def open_product_line(
     ``knowledge`` keeps what was learned about the tenant (which routes it has), so that the next run need not ask again.
     Of an entity that is named in ``columns``, only these are asked for.
     """
-    return registered(connection.product_line).open(connection, gateway, knowledge, columns)
+    line = registered(connection.product_line)
+    catalog = narrowed(line.catalog(connection.catalog), columns)
+    return line.open(connection, gateway, knowledge, catalog)
 
 
 def open_key_line(
     connection: CloudSuiteConnection, gateway: Gateway, knowledge: KnowledgeStore
 ) -> ProductLine:
-    """Like ``open_product_line``, for whoever needs keys only: the rest is left out where the line can.
-
-    A line that cannot hands out whole records, which costs bytes and not correctness.
-    """
+    """Like ``open_product_line``, for whoever needs keys only: the rest is left out where the protocol can."""
     line = registered(connection.product_line)
-    if line.open_keys is not None:
-        return line.open_keys(connection, gateway, knowledge)
-    return line.open(connection, gateway, knowledge, EVERYTHING)
+    catalog = keys_only(line.catalog(connection.catalog))
+    return line.open(connection, gateway, knowledge, catalog)

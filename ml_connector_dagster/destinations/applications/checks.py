@@ -46,6 +46,9 @@ def mapping_problems(mapped: Mapped, facts: ObjectFacts | None) -> Iterator[str]
             yield f"{where}: it holds our key, so it must be an external id: unique and case-sensitive"
         elif not wanted.key:
             yield from (f"{where}: {problem}" for problem in _field_problems(wanted, found))
+    for group in mapped.placement.shape.groups:
+        if facts.groups and group not in facts.groups:
+            yield f"{entity}: {name} has no group {shown(group)}{did_you_mean(group, facts.groups)}"
     for field in facts.fields.values():
         if field.required and field.writable and field.name not in mapped.placement.shape.fields:
             yield f"{entity}: {name} · {field.name}: a new record needs a value in it; map a column or a constant to it"

@@ -74,12 +74,16 @@ class FieldFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectFacts:
-    """An object, or a board. ``url`` is where a person sees it; "" when that is not known."""
+    """An object, or a board. ``url`` is where a person sees it; "" when that is not known.
+
+    ``groups`` of a board, in order; objects of systems without groups have none.
+    """
 
     name: str
     fields: Mapping[str, FieldFacts]
     label: str = ""
     url: str = ""
+    groups: tuple[str, ...] = ()
 
 
 # What is written

@@ -68,6 +68,7 @@ class ApplicationDestination:
 
     Args:
         mapped: how an entity stands there; raises ConfigError when it does not.
+        companions: what else is made of an entity's rows (``model.companions``).
         checkpoint: called between any two writes, for tests to crash there.
     """
 
@@ -80,6 +81,7 @@ class ApplicationDestination:
         records: RemoteRecords,
         mapped: Callable[[str], Mapped],
         *,
+        companions: Callable[[str], tuple[str, ...]] = lambda entity: (),
         now: Callable[[], datetime],
         checkpoint: Callable[[str], None] = go_on,
     ) -> None:
@@ -87,6 +89,7 @@ class ApplicationDestination:
         self.application = application
         self._records = records
         self._mapped = mapped
+        self._companions = companions
         self._now = now
         self._checkpoint = checkpoint
         self._facts: dict[str, ObjectFacts] = {}
@@ -96,7 +99,8 @@ class ApplicationDestination:
 
         Nothing is made: that takes more rights than a delivery should have (``ml-connector setup``).
         """
-        self.checked(self._mapped(entity.name))
+        for mapped in self.all_mapped(entity):
+            self.checked(mapped)
 
     def checked(self, mapped: Mapped) -> ObjectFacts:
         """The object that ``mapped`` writes to, asked for once. Raises ConfigError with every problem."""
@@ -120,38 +124,49 @@ class ApplicationDestination:
         return facts
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
-        with self._records.deliver_alone(self.name, entity.name):
-            return self._deliver(entity, staged)
-
-    def _deliver(self, entity: Entity, staged: StagedBatch) -> DeliveryReport:
+        """The report is on the entity's own records; what its companions were refused for is in it, too."""
         before = self.application.target.usage().requests
-        mapped = self._mapped(entity.name)
-        writer = Writer(
-            target=self.application.target,
-            settle=self.application.settle,
-            records=self._records,
-            destination=self.name,
-            mapped=mapped,
-            checkpoint=self._checkpoint,
-        )
-        seen = writer.resume()
-        outcomes: Counter[Outcome] = Counter()
-        receipts: list[dict[str, object]] = []
         delivered_at = self._now()
-        for decision in self._applied(writer, staged, seen):
-            outcomes[decision.outcome] += 1
-            if decision.outcome is not Outcome.UNCHANGED:
-                receipts.append(_receipt(entity, decision, staged.batch, delivered_at))
+        own, *companions = self.all_mapped(entity)
+        outcomes: Counter[str] = Counter()
+        receipts: list[dict[str, object]] = []
+        rejected: dict[str, RejectedRecord] = {}
+
+        def reject(one: Decision, reason: str) -> None:
+            record_id = one.draft.record_id
+            rejected[record_id] = RejectedRecord(record_id=record_id, reason=reason)
+            receipts.append(
+                _receipt(entity, replace(one, reason=reason), staged.batch, delivered_at)
+            )
+
+        for one in self._deliver(own, staged):
+            outcomes[one.outcome.value] += 1
+            if one.outcome is Outcome.REJECTED:
+                reject(one, one.reason)
+            elif one.outcome is not Outcome.UNCHANGED:
+                receipts.append(_receipt(entity, one, staged.batch, delivered_at))
+        for mapped in companions:
+            for one in self._deliver(mapped, staged):
+                if one.outcome is Outcome.REJECTED and one.draft.record_id not in rejected:
+                    reject(one, f"{mapped.placement.object}: {one.reason}")
         return DeliveryReport(
-            counts=OutcomeCounts(**{outcome.value: count for outcome, count in outcomes.items()}),
-            rejected=tuple(
-                RejectedRecord(record_id=str(one["record_id"]), reason=str(one["reason"]))
-                for one in receipts
-                if one["outcome"] == Outcome.REJECTED
-            ),
+            counts=OutcomeCounts(**outcomes),
+            rejected=tuple(rejected.values()),
             receipts=self._write_receipts(staged, receipts),
             requests=self.application.target.usage().requests - before,
         )
+
+    def _deliver(self, mapped: Mapped, staged: StagedBatch) -> Iterator[Decision]:
+        with self._records.deliver_alone(self.name, mapped.entity.name):
+            writer = Writer(
+                target=self.application.target,
+                settle=self.application.settle,
+                records=self._records,
+                destination=self.name,
+                mapped=mapped,
+                checkpoint=self._checkpoint,
+            )
+            yield from self._applied(writer, staged, writer.resume())
 
     def decisions(
         self,
@@ -265,6 +280,10 @@ class ApplicationDestination:
             found |= new
             waiting += new
         return tuple(name for name in ENTITIES if name in found and name != entity.name)
+
+    def all_mapped(self, entity: Entity) -> tuple[Mapped, ...]:
+        """Like ``mapped``, and then what else is made of the entity's rows."""
+        return tuple(self._mapped(name) for name in (entity.name, *self._companions(entity.name)))
 
     def mapped(self, entity: Entity) -> Mapped:
         """How ``entity`` stands in the application; raises ConfigError when it does not."""

@@ -51,12 +51,7 @@ def needed_columns(mapped: Mapped) -> Sequence[str]:
         "_extracted_at",
         "_deleted_at",
     ]
-    for rule in mapped.rules.values():
-        names += [name for name in (rule.column, *rule.columns) if name]
-    names += [condition.column for condition in mapped.conditions]
-    for parent in mapped.parents.values():
-        names += parent.reference.columns
-    return list(dict.fromkeys(names))
+    return list(dict.fromkeys((*names, *sorted(mapped.columns))))
 
 
 def _newest(staged: StagedBatch) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final
 
 from ml_connector_dagster.config.mappings import (
@@ -18,7 +19,9 @@ from ml_connector_dagster.destinations.applications.contract import (
     ObjectFacts,
     Placement,
 )
-from ml_connector_dagster.model.entities import ENTITIES, ColumnType, Entity, Reference
+from ml_connector_dagster.model.companions import mappable_entity
+from ml_connector_dagster.model.derived import DERIVED, Derived, mappable_columns
+from ml_connector_dagster.model.entities import ColumnType, Entity, Reference
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -76,6 +79,45 @@ class Mapped:
     conditions: tuple[Condition, ...] = ()
     deleted_field: str = ""
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns that rules, conditions and links read."""
+        return frozenset(
+            (
+                *(one for rule in self.rules.values() for one in (rule.column, *rule.columns)),
+                *(condition.column for condition in self.conditions),
+                *(one for parent in self.parents.values() for one in parent.reference.columns),
+            )
+        ) - {""}
+
+    @property
+    def derived(self) -> tuple[Derived, ...]:
+        """Those among them that no staged row has."""
+        known = DERIVED.get(self.entity.name, {})
+        return tuple(known[name] for name in sorted(self.columns & known.keys()))
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The entities whose records this one's are part of."""
+        return tuple(one.reference.entity for one in self.parents.values() if one.owner)
+
+    @property
+    def fingerprint(self) -> str:
+        """Another one when records may come out otherwise: then all of them are looked at again."""
+        rules = sorted(
+            (name, rule.model_dump_json(exclude_defaults=True, exclude={"label", "length"}))
+            for name, rule in self.rules.items()
+        )
+        place = self.placement
+        facts = (
+            (place.object, place.key_field, place.style, self.key_prefix, self.deleted_field),
+            rules,
+            sorted((name, kind.value) for name, kind in place.fields.items()),
+            sorted((name, repr(parent)) for name, parent in self.parents.items()),
+            [repr(condition) for condition in self.conditions],
+        )
+        return sha256(repr(facts).encode()).hexdigest()
+
     def external_id(self, record_id: str) -> str:
         """What the record is called in ``placement.key_field``."""
         return self.key_prefix + record_id
@@ -96,7 +138,7 @@ def mapped_entity(system: str, entity: str, flow: Mapping[str, EntityMapping]) -
             f"{system} has no mapping for {entity}; give it one under mapping: in the flow, or take {entity} out of "
             "the flow's entities"
         )
-    definition = ENTITIES[entity]
+    definition = mappable_entity(entity)
     parents = dict(_parents(system, definition, mapping, flow))
     rules = {name: rule for name, rule in mapping.fields.items() if rule.parent is None}
     kinds = {name: kind_of(definition, rule) for name, rule in rules.items()}
@@ -134,8 +176,8 @@ def kind_of(entity: Entity, rule: FieldRule) -> FieldKind:
 
 
 def column_type(entity: Entity, name: str) -> ColumnType:
-    """The type of any column that is staged."""
-    return next(column.type for column in entity.all_columns if column.name == name)
+    """The type of any column that a mapping may name."""
+    return mappable_columns(entity)[name].type
 
 
 def _parents(
@@ -199,7 +241,12 @@ def _shape(
             )
         else:
             fields[name] = _field(entity, name, rule, kinds[name])
-    return ObjectFacts(name=mapping.object, label=mapping.label or mapping.object, fields=fields)
+    return ObjectFacts(
+        name=mapping.object,
+        label=mapping.label or mapping.object,
+        fields=fields,
+        groups=(mapping.group,) if mapping.group else (),
+    )
 
 
 def _field(entity: Entity, name: str, rule: FieldRule, kind: FieldKind) -> FieldFacts:

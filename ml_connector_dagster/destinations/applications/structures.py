@@ -14,7 +14,7 @@ from ml_connector_dagster.destinations.applications.placements import Mapped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """What one object lacks. ``wanted`` holds the missing fields, and those that lack labels, whole.
+    """What one object lacks. ``wanted`` holds the missing fields and groups, and fields that lack labels, whole.
 
     ``missing`` says it in words, one thing a line; empty when nothing is missing.
     """
@@ -33,7 +33,11 @@ def wanted_shapes(mapped: Iterable[Mapped]) -> list[ObjectFacts]:
         if known is None:
             shapes[shape.name] = shape
         else:
-            shapes[shape.name] = replace(known, fields=_united(known.fields, shape.fields))
+            shapes[shape.name] = replace(
+                known,
+                fields=_united(known.fields, shape.fields),
+                groups=tuple(dict.fromkeys((*known.groups, *shape.groups))),
+            )
     return _parents_first(shapes)
 
 
@@ -47,6 +51,7 @@ def _gap(wanted: ObjectFacts, found: ObjectFacts | None) -> Gap:
     if found is None:
         lines = [f"{wanted.name}: to be made, with {len(wanted.fields)} fields"]
         lines += [f"{wanted.name} · {_described(field)}" for field in wanted.fields.values()]
+        lines += [f"{wanted.name} · group {group}" for group in wanted.groups]
         return Gap(wanted=wanted, is_new=True, missing=tuple(lines))
     fields: dict[str, FieldFacts] = {}
     lines = []
@@ -60,7 +65,12 @@ def _gap(wanted: ObjectFacts, found: ObjectFacts | None) -> Gap:
         if labels and there.kind is FieldKind.CHOICE and not there.open_choices:
             fields[name] = field
             lines.append(f"{wanted.name} · {name}: labels {', '.join(labels)}")
-    return Gap(wanted=replace(wanted, fields=fields), is_new=False, missing=tuple(lines))
+    # What has no group at all knows no groups.
+    groups = tuple(one for one in wanted.groups if found.groups and one not in found.groups)
+    lines += [f"{wanted.name} · group {group}" for group in groups]
+    return Gap(
+        wanted=replace(wanted, fields=fields, groups=groups), is_new=False, missing=tuple(lines)
+    )
 
 
 def _described(field: FieldFacts) -> str:

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
-from ml_connector_dagster.destinations.databricks.tables import BATCHES, BATCHES_TYPES, Names
+from ml_connector_dagster.destinations.databricks.tables import BATCHES_TYPES, Names
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.destinations.table_names import BATCHES
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts, RejectedRecord

@@ -75,7 +75,8 @@ class Load:
     """One batch on its way into one schema.
 
     Attributes:
-        make_tables: makes or widens the tables for these columns of the batch; answers the table's columns.
+        make_tables: makes or widens the tables for these columns of the batch; answers the table's columns. What is
+            known of them is looked up again when it is told to.
         checks: the table's CHECK constraints, as far as they are known; what is learned is added for the next batch.
     """
 
@@ -87,7 +88,7 @@ class Load:
     expected: Mapping[str, str]
     inline_rows: int
     volume: str
-    make_tables: Callable[[Mapping[str, str]], Columns]
+    make_tables: Callable[[Mapping[str, str], bool], Columns]
     checks: dict[str, str]
     now: datetime
     checkpoint: Callable[[str], None]
@@ -124,8 +125,8 @@ class Load:
         if known is not None:
             self._clear_up()
             return known
-        brought = staged_columns(self.staged, self.expected) if self.staged.files else {}
-        table = self.make_tables(brought or self.expected)
+        brought = staged_columns(self.staged, self.expected) if self.staged.batch.parts else {}
+        table = self.make_tables(brought or self.expected, False)
         self.checkpoint("tables made")
         if not brought:
             return self._close_books(0, Decisions())
@@ -240,8 +241,8 @@ class Load:
         if not decided.written:
             return True
         replaces = decided.written > decided.inserted
-        if replaces:
-            self.writes.move_replaced_to_history(table)
+        if replaces:  # as a whole: with columns that somebody has added meanwhile
+            self.writes.move_replaced_to_history(self.make_tables(brought, True))
         self.checkpoint("history written")
         written = self.writes.merge(source, brought, table, replaces=replaces)
         return written == decided.written or self.writes.is_all_there()

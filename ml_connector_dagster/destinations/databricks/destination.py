@@ -15,6 +15,7 @@ from ml_connector_dagster.destinations.databricks.tables import (
     entity_columns,
     make_schema,
     make_tables,
+    table_columns,
 )
 from ml_connector_dagster.destinations.databricks.views import define_view, union_views
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
@@ -88,7 +89,7 @@ class DatabricksDestination:
         names = self._names(entity, "")
         self._make_schema(workspace, names)
         if not self._per_company:
-            self._make_tables(workspace, names, entity, entity_columns(entity))
+            self._make_tables(workspace, names, entity, entity_columns(entity), again=True)
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
         batch = staged.batch
@@ -108,7 +109,9 @@ class DatabricksDestination:
             expected=entity_columns(entity),
             inline_rows=self._inline_rows,
             volume=self._volume,
-            make_tables=lambda columns: self._make_tables(workspace, names, entity, columns),
+            make_tables=lambda columns, again: self._make_tables(
+                workspace, names, entity, columns, again=again
+            ),
             checks=self._checks.setdefault(names.table, {}),
             now=self._now(),
             checkpoint=self._checkpoint,
@@ -121,10 +124,18 @@ class DatabricksDestination:
             self._has_schema = True
 
     def _make_tables(
-        self, workspace: Workspace, names: Names, entity: Entity, columns: Mapping[str, str]
+        self,
+        workspace: Workspace,
+        names: Names,
+        entity: Entity,
+        columns: Mapping[str, str],
+        *,
+        again: bool,
     ) -> Columns:
+        """What is known is not asked for, unless ``again``: another process may have added columns."""
         brought, table = self._known.get(names.table, ({}, {}))
-        if brought and columns.items() <= brought.items():
+        fits = bool(brought) and columns.items() <= brought.items()
+        if fits and not (again and table_columns(workspace, names) != table):
             return table
         table, changed = make_tables(workspace, names, entity, columns)
         if changed and self._per_company:

@@ -74,7 +74,7 @@ def incoming(
 def staged_folder(names: Names, staged: StagedBatch, volume: str) -> tuple[str, tuple[str, ...]]:
     """Where the batch's files are in the volume, and what they are called."""
     place = f"/Volumes/{names.catalog}/{names.schema}/{volume}"
-    files = tuple(f"part-{number:05d}.parquet" for number in range(len(staged.files)))
+    files = tuple(f"part-{number:05d}.parquet" for number in range(len(staged.batch.parts)))
     return f"{place}/{names.table}/{batch_key(staged.batch.batch_id)}", files
 
 

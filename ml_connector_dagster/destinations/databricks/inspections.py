@@ -7,9 +7,10 @@ from typing import Final
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
-from ml_connector_dagster.destinations.databricks.tables import AUDIT, Columns
+from ml_connector_dagster.destinations.databricks.tables import Columns
 from ml_connector_dagster.destinations.databricks.types import ticked, to_arrow
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.destinations.table_names import AUDIT
 from ml_connector_dagster.model.entities import Entity, Reference
 
 

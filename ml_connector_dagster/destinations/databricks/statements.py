@@ -37,6 +37,7 @@ from ml_connector_dagster.destinations.databricks.calls import (
 )
 from ml_connector_dagster.destinations.databricks.refusals import failed_statement, is_conflict
 from ml_connector_dagster.model.errors import TransientError
+from ml_connector_dagster.telemetry import boundary, verb_of
 
 
 FIRST_PAUSE: Final = 0.02
@@ -134,6 +135,12 @@ class Statements:
         self, sql: str, parameters: Mapping[str, str | None], disposition: Disposition
     ) -> StatementResponse:
         """Run ``sql`` until it succeeded; again when another writer was first, or when its outcome was lost."""
+        with boundary("statement", {"system": "databricks", "verb": verb_of(sql)}):
+            return self._succeeded(sql, parameters, disposition)
+
+    def _succeeded(
+        self, sql: str, parameters: Mapping[str, str | None], disposition: Disposition
+    ) -> StatementResponse:
         for attempt in range(ATTEMPTS):
             answer = self._run_once(sql, parameters, disposition)
             state = None if answer is None or answer.status is None else answer.status.state

@@ -20,14 +20,11 @@ from ml_connector_dagster.destinations.databricks.types import (
     ticked,
 )
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
-from ml_connector_dagster.destinations.identifiers import company_suffix
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 
-
-AUDIT: Final = "_audit"
-BATCHES: Final = "_batches"
 
 AUDIT_TYPES: Final = {
     name: "timestamp" if name == "delivered_at" else "string" for name in RECEIPT_COLUMNS
@@ -62,30 +59,11 @@ Columns = Mapping[str, TableColumn]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """The tables that one batch goes to. Shared names are views when ``per_company`` is set."""
+class Names(TableNames):
+    """The tables that one batch goes to, in a catalog and schema."""
 
     catalog: str
     schema: str
-    entity: str
-    company: str
-    per_company: bool
-
-    @property
-    def table(self) -> str:
-        return self.of_company(self.entity)
-
-    @property
-    def history(self) -> str:
-        return self.of_company(f"{self.entity}_history")
-
-    @property
-    def audit(self) -> str:
-        return self.of_company(AUDIT)
-
-    def of_company(self, shared: str) -> str:
-        """The company's own table behind the name ``shared``."""
-        return f"{shared}_{company_suffix(self.company)}" if self.per_company else shared
 
     def sql(self, name: str) -> str:
         """``name`` in this schema, quoted."""

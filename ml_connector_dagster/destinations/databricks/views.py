@@ -3,16 +3,11 @@
 from collections.abc import Iterable
 
 from ml_connector_dagster.destinations.databricks.relations import TableColumn
-from ml_connector_dagster.destinations.databricks.tables import (
-    AUDIT,
-    AUDIT_COMMENT,
-    BATCHES,
-    Columns,
-    Names,
-)
+from ml_connector_dagster.destinations.databricks.tables import AUDIT_COMMENT, Columns, Names
 from ml_connector_dagster.destinations.databricks.types import literal, ticked
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.destinations.identifiers import company_suffix
+from ml_connector_dagster.destinations.table_names import AUDIT, BATCHES
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.views import View

@@ -27,7 +27,6 @@ import duckdb
 
 from ml_connector_dagster.destinations.duckdb.refusals import reject_what_does_not_fit
 from ml_connector_dagster.destinations.duckdb.tables import (
-    BATCHES,
     Names,
     TableColumn,
     make_schema,
@@ -36,6 +35,7 @@ from ml_connector_dagster.destinations.duckdb.tables import (
 )
 from ml_connector_dagster.destinations.duckdb.types import TYPES
 from ml_connector_dagster.destinations.identifiers import quoted
+from ml_connector_dagster.destinations.table_names import BATCHES
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError

@@ -11,14 +11,10 @@ from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, Ta
 from ml_connector_dagster.destinations.duckdb import inspections
 from ml_connector_dagster.destinations.duckdb.database import DatabaseFile
 from ml_connector_dagster.destinations.duckdb.deliveries import Load
-from ml_connector_dagster.destinations.duckdb.tables import (
-    BATCHES,
-    Names,
-    make_schema,
-    make_tables,
-)
+from ml_connector_dagster.destinations.duckdb.tables import Names, make_schema, make_tables
 from ml_connector_dagster.destinations.duckdb.types import TYPES
 from ml_connector_dagster.destinations.identifiers import quoted
+from ml_connector_dagster.destinations.table_names import BATCHES
 from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode

@@ -9,8 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
-from ml_connector_dagster.destinations.duckdb.tables import AUDIT, columns_of
+from ml_connector_dagster.destinations.duckdb.tables import columns_of
 from ml_connector_dagster.destinations.identifiers import quoted
+from ml_connector_dagster.destinations.table_names import AUDIT
 from ml_connector_dagster.model.entities import Entity
 
 

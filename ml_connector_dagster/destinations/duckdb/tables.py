@@ -12,13 +12,11 @@ import duckdb
 from ml_connector_dagster.destinations.contract import HISTORY_COLUMNS
 from ml_connector_dagster.destinations.duckdb.types import TYPES, fits_family
 from ml_connector_dagster.destinations.identifiers import company_suffix, literal, quoted
+from ml_connector_dagster.destinations.table_names import AUDIT, BATCHES, TableNames
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 
-
-AUDIT: Final = "_audit"
-BATCHES: Final = "_batches"
 
 _AUDIT_TYPES: Final = {
     name: TYPES[ColumnType.TIMESTAMP if name == "delivered_at" else ColumnType.STRING]
@@ -52,29 +50,10 @@ _HISTORY_DESCRIPTIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """The tables that one batch goes to. ``shared`` names are views when ``per_company`` is set."""
+class Names(TableNames):
+    """The tables that one batch goes to, in a schema."""
 
     schema: str
-    entity: str
-    company: str
-    per_company: bool
-
-    @property
-    def table(self) -> str:
-        return self.of_company(self.entity)
-
-    @property
-    def history(self) -> str:
-        return self.of_company(f"{self.entity}_history")
-
-    @property
-    def audit(self) -> str:
-        return self.of_company(AUDIT)
-
-    def of_company(self, shared: str) -> str:
-        """The company's own table behind the name ``shared``."""
-        return f"{shared}_{company_suffix(self.company)}" if self.per_company else shared
 
     def sql(self, name: str) -> str:
         """``name`` in this schema, quoted."""

@@ -14,7 +14,7 @@ from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
 from ml_connector_dagster.destinations.looker.api import Looker
 from ml_connector_dagster.destinations.looker.dialects import DIALECTS, cell
-from ml_connector_dagster.destinations.looker.sql_load import Bounds, SqlLoad
+from ml_connector_dagster.destinations.looker.sql_load import Bounds, SqlLoad, audit_kind
 from ml_connector_dagster.destinations.looker.sql_reading import (
     columns_of,
     facts_query,
@@ -37,7 +37,7 @@ from ml_connector_dagster.model.views import View
 CAPABILITIES: Final = Capabilities(
     write_modes=frozenset({WriteMode.UPSERT}),
     history=Support.EMULATED,
-    audit=Support.UNSUPPORTED,
+    audit=Support.EMULATED,
     schema_evolution=Support.UNSUPPORTED,
     per_company_tables=Support.UNSUPPORTED,
     max_decimal_digits=DECIMAL_PRECISION,
@@ -86,13 +86,14 @@ class SqlRunnerDestination:
         self._present: frozenset[str] = frozenset()
 
     def prepare(self, entity: Entity) -> None:
-        if entity.name in self._there({entity.name, f"{entity.name}_history", "_batches"}):
+        if self._is_prepared(entity):
             return
         tables, text = self._tables(entity), self._dialect.text
         self._run(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(self._path)}")
         for table, kinds in (
             (tables.table, columns_of(entity)),
             (tables.history, columns_of(entity, history=True)),
+            (tables.audit, {name: audit_kind(name) for name in RECEIPT_SCHEMA.names}),
         ):
             columns = ", ".join(f"{one} {self._dialect.types[kind]}" for one, kind in kinds.items())
             self._run(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
@@ -171,7 +172,21 @@ class SqlRunnerDestination:
         return read_rows(self._run(query), kinds)
 
     def audit(self, entity: Entity, record_id: str) -> pa.Table:
-        return RECEIPT_SCHEMA.empty_table()
+        kinds = {name: audit_kind(name) for name in RECEIPT_SCHEMA.names}
+        if "_audit" not in self._there({"_audit"}):
+            return read_rows([], kinds)
+        condition = (
+            f"entity = {self._dialect.value(cell(entity.name))}"
+            f" AND record_id = {self._dialect.value(cell(record_id))}"
+        )
+        query = rows_query(
+            self._dialect,
+            self._tables(entity).audit,
+            kinds,
+            condition,
+            "ORDER BY t.delivered_at, t.batch_id",
+        )
+        return read_rows(self._run(query), kinds)
 
     def define_view(self, view: View) -> None:
         query = self._own(view.query)
@@ -200,13 +215,17 @@ class SqlRunnerDestination:
     def _tables(self, entity: Entity) -> Tables:
         return Tables(schema=".".join(self._path), entity=entity.name)
 
+    def _is_prepared(self, entity: Entity) -> bool:
+        wanted = {entity.name, f"{entity.name}_history", "_audit", "_batches"}
+        return self._there(wanted) == wanted
+
     def _there(self, names: set[str]) -> frozenset[str]:
         """Those of ``names`` that are tables of the schema. What is there stays, so it is asked for once."""
         if not names - {""} <= self._present:
             schema = self._dialect.value(cell(self._plain_schema.lower()))
+            listed = ".".join((*self._path[:-1], "information_schema.tables"))
             found = self._run(
-                "SELECT table_name AS name FROM information_schema.tables"
-                f" WHERE lower(table_schema) = {schema}"
+                f"SELECT table_name AS name FROM {listed} WHERE lower(table_schema) = {schema}"
             )
             self._present = frozenset(str(lowered(one)["name"]).lower() for one in found)
         return frozenset(names) & self._present
@@ -216,7 +235,7 @@ class SqlRunnerDestination:
         try:
             return self._run(sql)
         except ConfigError:
-            if entity.name in self._there({entity.name, "_batches"}):
+            if self._is_prepared(entity):
                 raise
             self.prepare(entity)
             return self._run(sql)

@@ -1,12 +1,13 @@
 """Apply one staged batch through SQL Runner, in statements of bounded size that may each be repeated.
 
-Per slice of rows: what is there (one query), replaced versions to the history (only when there are any), the rows; then a
-count that proves the writing, since what SQL Runner answers to a MERGE is undocumented; and the batch's mark. Each
-writing is a MERGE by key, so one whose answer was lost, or that a crashed process had sent, changes nothing more.
+Per slice of rows: what is there (one query), replaced versions to the history (only when there are any), the rows, what
+became of each (``_audit``); then a count that proves the writing, since what SQL Runner answers to a MERGE is undocumented;
+and the batch's mark. Each writing is a MERGE by key, so one whose answer was lost, or that a crashed process had sent,
+changes nothing more.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -37,10 +38,21 @@ from ml_connector_dagster.model.receipts import (
 
 
 #: The points that a delivery passes, for tests that end a process there.
-CHECKPOINTS: Final = ("looked", "history written", "rows written", "receipts written", "committed")
+CHECKPOINTS: Final = (
+    "looked",
+    "history written",
+    "rows written",
+    "audit written",
+    "receipts written",
+    "committed",
+)
 
 #: What a MERGE has besides the cells of its rows: the casts of some 40 columns, twice.
 STATEMENT_FRAME: Final = 12_000
+
+
+#: What makes a row of ``_audit`` the same row: a batch says one thing about a record.
+_AUDIT_KEY: Final = ("batch_id", "entity", "record_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +61,11 @@ class Bounds:
 
     rows: int
     length: int
+
+    @property
+    def room(self) -> int:
+        """Bytes that the rows of a statement may take."""
+        return self.length - STATEMENT_FRAME
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +83,7 @@ class SqlLoad:
     checkpoint: Callable[[str], None]
     _outcomes: Counter[Outcome] = field(default_factory=Counter)
     _receipts: list[dict[str, object]] = field(default_factory=list)
+    _audited: int = 0
     _rejected: list[RejectedRecord] = field(default_factory=list)
 
     @property
@@ -78,7 +96,7 @@ class SqlLoad:
 
     def apply(self) -> DeliveryReport:
         """Apply the batch, or answer what was reported when it was applied."""
-        if not self.staged.files:
+        if not self.staged.batch.parts:
             return DeliveryReport(counts=OutcomeCounts())
         for rows in self._slices():
             there = self._look(rows)
@@ -91,6 +109,7 @@ class SqlLoad:
         )
         if written:
             self._prove(written)
+        self._audit()
         report = self._report()
         self.checkpoint("receipts written")
         if self._receipts:
@@ -100,22 +119,16 @@ class SqlLoad:
 
     def _slices(self) -> Iterator[list[tuple[Row, list[str]]]]:
         """Rows with their cells, as many as fit into one statement. A row that fits into none is rejected."""
-        room = self.bounds.length - STATEMENT_FRAME
-        portion: list[tuple[Row, list[str]]] = []
-        size = 0
+        return packed(self._fitting(), self.bounds)
+
+    def _fitting(self) -> Iterator[tuple[Row, list[str]]]:
         for row in _newest(self.staged):
             cells = [cell(row[name]) for name in self.kinds]
-            length = sum(len(one.encode()) + 2 for one in cells) + 4
-            if length > room:
+            length = _length(cells)
+            if length > self.bounds.room:
                 self._reject(row, length)
-                continue
-            if portion and (size + length > room or len(portion) >= self.bounds.rows):
-                yield portion
-                portion, size = [], 0
-            portion.append((row, cells))
-            size += length
-        if portion:
-            yield portion
+            else:
+                yield row, cells
 
     def _reject(self, row: Row, length: int) -> None:
         reason = (
@@ -141,6 +154,8 @@ class SqlLoad:
         self.checkpoint("rows written")
         for row, _, outcome, _ in decided:
             self._note(row, outcome)
+        self._audit()
+        self.checkpoint("audit written")
 
     def _note(self, row: Row, outcome: Outcome, reason: str | None = None) -> None:
         self._outcomes[outcome] += 1
@@ -156,6 +171,22 @@ class SqlLoad:
                     "run_id": self.staged.batch.run_id,
                     "delivered_at": self.now,
                 }
+            )
+
+    def _audit(self) -> None:
+        """What was noted since the last time, to ``_audit``. What is there from a first attempt stays."""
+        noted = self._receipts[self._audited :]
+        self._audited = len(self._receipts)
+        kinds = {name: audit_kind(name) for name in RECEIPT_SCHEMA.names}
+        same = " AND ".join(f"t.{name} = s.{name}" for name in _AUDIT_KEY)
+        for rows in packed(
+            ((one, [cell(one[name]) for name in kinds]) for one in noted), self.bounds
+        ):
+            relation = self.dialect.relation(kinds, [cells for _, cells in rows])
+            self.run(
+                f"MERGE INTO {self.tables.audit} AS t USING {relation} AS s ON {same}"
+                f" WHEN NOT MATCHED THEN INSERT ({', '.join(kinds)})"
+                f" VALUES ({', '.join(f's.{name}' for name in kinds)})"
             )
 
     def _merge(self, rows: Sequence[Sequence[str]]) -> str:
@@ -220,6 +251,32 @@ class SqlLoad:
             " ON t.batch_id = s.batch_id"
             " WHEN NOT MATCHED THEN INSERT (batch_id, report) VALUES (s.batch_id, s.report)"
         )
+
+
+def audit_kind(column: str) -> ColumnType:
+    """The type of a column of ``_audit``."""
+    return ColumnType.TIMESTAMP if column == "delivered_at" else ColumnType.STRING
+
+
+def packed(
+    rows: Iterable[tuple[Row, list[str]]], bounds: Bounds
+) -> Iterator[list[tuple[Row, list[str]]]]:
+    """Rows with their cells, as many at a time as fit into one statement."""
+    portion: list[tuple[Row, list[str]]] = []
+    size = 0
+    for row, cells in rows:
+        length = _length(cells)
+        if portion and (size + length > bounds.room or len(portion) >= bounds.rows):
+            yield portion
+            portion, size = [], 0
+        portion.append((row, cells))
+        size += length
+    if portion:
+        yield portion
+
+
+def _length(cells: Sequence[str]) -> int:
+    return sum(len(one.encode()) + 2 for one in cells) + 4
 
 
 def _newest(staged: StagedBatch) -> Iterator[Row]:

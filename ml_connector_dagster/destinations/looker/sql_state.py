@@ -40,6 +40,10 @@ class Tables:
         return f"{self.schema}.{self.entity}_history"
 
     @property
+    def audit(self) -> str:
+        return f"{self.schema}._audit"
+
+    @property
     def batches(self) -> str:
         return f"{self.schema}._batches"
 
@@ -69,13 +73,14 @@ def state_query(dialect: Dialect, tables: Tables, batch_id: str, record_ids: Ite
     extracted = dialect.shown("_extracted_at", ColumnType.TIMESTAMP)
     nothing = f"CAST(NULL AS {dialect.text})"
     chosen = f"WHERE record_id IN (SELECT record_id FROM {ids} AS i)"
+    # Of these records alone: a large batch is looked at slice by slice.
     return (
         f"SELECT 'row' AS what, record_id AS id, _row_hash AS hash, {modified} AS modified,"
         f" {extracted} AS extracted, _batch_id AS batch FROM {tables.table} {chosen}"
         f" UNION ALL SELECT 'replaced', record_id, {nothing}, {nothing}, {nothing}, {nothing}"
-        f" FROM {tables.history} WHERE _replaced_by_batch = {batch}"
+        f" FROM {tables.history} {chosen} AND _replaced_by_batch = {batch}"
         f" UNION ALL SELECT 'was', record_id, {nothing}, {nothing}, {nothing}, {nothing}"
-        f" FROM {tables.history} WHERE _batch_id = {batch}"
+        f" FROM {tables.history} {chosen} AND _batch_id = {batch}"
         f" UNION ALL SELECT 'mark', report, {nothing}, {nothing}, {nothing}, {nothing}"
         f" FROM {tables.batches} WHERE batch_id = {batch}"
     )

@@ -102,8 +102,8 @@ class Board:
             return next(iter(self.groups.values()))
         if title not in self.groups:
             raise ConfigError(
-                f"board {shown(self.name)} has no group {shown(title)}{did_you_mean(title, self.groups)}; add it on "
-                "the board, or change group: in the mapping"
+                f"board {shown(self.name)} has no group {shown(title)}{did_you_mean(title, self.groups)}; make it with: "
+                "ml-connector setup"
             )
         return self.groups[title]
 

@@ -43,6 +43,11 @@ mutation ($board: ID!, $title: String!, $type: ColumnType!, $defaults: JSON) {
   made: create_column(board_id: $board, title: $title, column_type: $type, defaults: $defaults) { id }
 }
 """
+_GROUP: Final = """
+mutation ($board: ID!, $name: String!) {
+  made: create_group(board_id: $board, group_name: $name) { id }
+}
+"""
 _STATUS: Final = """
 mutation ($board: ID!, $title: String!, $defaults: CreateStatusColumnSettingsInput) {
   made: create_status_column(board_id: $board, title: $title, defaults: $defaults) { id }
@@ -80,7 +85,9 @@ class MondayStructure:
                 required=True,
                 links_to=(board.parent.name,),
             )
-        return ObjectFacts(name=name, fields=fields, label=name, url=board.url)
+        return ObjectFacts(
+            name=name, fields=fields, label=name, url=board.url, groups=tuple(board.groups)
+        )
 
     def _field(self, column: Column) -> FieldFacts:
         kind = KINDS.get(column.type, FieldKind.OTHER)
@@ -101,7 +108,7 @@ class MondayStructure:
         )
 
     def create(self, wanted: ObjectFacts) -> None:
-        """Make the board, its columns and labels, as far as they are not there."""
+        """Make the board, its columns, labels and groups, as far as they are not there."""
         board = self._boards.find(wanted.name) or self._make_board(wanted.name)
         for field in wanted.fields.values():
             if field.name == PARENT_ITEM and board.parent is not None:
@@ -111,6 +118,9 @@ class MondayStructure:
                 self._make_column(board, field)
             elif found and field.kind is FieldKind.CHOICE and found[0].type == "status":
                 self._add_labels(board, found[0], field)
+        for group in wanted.groups:
+            if group not in board.groups:
+                self._do(_GROUP, {"board": board.id, "name": group})
         self._boards.forget()
 
     def _make_board(self, name: str) -> Board:
@@ -212,3 +222,5 @@ def _described(board: ObjectFacts) -> Iterator[str]:
             more = f" to the board {' or '.join(map(repr, field.links_to))}"
         if field.name not in (ITEM_NAME, PARENT_ITEM):
             yield f"  - {field.name} ({kind}{more})"
+    for group in board.groups:
+        yield f"  and the group {group!r}"

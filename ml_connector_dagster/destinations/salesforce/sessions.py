@@ -21,6 +21,7 @@ from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refus
 from ml_connector_dagster.destinations.salesforce.wire import Wire, retry_after, was_never_sent
 from ml_connector_dagster.model.errors import (
     ConnectorError,
+    ContractError,
     CredentialError,
     OutcomeUnknownError,
     TransientError,
@@ -105,7 +106,11 @@ class TokenSession(requests.Session):
         self._no_login = ""
 
     def send(self, request: requests.PreparedRequest, **settings: Any) -> requests.Response:
-        """One request, tried again while that makes sense. The signature is Session's; settings pass unread."""
+        """One request, tried again while that makes sense. The signature is Session's; settings pass unread.
+
+        No redirect is followed: it would take the app's secret, or the token, to wherever it points.
+        """
+        settings = {**settings, "allow_redirects": False}
         started = self._elapsed()
 
         def seconds(state: tenacity.RetryCallState) -> float:
@@ -146,6 +151,12 @@ class TokenSession(requests.Session):
         ) as error:
             raise self._lost(error, str(request.method), where, is_login) from error
         status = response.status_code
+        if response.is_redirect:
+            raise ContractError(
+                f"Salesforce answered {where} with HTTP {status} and sends us to "
+                f"{urlsplit(response.headers['location']).netloc or 'another path'}: not followed, the login stays "
+                "where it belongs. Is domain: the org's My Domain?"
+            )
         repeatable = is_login or request.method in _REPEATABLE
         if status in _PASSING:
             said = f"Salesforce answered {where} with {problem_of(status, response.content)} (HTTP {status})"

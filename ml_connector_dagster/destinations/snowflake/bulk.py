@@ -48,11 +48,13 @@ class Bulk:
         table: str,
         stage: str,
         rows: int,
-        script: Sequence[str],
+        script: Callable[[], Sequence[str]],
         tag: str,
-        loaded: Callable[[], None],
     ) -> None:
-        """Copy ``files`` to ``table`` (all names quoted), then run ``script``, in one session."""
+        """Copy ``files`` to ``table`` (all names quoted), then run ``script``, in one session.
+
+        ``script`` is called when the files are copied.
+        """
         with self._session(tag) as session:
             cursor = session.cursor()
             self._execute(cursor, f"CREATE OR REPLACE TEMPORARY STAGE {stage}")
@@ -73,8 +75,7 @@ class Bulk:
                 raise ContractError(
                     f"COPY INTO {table} took {copied} of {rows} rows from {len(files)} files; nothing was delivered"
                 )
-            loaded()
-            self._run_all(session, cursor, script)
+            self._run_all(session, cursor, script())
 
     def _put(self, cursor: Any, files: Sequence[str], stage: str) -> None:
         with tempfile.TemporaryDirectory(prefix="snowflake-") as folder:
@@ -121,7 +122,7 @@ class Bulk:
                 try:
                     yield session
                 except BaseException:
-                    session.close(retry=False)
+                    _end(session)
                     raise
         except errors.ProgrammingError as error:
             raise _refused(error) from error
@@ -170,6 +171,13 @@ class Bulk:
             additional_snowflake_connection_args=more,
             **proof,
         )
+
+
+def _end(session: Any) -> None:
+    """End a session whatever still runs in it: ``close`` alone leaves it, and the locks of its transaction, in that case."""
+    if session.rest is not None:
+        session.rest.delete_session(retry=False)
+    session.close(retry=False)
 
 
 def _number(error: Any) -> str:

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.limits import reason
-from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier
+from ml_connector_dagster.destinations.snowflake.names import identifier
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.destinations.snowflake.reports import Reports
 from ml_connector_dagster.destinations.snowflake.scripts import Script
@@ -23,6 +23,7 @@ from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import Schema
 from ml_connector_dagster.destinations.snowflake.types import TYPES, column_types, texts
 from ml_connector_dagster.destinations.snowflake.views import union_views
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConnectorError
@@ -54,7 +55,7 @@ class Load:
     api: SqlApi
     bulk: Bulk
     schema: Schema
-    names: Names
+    names: TableNames
     destination: str
     flow: str
     entity: Entity
@@ -110,7 +111,7 @@ class Load:
         if known is not None:
             return known
         # A batch of no rows has no files, and so no columns of its own.
-        types = column_types(self.entity, self.staged.reader().schema if self.staged.files else ())
+        types = column_types(self.entity, self.staged.reader().schema if self.batch.parts else ())
         changed = self.schema.prepare(names, self.entity, types, present)
         if names.per_company and (changed or names.table not in self.viewed):
             union_views(self.schema, names, self.entity)
@@ -131,7 +132,24 @@ class Load:
 
     def _write(self, types: Mapping[str, ColumnType]) -> None:
         self._make_tables(types)
-        table = self.schema.columns(self.names.table)[self.names.table]
+        if self.batch.rows > self.inline_rows:
+            self.bulk.load(
+                self.staged.files,
+                table=self._incoming,
+                stage=self.schema.sql(f"_load_{self.id}"),
+                rows=self.batch.rows,
+                script=lambda: self._script(types),
+                tag=self.tag,
+            )
+            return
+        if self.batch.parts:
+            self._insert(types)
+        self.api.run_all(self._script(types), tag=self.tag)
+
+    def _script(self, types: Mapping[str, ColumnType]) -> Sequence[str]:
+        """The transaction, for the table as it is now: a version that is replaced is kept with columns that others added, too."""
+        table = self.schema.keep_pace(self.names, types)
+        self.checkpoint("rows loaded")
         script = Script(
             schema=self.schema,
             names=self.names,
@@ -144,14 +162,7 @@ class Load:
             reason=reason(types, table),
             now=self.now,
         )
-        statements = list(script.statements())
-        if self.staged.files and self.batch.rows > self.inline_rows:
-            self._stage(statements)
-            return
-        if self.staged.files:
-            self._insert(types)
-        self.checkpoint("rows loaded")
-        self.api.run_all(statements, tag=self.tag)
+        return list(script.statements())
 
     def _make_tables(self, types: Mapping[str, ColumnType]) -> None:
         # JSON travels as text and is parsed by the MERGE: COPY would make one string of it.
@@ -175,17 +186,6 @@ class Load:
             with suppress(Refused):  # another role's, or another delivery was faster
                 self._drop(*(self.schema.sql(table) for table in self.schema.left_behind))
             self.schema.left_behind.clear()
-
-    def _stage(self, script: Sequence[str]) -> None:
-        self.bulk.load(
-            self.staged.files,
-            table=self._incoming,
-            stage=self.schema.sql(f"_load_{self.id}"),
-            rows=self.batch.rows,
-            script=script,
-            tag=self.tag,
-            loaded=lambda: self.checkpoint("rows loaded"),
-        )
 
     def _insert(self, types: Mapping[str, ColumnType]) -> None:
         names = ", ".join(identifier(name) for name in types)

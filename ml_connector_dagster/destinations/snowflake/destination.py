@@ -17,11 +17,12 @@ from ml_connector_dagster.destinations.snowflake import inspections
 from ml_connector_dagster.destinations.snowflake.access import Access
 from ml_connector_dagster.destinations.snowflake.bulk import Bulk
 from ml_connector_dagster.destinations.snowflake.deliveries import Load
-from ml_connector_dagster.destinations.snowflake.names import Names, folded, text
+from ml_connector_dagster.destinations.snowflake.names import folded, text
 from ml_connector_dagster.destinations.snowflake.refusals import Refused, explained
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.tables import Schema
 from ml_connector_dagster.destinations.snowflake.types import table_of
+from ml_connector_dagster.destinations.table_names import TableNames
 from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
@@ -96,7 +97,12 @@ class SnowflakeDestination:
                 return
             columns = {column.name: column.type for column in entity.all_columns}
             names = self._names(entity, "")
-            self._schema.prepare(names, entity, columns, self._schema.columns(*names.tables))
+            self._schema.prepare(
+                names,
+                entity,
+                columns,
+                self._schema.columns(*names.tables),
+            )
 
     def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
         load = Load(
@@ -164,8 +170,8 @@ class SnowflakeDestination:
     def close(self) -> None:
         self._api.close()
 
-    def _names(self, entity: Entity, company: str) -> Names:
-        return Names(entity=entity.name, company=company, per_company=self._per_company)
+    def _names(self, entity: Entity, company: str) -> TableNames:
+        return TableNames(entity=entity.name, company=company, per_company=self._per_company)
 
     def _reading(self, entity: Entity) -> AbstractContextManager[None]:
         return self._explained(f"{self._schema.shown(entity.name)} was not read")

@@ -6,9 +6,10 @@ from typing import Final
 import pyarrow as pa
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA, Scope, TableFacts
-from ml_connector_dagster.destinations.snowflake.names import AUDIT, identifier
+from ml_connector_dagster.destinations.snowflake.names import identifier
 from ml_connector_dagster.destinations.snowflake.tables import Columns, Schema
 from ml_connector_dagster.destinations.snowflake.types import moment, table_of
+from ml_connector_dagster.destinations.table_names import AUDIT
 from ml_connector_dagster.model.entities import Entity
 
 
@@ -79,7 +80,7 @@ def _orphans(
 
 def current_rows(schema: Schema, entity: Entity, scope: Scope, limit: int | None) -> pa.Table:
     """Rows by ``record_id``; a table of no rows and no columns when there is no table."""
-    columns = schema.columns(entity.name)[entity.name]
+    columns = schema.columns(entity.name, again=True)[entity.name]
     if not columns:
         return pa.table({})
     most = "" if limit is None else f" LIMIT {int(limit)}"
@@ -95,7 +96,7 @@ def current_rows(schema: Schema, entity: Entity, scope: Scope, limit: int | None
 def versions_of(schema: Schema, entity: Entity, record_id: str) -> pa.Table:
     """The replaced versions of one record, in the order in which they were accepted."""
     history = f"{entity.name}_history"
-    columns = schema.columns(history)[history]
+    columns = schema.columns(history, again=True)[history]
     if not columns:
         return pa.table({})
     return table_of(

@@ -5,14 +5,8 @@ unquoted, ``select * from erp.suppliers``. Any other name ("sales region") is ke
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final
 
-from ml_connector_dagster.destinations.identifiers import company_suffix, quoted
-
-
-AUDIT: Final = "_audit"
-BATCHES: Final = "_batches"
+from ml_connector_dagster.destinations.identifiers import quoted
 
 
 def folded(name: str) -> str:
@@ -38,33 +32,3 @@ def identifier(*parts: str) -> str:
 def text(value: str) -> str:
     """A string literal, for statements that take no bound values: in Snowflake a backslash escapes, too."""
     return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """The tables that one batch goes to. Shared names are views when ``per_company`` is set."""
-
-    entity: str
-    company: str
-    per_company: bool
-
-    @property
-    def table(self) -> str:
-        return self.of_company(self.entity)
-
-    @property
-    def history(self) -> str:
-        return self.of_company(f"{self.entity}_history")
-
-    @property
-    def audit(self) -> str:
-        return self.of_company(AUDIT)
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """All of them."""
-        return self.table, self.history, self.audit, BATCHES
-
-    def of_company(self, shared: str) -> str:
-        """The company's own table behind the name ``shared``."""
-        return f"{shared}_{company_suffix(self.company)}" if self.per_company else shared

@@ -4,6 +4,8 @@
 2. ``decided``: each record with its outcome. Empty when the mark is somebody else's or counts are already in it, and
    then nothing below does anything: running the whole text again changes nothing, whatever became of its answer;
 3. replaced versions to the history; 4. rows; 5. ``_audit``; 6. counts into the mark; commit.
+
+The rows of the batch may be there twice, from an INSERT whose request was on its way twice: one of them is taken.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,8 +14,9 @@ from datetime import datetime
 from typing import Final
 
 from ml_connector_dagster.destinations.contract import RECEIPT_SCHEMA
-from ml_connector_dagster.destinations.snowflake.names import BATCHES, Names, identifier, text
+from ml_connector_dagster.destinations.snowflake.names import identifier, text
 from ml_connector_dagster.destinations.snowflake.tables import Schema
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ColumnType
 
@@ -34,7 +37,7 @@ class Script:
     """
 
     schema: Schema
-    names: Names
+    names: TableNames
     batch: Batch
     delivery: str
     incoming: str
@@ -120,7 +123,9 @@ class Script:
             f"MERGE INTO {self.schema.sql(self.names.table)} AS stored"
             f" USING (SELECT {read} FROM {self.incoming} AS incoming"
             f' JOIN {self.decided} AS decided ON incoming."_FILE" = decided."_FILE"'
-            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}) AS new'
+            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}'
+            " QUALIFY ROW_NUMBER() OVER (PARTITION BY decided.record_id"
+            ' ORDER BY incoming."_POSITION") = 1) AS new'
             " ON stored.record_id = new.record_id"
             f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({own}) VALUES ({values})"
         )

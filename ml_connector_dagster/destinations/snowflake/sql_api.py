@@ -19,6 +19,7 @@ from ml_connector_dagster.config.warehouses import SnowflakeConnection
 from ml_connector_dagster.destinations.snowflake.access import Access
 from ml_connector_dagster.destinations.snowflake.refusals import Refused
 from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError
+from ml_connector_dagster.telemetry import boundary, verb_of
 
 
 PATH: Final = "/api/v2/statements"
@@ -89,12 +90,14 @@ class SqlApi:
             }
             for number, value in enumerate(binds, 1)
         }
-        return self._finish(self._submit({"statement": sql, "bindings": bindings}, tag))
+        with boundary("statement", {"system": "snowflake", "verb": verb_of(sql)}):
+            return self._finish(self._submit({"statement": sql, "bindings": bindings}, tag))
 
     def run_all(self, statements: Sequence[str], *, tag: str = "") -> None:
         """Several statements in one session, in order, up to the first that fails. They take no bound values."""
         body = {"statement": ";\n".join(statements)}
-        self._finish(self._submit(body, tag, len(statements)))
+        with boundary("statement", {"system": "snowflake", "statements": len(statements)}):
+            self._finish(self._submit(body, tag, len(statements)))
 
     def _submit(self, body: dict[str, Any], tag: str, count: int = 1) -> httpx.Response:
         connection = self._connection

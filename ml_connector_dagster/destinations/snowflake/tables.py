@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ml_connector_dagster.destinations.snowflake.names import (
-    BATCHES,
-    Names,
     exact,
     folded,
     identifier,
@@ -24,8 +22,9 @@ from ml_connector_dagster.destinations.snowflake.refusals import (
 )
 from ml_connector_dagster.destinations.snowflake.sql_api import SqlApi
 from ml_connector_dagster.destinations.snowflake.types import TYPES, fits
+from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.entities import ColumnType, Entity
-from ml_connector_dagster.model.errors import ConfigError
+from ml_connector_dagster.model.errors import ConfigError, TransientError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 
 
@@ -141,7 +140,7 @@ class Schema:
 
     def prepare(
         self,
-        names: Names,
+        names: TableNames,
         entity: Entity,
         staged: Mapping[str, ColumnType],
         present: Mapping[str, Columns],
@@ -171,12 +170,32 @@ class Schema:
         if changed:
             present = self.columns(*tables, again=True)
             self._refuse_hidden(present)
-        own = [name for name in present[names.table] if name not in present[names.history]]
-        for name in own:  # the user's own columns are kept in the history, too
-            self._add(names.history, {name: _unlimited(present[names.table][name])})
-        if own:
-            self.columns(*tables, again=True)
-        return changed or bool(own)
+        return self._widen_history(names, present) or changed
+
+    def keep_pace(self, names: TableNames, staged: Mapping[str, ColumnType]) -> Columns:
+        """The columns of the table as it is now; its history gets those that somebody has added."""
+        present = self.columns(*names.tables, again=True)
+        self._refuse_hidden(present)
+        gone = [folded(name) for name in staged if name not in present[names.table]]
+        if gone:
+            raise TransientError(
+                f"{self.shown(names.table)} lost columns while a delivery was under way: {', '.join(gone)}. "
+                "The next delivery adds them again"
+            )
+        self._widen_history(names, present)
+        return self.known[names.table]
+
+    def _widen_history(self, names: TableNames, present: Mapping[str, Columns]) -> bool:
+        """Columns that are the user's own, or another process's, are kept in the history, too."""
+        missing = {
+            name: _unlimited(column)
+            for name, column in present[names.table].items()
+            if name not in present[names.history]
+        }
+        self._add(names.history, missing)
+        if missing:
+            self.columns(*names.tables, again=True)
+        return bool(missing)
 
     def _refuse_hidden(self, present: Mapping[str, Columns]) -> None:
         for table, columns in present.items():

@@ -2,15 +2,9 @@
 
 from collections.abc import Iterable
 
-from ml_connector_dagster.destinations.snowflake.names import (
-    AUDIT,
-    Names,
-    exact,
-    folded,
-    identifier,
-    text,
-)
+from ml_connector_dagster.destinations.snowflake.names import exact, folded, identifier, text
 from ml_connector_dagster.destinations.snowflake.tables import AUDIT_COMMENT, Schema
+from ml_connector_dagster.destinations.table_names import AUDIT, TableNames
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
@@ -20,7 +14,7 @@ from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
 Found = dict[str, dict[str, str]]
 
 
-def union_views(schema: Schema, names: Names, entity: Entity) -> None:
+def union_views(schema: Schema, names: TableNames, entity: Entity) -> None:
     """Let ``<entity>``, its history and ``_audit`` show the tables of all companies.
 
     Which those are is asked of Snowflake, after our own were made: of two processes that each bring a new company, the

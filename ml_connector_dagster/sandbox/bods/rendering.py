@@ -79,6 +79,22 @@ def supplier(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) 
     put(noun, "Classification/Codes/Code", row["supplier_group"], listID="Supplier Group")
 
 
+def customer(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
+    """CustomerPartyMaster."""
+    del lines
+    put(noun, "PartyIDs/ID", row["customer_id"], variationID=variation)
+    put(noun, "PartyIDs/TaxID", row["vat_number"])
+    put(noun, "Name", row["name"])
+    put(noun, "Status/Code", row["status"])
+    phone = Xml.SubElement(noun, "Communication")
+    put(phone, "ChannelCode", "Phone")
+    put(phone, "DialNumber", row["phone"])
+    put(noun, "Location/Address/CityName", row["city"])
+    put(noun, "Location/Address/PostalCode", row["postal_code"])
+    put(noun, "Location/Address/CountryCode", row["country"])
+    put(noun, "PaymentTermID", row["payment_terms"])
+
+
 def item(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
     """ItemMaster."""
     del lines
@@ -112,3 +128,54 @@ def purchase_order(noun: Xml.Element, row: Row, lines: Sequence[Row], variation:
         put(line, "UnitPrice/PerQuantity", one["price_quantity"])
         put(line, "ExtendedAmount", one["line_amount"])
         put(line, "PromisedDeliveryDateTime", one["confirmed_delivery_date"])
+
+
+def supplier_invoice(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
+    """SupplierInvoice, with its lines."""
+    head = Xml.SubElement(noun, "SupplierInvoiceHeader")
+    currency = text_of(row["currency"])
+    put(head, "DocumentID/ID", row["invoice_number"], variationID=variation)
+    if lines:
+        put(head, "AlternateDocumentID/ID", lines[0]["invoice_batch_number"])
+    put(head, "DocumentDateTime", row["invoice_date"])
+    put(head, "SupplierParty/PartyIDs/ID", row["supplier_id"])
+    put(head, "Tax/Amount", row["vat_amount"], currencyID=currency)
+    put(head, "TotalAmount", row["amount"], currencyID=currency)
+    for one in lines:
+        line = Xml.SubElement(noun, "SupplierInvoiceLine")
+        put(line, "LineNumber", one["line_number"])
+        put(line, "Item/ItemID/ID", one["item_id"])
+        put(line, "Quantity", one["invoiced_quantity"], unitCode=text_of(one["unit"]))
+        put(line, "UnitPrice/Amount", one["net_price"], currencyID=currency)
+        put(line, "ExtendedAmount", one["net_amount"], currencyID=currency)
+
+
+def payable(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
+    """PayableTransaction: its structure is inferred."""
+    del lines
+    head = Xml.SubElement(noun, "PayableTransactionHeader")
+    voucher = f"{text_of(row['voucher_series'])}{text_of(row['voucher_number'])}"
+    put(head, "DocumentID/ID", voucher, variationID=variation)
+    put(head, "DocumentReference/DocumentID/ID", row["invoice_number"])
+    put(head, "DocumentDateTime", row["invoice_date"])
+    put(head, "SupplierParty/PartyIDs/ID", row["supplier_id"])
+    put(head, "DueDateTime", row["due_date"])
+    put(head, "Amount", row["amount"], currencyID=text_of(row["currency"]))
+
+
+def account(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
+    """ChartOfAccounts, of one account."""
+    del lines
+    put(noun, "IDs/ID", row["account_id"], variationID=variation)
+    put(noun, "BaseChartOfAccounts/GLNominalAccount", row["account_id"])
+    put(noun, "BaseChartOfAccounts/Description", row["name"])
+
+
+def dimension(noun: Xml.Element, row: Row, lines: Sequence[Row], variation: str) -> None:
+    """CodeDefinition of a value of an accounting dimension."""
+    del lines
+    listed = f"Accounting Dimension {row['dimension']}"
+    put(noun, "DocumentID/ID", row["dimension_value"], variationID=variation)
+    put(noun, "ListID", listed)
+    put(noun, "CodeValue", row["dimension_value"], listID=listed)
+    put(noun, "Description", row["name"])

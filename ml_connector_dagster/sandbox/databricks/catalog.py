@@ -99,7 +99,6 @@ class Catalog:
         if not self._privileges.has("SELECT", *name):
             message = f"User does not have SELECT on Table '{full_name}'."
             raise ApiError(403, "PERMISSION_DENIED", message)
-        columns = [EngineColumn(*one) for one in found.columns] or self._engine.columns(name)
         return {
             "name": name[2],
             "catalog_name": name[0],
@@ -113,9 +112,14 @@ class Catalog:
             "properties": found.properties,
             "columns": [
                 self._column_info(found, column, position)
-                for position, column in enumerate(columns)
+                for position, column in enumerate(self.columns(name))
             ],
         }
+
+    def columns(self, name: Name) -> list[EngineColumn]:
+        """The columns of a table or view that is there."""
+        own = self.relations[name].columns
+        return [EngineColumn(*one) for one in own] or self._engine.columns(name)
 
     def _column_info(
         self, relation: Relation, column: EngineColumn, position: int

@@ -1,9 +1,10 @@
 """Faults on a switch: what goes wrong, for which calls or statements, from which one on, and how often."""
 
 import re
-import threading
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
+
+from ml_connector_dagster.sandbox.switches import FaultQueue, Switch
 
 
 FaultKind = Literal[
@@ -19,48 +20,29 @@ _OF_STATEMENTS = ("statement_fails", "statement_lost", "statement_closed", "pend
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(Switch):
     """One fault. Patterns are searched for; None matches everything.
 
     Attributes:
         path: of the URL, without the query.
         statement: in the text of a submitted statement.
-        nth: the first matching call that it hits, counted from 1.
-        times: how many calls it hits; None for all until it is cleared.
-        fired: how often it has hit.
     """
+
+    KINDS = get_args(FaultKind)
 
     kind: FaultKind
     method: str | None = None
     path: str | None = None
     statement: str | None = None
-    nth: int = 1
-    times: int | None = 1
     status: int = 503
     code: str = "TEMPORARILY_UNAVAILABLE"
     message: str = "The service is temporarily unavailable"
     retry_after: int | None = None
     polls: int = 3
-    seen: int = 0
-    fired: int = 0
 
 
-class Faults:
-    """The queue of faults. Of several that match, the oldest one hits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> Fault:
-        """Arm a fault; its ``fired`` tells later what became of it."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        with self._lock:
-            self._faults.clear()
+class Faults(FaultQueue[Fault]):
+    """The queue of faults."""
 
     def of_call(self, method: str, path: str, statement: str | None) -> Fault | None:
         """The fault that an HTTP call runs into."""
@@ -73,23 +55,14 @@ class Faults:
     def _hit(
         self, is_statement: bool, method: str | None, path: str | None, statement: str | None
     ) -> Fault | None:
-        with self._lock:
-            for fault in self._faults:
-                if (fault.kind in _OF_STATEMENTS) is not is_statement:
-                    continue
-                if fault.times is not None and fault.fired >= fault.times:
-                    continue
-                if not (
-                    _matches(fault.method, method)
-                    and _matches(fault.path, path)
-                    and _matches(fault.statement, statement)
-                ):
-                    continue
-                fault.seen += 1
-                if fault.seen >= fault.nth:
-                    fault.fired += 1
-                    return fault
-        return None
+        return self.first(
+            lambda fault: (
+                (fault.kind in _OF_STATEMENTS) is is_statement
+                and _matches(fault.method, method)
+                and _matches(fault.path, path)
+                and _matches(fault.statement, statement)
+            )
+        )
 
 
 def _matches(pattern: str | None, value: str | None) -> bool:

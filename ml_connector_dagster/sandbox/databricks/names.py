@@ -9,6 +9,7 @@ from sqlglot import exp
 
 from ml_connector_dagster.sandbox.databricks.catalog import Catalog
 from ml_connector_dagster.sandbox.databricks.engine import Name
+from ml_connector_dagster.sandbox.databricks.information import SCHEMA, information
 from ml_connector_dagster.sandbox.databricks.privileges import Privileges
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError, SqlError
 from ml_connector_dagster.sandbox.databricks.volumes import Volumes
@@ -50,6 +51,9 @@ class Resolver:
                 continue
             if table.name in aliases and not table.db:
                 continue
+            if table.db.lower() == SCHEMA:
+                self._describe(table)
+                continue
             name = self.qualify(table)
             self._privileges.enter(*name[:2])
             relation = self._catalog.relation(name)
@@ -60,6 +64,14 @@ class Resolver:
                 table.replace(exp.Subquery(this=query, alias=table.args.get("alias") or table.this))
             if table is writes:
                 self._privileges.need("MODIFY", *name)
+
+    def _describe(self, table: exp.Table) -> None:
+        within = table.catalog.lower()
+        if within not in self._catalog.catalogs:
+            raise SqlError(f"[SANDBOX] name {SCHEMA} with its catalog, not {table.sql()}")
+        self._privileges.enter(within)
+        query = information(self._catalog, self._privileges, within, table.name.lower())
+        table.replace(exp.Subquery(this=query, alias=table.args.get("alias") or table.this))
 
     def _read_files(self, table: exp.Table) -> None:
         call = table.this

@@ -4,16 +4,12 @@ import asyncio
 import json
 import re
 import shutil
-import socket
 import tempfile
-import threading
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import parse_qs, unquote
-
-import uvicorn
 
 from ml_connector_dagster.sandbox.databricks.catalog import Catalog
 from ml_connector_dagster.sandbox.databricks.engine import Engine
@@ -25,6 +21,7 @@ from ml_connector_dagster.sandbox.databricks.privileges import Privileges
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError
 from ml_connector_dagster.sandbox.databricks.sql import Warehouse
 from ml_connector_dagster.sandbox.databricks.volumes import Volumes
+from ml_connector_dagster.sandbox.serving import Loopback
 
 
 Scope = MutableMapping[str, Any]
@@ -68,9 +65,8 @@ class DatabricksSandbox:
             chunk_rows=options.chunk_rows,
         )
         self.executions.can_use = options.can_use_warehouse
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
+        self._loopback = Loopback(self, "databricks-sandbox")
+        self._is_open = True
 
     @classmethod
     def start(cls, options: WorkspaceOptions | None = None, *, port: int = 0) -> Self:
@@ -81,35 +77,14 @@ class DatabricksSandbox:
 
     def listen(self, port: int = 0) -> None:
         """Serve on a thread until ``stop``."""
-        self._socket = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        application: Any = self
-        self._server = uvicorn.Server(
-            uvicorn.Config(
-                application,
-                log_level="critical",
-                lifespan="off",
-                access_log=False,
-                ws="none",
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=1,
-                server_header=False,
-            )
-        )
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="databricks-sandbox", daemon=True
-        )
-        self._thread.start()
+        self.url = self._loopback.listen(port)
 
     def stop(self) -> None:
         """Stop serving and free everything; a second call does nothing."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(timeout=10)
+        self._loopback.stop()
+        if self._is_open:
+            self._is_open = False
             self.close()
-        if self._socket is not None:
-            self._socket.close()
-        self._server = self._thread = self._socket = None
 
     def reset(self) -> None:
         """Faults, tokens and grants as at start. What was made stays, with its owner."""

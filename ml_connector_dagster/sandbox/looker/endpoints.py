@@ -245,7 +245,7 @@ def _connection(call: Call) -> Reply:
 def _test_connection(call: Call) -> Reply:
     name = call.path["name"]
     _connection_body(call, name)
-    there = call.instance.databases[name].path.exists()
+    there = call.instance.databases[name].exists
     result: dict[str, Any] = {
         "name": "connect",
         "status": "success" if there else "error",

@@ -1,9 +1,10 @@
 """Faults on a switch: what goes wrong, with which calls, from which one on, and how often."""
 
 import re
-import threading
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
+
+from ml_connector_dagster.sandbox.switches import FaultQueue, Switch
 
 
 FaultKind = Literal[
@@ -20,19 +21,13 @@ FaultKind = Literal[
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
-    """One fault. ``call`` is searched for in "METHOD /path" without /api/4.0; None matches every call but login.
+class Fault(Switch):
+    """One fault. ``call`` is searched for in "METHOD /path" without /api/4.0; None matches every call but login."""
 
-    Attributes:
-        nth: the first matching call that it hits, counted from 1.
-        times: how many calls it hits; None for all until it is cleared.
-        fired: how often it has hit.
-    """
+    KINDS = get_args(FaultKind)
 
     kind: FaultKind
     call: str | None = None
-    nth: int = 1
-    times: int | None = 1
     status: int = 503
     message: str = "An error has occurred."
     body: str = "<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -40,42 +35,17 @@ class Fault:
     retry_after: int | None = None
     delay: float = 0.1
     headers: dict[str, str] = field(default_factory=dict)
-    seen: int = 0
-    fired: int = 0
 
 
-class Faults:
-    """The queue of faults. Of several that match, the oldest one hits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> Fault:
-        """Arm a fault; its ``fired`` tells later what became of it."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        with self._lock:
-            self._faults.clear()
+class Faults(FaultQueue[Fault]):
+    """The queue of faults."""
 
     def of_call(self, call: str) -> Fault | None:
         """The fault that a call runs into."""
-        with self._lock:
-            for fault in self._faults:
-                if fault.times is not None and fault.fired >= fault.times:
-                    continue
-                matches = (
-                    not call.endswith("/login")
-                    if fault.call is None
-                    else re.search(fault.call, call)
-                )
-                if not matches:
-                    continue
-                fault.seen += 1
-                if fault.seen >= fault.nth:
-                    fault.fired += 1
-                    return fault
-        return None
+        return self.first(
+            lambda fault: (
+                re.search(fault.call, call) is not None
+                if fault.call
+                else not call.endswith("/login")
+            )
+        )

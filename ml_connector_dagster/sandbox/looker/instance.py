@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ml_connector_dagster.sandbox.looker.answers import Answer, cell
@@ -14,7 +15,7 @@ from ml_connector_dagster.sandbox.looker.options import LookerOptions
 from ml_connector_dagster.sandbox.looker.plans import Plans
 from ml_connector_dagster.sandbox.looker.queries import Queries
 from ml_connector_dagster.sandbox.looker.refusals import Refused, not_found
-from ml_connector_dagster.sandbox.looker.warehouse import DuckDbFile, SqlError
+from ml_connector_dagster.sandbox.looker.warehouse import Database, DuckDbFile, SqlError
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,11 +43,13 @@ class Instance:
         self.options = options
         self.now = now
         self.lock = threading.RLock()
-        self.databases = {
+        self.databases: dict[str, Database] = {
             name: DuckDbFile(
-                path, writable=name not in options.read_only, patience=options.lock_patience
+                one, writable=name not in options.read_only, patience=options.lock_patience
             )
-            for name, path in options.databases.items()
+            if isinstance(one, Path)
+            else one
+            for name, one in options.databases.items()
         }
         self.queries = Queries(ProjectFolder(options.lookml), self.databases, now)
         self.plans = Plans(options, self.queries, now)

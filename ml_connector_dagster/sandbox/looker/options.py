@@ -3,10 +3,13 @@
 Quotas: reference saas-destinations §3.2 (calls a month by edition).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Literal
+
+from ml_connector_dagster.sandbox.looker.warehouse import Database
 
 
 Edition = Literal["standard", "enterprise", "embed"]
@@ -45,7 +48,7 @@ class LookerOptions:
     Attributes:
         project: the project's name; its files are read from ``lookml`` each time they change.
         lookml: folder with the project's files, as production has them; one that is not there is an empty project.
-        databases: Looker's name of a connection → DuckDB file behind it.
+        databases: Looker's name of a connection → DuckDB file behind it, or another database.
         can_use_sql_runner: whether the user may run SQL.
         read_only: connections whose database user may not write.
         polls_until_delivered: how often a plan that was sent says that it is under way before it says how it went.
@@ -58,7 +61,7 @@ class LookerOptions:
     client_secret: str = "sandbox-looker-secret"
     project: str = "erp"
     lookml: Path = Path("lookml")
-    databases: dict[str, Path] = field(default_factory=dict)
+    databases: Mapping[str, Path | Database] = field(default_factory=dict)
     plans: tuple[Plan, ...] = PLANS
     edition: Edition = "enterprise"
     monthly: tuple[int, int] | None = None

@@ -13,7 +13,7 @@ from ml_connector_dagster.sandbox.looker.answers import Answer, cell
 from ml_connector_dagster.sandbox.looker.compiler import Query, compiled
 from ml_connector_dagster.sandbox.looker.lookml import Explore, Model, ProjectFolder
 from ml_connector_dagster.sandbox.looker.refusals import Refused, invalid, not_found
-from ml_connector_dagster.sandbox.looker.warehouse import DuckDbFile, SqlError
+from ml_connector_dagster.sandbox.looker.warehouse import Database, SqlError
 
 
 _HOUR: Final = 3600.0
@@ -72,7 +72,7 @@ class Queries:
     """Explores, datagroups and the cache."""
 
     project: ProjectFolder
-    databases: Mapping[str, DuckDbFile]
+    databases: Mapping[str, Database]
     now: Callable[[], datetime]
     asked: list[Asked] = field(default_factory=list)
     _datagroups: dict[tuple[str, str], Datagroup] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The database behind a connection of the stand-in: a DuckDB file, opened for one statement at a time.
+"""The database behind a connection of the stand-in: mostly a DuckDB file, opened for one statement at a time.
 
 DuckDB lets one process write and none read meanwhile; so a file that is in use is waited for, and never kept open.
 """
@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import duckdb
 
@@ -35,6 +35,24 @@ class Rows:
     rows: Sequence[tuple[Any, ...]]
 
 
+class Database(Protocol):
+    """What is behind a connection. ``dialect``: which SQL it speaks, as Looker calls it."""
+
+    @property
+    def dialect(self) -> str: ...
+
+    @property
+    def exists(self) -> bool: ...
+
+    def read(self, sql: str) -> Rows:
+        """The rows of a query. Raises SqlError."""
+        ...
+
+    def run(self, sql: str) -> Rows:
+        """One statement, which may write if the connection's user may. Raises SqlError."""
+        ...
+
+
 class DuckDbFile:
     """A database file. ``patience``: seconds that a file in use is waited for."""
 
@@ -45,6 +63,11 @@ class DuckDbFile:
         self.writable = writable
         self._patience = patience
         self._lock = threading.Lock()
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file is there."""
+        return self.path.exists()
 
     def read(self, sql: str) -> Rows:
         """The rows of a query. Raises SqlError."""

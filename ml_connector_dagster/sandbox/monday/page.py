@@ -14,6 +14,7 @@ a { color: #0073ea; text-decoration: none } a:hover { text-decoration: underline
 h1 { font-size: 1.5rem } h2 { font-size: 1.05rem; margin: 1.6rem 0 .4rem; color: #037f4c }
 table { border-collapse: collapse } th, td { border: 1px solid #d0d4e4; padding: .3rem .6rem; text-align: left }
 th { background: #f6f7fb; font-weight: 600 } td.number { text-align: right; font-variant-numeric: tabular-nums }
+td.date { white-space: nowrap }
 span.status { background: #579bfc; color: #fff; border-radius: 3px; padding: .1rem .5rem }
 tr:target { background: #fff3c4 } p.note { color: #676879 }
 """
@@ -82,7 +83,8 @@ def _cell(account: Account, item: Item, column: Column) -> str:
         links = cell.value["linkedPulseIds"]
         numbers = [link["linkedPulseId"] for link in links] if isinstance(links, list) else []
         return f"<td>{', '.join(_link(account, number) for number in numbers)}</td>"
-    return f"<td>{escape(cell.text)}</td>"
+    kind = ' class="date"' if column.type == "date" else ""
+    return f"<td{kind}>{escape(cell.text)}</td>"
 
 
 def _link(account: Account, number: int) -> str:

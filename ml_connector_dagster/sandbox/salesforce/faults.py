@@ -1,12 +1,11 @@
 """Faults on a switch: what goes wrong, for which calls, records or jobs, from which one on, and how often."""
 
 import re
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from ml_connector_dagster.sandbox.salesforce.refusals import RecordError
+from ml_connector_dagster.sandbox.switches import FaultQueue, Switch
 
 
 FaultKind = Literal[
@@ -34,7 +33,7 @@ TOO_MANY_RETRIES: Final = RecordError(
 
 
 @dataclass(slots=True, kw_only=True)
-class Fault:
+class Fault(Switch):
     """One fault. Patterns are regular expressions and are searched for; None matches everything.
 
     Attributes:
@@ -42,18 +41,15 @@ class Fault:
         sobject: of a record, a chunk or a job.
         key: the value of a record's external id.
         body: what the call answers instead of the API's own form of an error.
-        nth: the first match that it hits, counted from 1.
-        times: how many matches it hits; None for all until it is cleared.
-        fired: how often it has hit.
     """
+
+    KINDS = get_args(FaultKind)
 
     kind: FaultKind
     method: str | None = None
     path: str | None = None
     sobject: str | None = None
     key: str | None = None
-    nth: int = 1
-    times: int | None = 1
     status: int = 503
     code: str = LOCKED.code
     message: str = LOCKED.message
@@ -61,96 +57,41 @@ class Fault:
     retry_after: int | str | None = None
     seconds: float = 30.0
     size: int = 0
-    seen: int = 0
-    fired: int = 0
-    released: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        if self.kind not in get_args(FaultKind):
-            raise ValueError(
-                f"unknown fault {self.kind!r}; there are {', '.join(get_args(FaultKind))}"
-            )
-        if self.nth < 1:
-            raise ValueError("nth counts from 1")
-
-    @property
-    def spent(self) -> bool:
-        """Whether it will not hit again."""
-        return self.times is not None and self.fired >= self.times
 
 
-class Faults:
-    """The queue of faults. Of several that match, the oldest one hits."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._faults: list[Fault] = []
-
-    def add(self, fault: Fault) -> Fault:
-        """Arm a fault; its ``fired`` tells later what became of it."""
-        with self._lock:
-            self._faults.append(fault)
-        return fault
-
-    def clear(self) -> None:
-        """Disarm everything; slow calls and stuck jobs go on."""
-        with self._lock:
-            for fault in self._faults:
-                fault.released.set()
-            self._faults.clear()
-
-    def __iter__(self) -> Iterator[Fault]:
-        with self._lock:
-            return iter(tuple(self._faults))
+class Faults(FaultQueue[Fault]):
+    """The queue of faults."""
 
     def of_call(self, method: str, path: str) -> Fault | None:
         """The fault that an HTTP call runs into."""
-        with self._lock:
-            for fault in self._faults:
-                if fault.kind not in _OF_CALLS or not _matches(fault.method, method):
-                    continue
-                if fault.path is None and "/oauth2/" in path:
-                    continue
-                if _matches(fault.path, path) and self._hit(fault):
-                    return fault
-        return None
+        return self.first(
+            lambda fault: (
+                fault.kind in _OF_CALLS
+                and _matches(fault.method, method)
+                and (fault.path is not None or "/oauth2/" not in path)
+                and _matches(fault.path, path)
+            )
+        )
 
     def of_record(self, sobject: str, key: str) -> RecordError | None:
         """The error that a record runs into."""
-        with self._lock:
-            for fault in self._of("record", sobject):
-                if _matches(fault.key, key) and self._hit(fault):
-                    return RecordError(code=fault.code, message=fault.message)
-        return None
+        fault = self.first(lambda fault: _is(fault, "record", sobject) and _matches(fault.key, key))
+        return None if fault is None else RecordError(code=fault.code, message=fault.message)
 
     def of_chunk(self, sobject: str, records: int) -> RecordError | None:
         """The error that all records of one write run into."""
-        with self._lock:
-            for fault in self._of("chunk", sobject):
-                if records > fault.size and self._hit(fault):
-                    return TOO_MANY_RETRIES
-        return None
+        fault = self.first(lambda fault: _is(fault, "chunk", sobject) and records > fault.size)
+        return None if fault is None else TOO_MANY_RETRIES
 
     def of_job(self, sobject: str) -> Fault | None:
         """The fault that a bulk job runs into when its data is complete."""
-        with self._lock:
-            for kind in ("job_stuck", "job_failed"):
-                for fault in self._of(kind, sobject):
-                    if self._hit(fault):
-                        return fault
-        return None
+        return self.first(lambda fault: _is(fault, "job_stuck", sobject)) or self.first(
+            lambda fault: _is(fault, "job_failed", sobject)
+        )
 
-    def _of(self, kind: str, sobject: str) -> list[Fault]:
-        return [one for one in self._faults if one.kind == kind and _matches(one.sobject, sobject)]
 
-    def _hit(self, fault: Fault) -> bool:
-        if fault.spent:
-            return False
-        fault.seen += 1
-        if fault.seen < fault.nth:
-            return False
-        fault.fired += 1
-        return True
+def _is(fault: Fault, kind: str, sobject: str) -> bool:
+    return fault.kind == kind and _matches(fault.sobject, sobject)
 
 
 def _matches(pattern: str | None, value: str) -> bool:

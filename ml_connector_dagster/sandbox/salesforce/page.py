@@ -1,5 +1,6 @@
 """The page for people: what the org holds, and what it was asked lately."""
 
+from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,7 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
 td, th { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap;
   max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
+td.number { text-align: right; }
 .bad { color: var(--bad); }
 """
 
@@ -69,7 +71,7 @@ def _section(sandbox: "SalesforceSandbox", sobject: SObject) -> str:
     columns = _columns(sobject, rows)
     head = "".join(f"<th>{escape(sobject.fields[name].label)}</th>" for name in columns)
     body = "".join(
-        f"<tr>{''.join(f'<td>{_cell(sandbox, row.get(name))}</td>' for name in columns)}</tr>"
+        f"<tr>{''.join(_cell(sandbox, row.get(name)) for name in columns)}</tr>"
         for row in rows[-_ROWS:]
     )
     more = f", the latest {_ROWS} shown" if len(rows) > _ROWS else ""
@@ -95,6 +97,12 @@ def _columns(sobject: SObject, rows: list[Row]) -> list[str]:
 
 def _cell(sandbox: "SalesforceSandbox", cell: Cell) -> str:
     """A value; a reference is shown by its record's name."""
+    if isinstance(cell, Decimal):  # without the zeros that only the field's scale adds
+        return f'<td class="number">{cell.normalize():,f}</td>'
+    return f"<td>{_text(sandbox, cell)}</td>"
+
+
+def _text(sandbox: "SalesforceSandbox", cell: Cell) -> str:
     if cell is None:
         return ""
     if isinstance(cell, bool):

@@ -89,10 +89,12 @@ class Catalog:
         if entry is None:
             return
         for role in self._account.roles.values():
-            role.grants -= {one for one in role.grants if one[1:] == (entry.kind, ".".join(path))}
+            role.grants -= {
+                one for one in tuple(role.grants) if one[1:] == (entry.kind, ".".join(path))
+            }
 
     def forget_schema(self, schema: Path) -> None:
-        for path in [one for one in self.entries if one[:2] == schema]:
+        for path in [one for one in tuple(self.entries) if one[:2] == schema]:
             self.forget(path)
 
     def has_schema(self, path: Sequence[str]) -> bool:
@@ -143,10 +145,10 @@ class Catalog:
 
     def _visible(self, role: str) -> pa.Table:
         """Whoever has no privilege on a table does not see it."""
-        granted = {one[1:] for one in self._account.roles[role].grants}
+        granted = {one[1:] for one in tuple(self._account.roles[role].grants)}
         found = [
             (attached(path[0]), *path[1:], entry.kind, entry.owner, entry.created, entry.transient)
-            for path, entry in self.entries.items()
+            for path, entry in tuple(self.entries.items())
             if (entry.kind, ".".join(path)) in granted
             and len(path) == 3
             and not path[-1].startswith(TEMPORARY)

@@ -39,6 +39,7 @@ class ConnectorProtocol:
         self._faults = faults
         self.sessions: dict[str, Session] = {}
         self._masters: dict[str, str] = {}  # master token → session token
+        self._by_request: dict[str, Statement] = {}
         self.logins = 0
 
     @property
@@ -125,6 +126,7 @@ class ConnectorProtocol:
     async def _delete(self, request: Request) -> Response:
         session = self.sessions.pop(_token(request), None)
         if session is not None and request.query_params.get("delete") == "true":
+            self._statements.cancel_all_of(session)
             await run_in_threadpool(self._engine.close_session, session)
         return _ok(None)
 
@@ -159,8 +161,7 @@ class ConnectorProtocol:
             body = await _body(request)
             if body.get("bindings") or body.get("bindStage"):
                 raise Refusal("000002", "0A000", "Bindings come through the SQL API here.")
-            count = int((body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT", 1))
-            statement = self._statements.start(session, body["sqlText"], (), count=count)
+            statement = self._start(request.query_params.get("requestId"), session, body)
         except Refusal as refusal:
             return _refused(refusal)
         if self._faults.take(Fault.LOST):
@@ -171,6 +172,17 @@ class ConnectorProtocol:
         if not await self._is_done(statement):
             return _running(statement, "333333")
         return _answer(request, statement)
+
+    def _start(self, request_id: str | None, session: Session, body: dict[str, Any]) -> Statement:
+        """A driver that got no answer sends the same requestId again, and means the same statement."""
+        known = self._by_request.get(request_id or "")
+        if known is not None:
+            return known
+        count = int((body.get("parameters") or {}).get("MULTI_STATEMENT_COUNT", 1))
+        statement = self._statements.start(session, body["sqlText"], (), count=count)
+        if request_id:
+            self._by_request[request_id] = statement
+        return statement
 
     async def _is_done(self, statement: Statement) -> bool:
         if not statement.runs.is_set():
@@ -186,7 +198,7 @@ class ConnectorProtocol:
 
     async def _abort(self, request: Request) -> Response:
         statement = self._statements.by_handle.get(request.path_params.get("handle", ""))
-        if statement is not None:
+        if statement is not None and not self._faults.take(Fault.DEAF):
             with suppress(Refusal):  # it is done already
                 self._statements.cancel(statement)
         return _ok(None)

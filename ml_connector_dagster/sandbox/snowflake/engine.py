@@ -52,6 +52,8 @@ _DML: Final[dict[type[exp.Expression], int]] = {
     exp.Delete: 0x3300,
     exp.Merge: 0x3400,
 }
+#: Functions that DuckDB lacks, and sqlglot has no words for.
+_MACROS: Final = ("TRY_HEX_DECODE_STRING(hex) AS TRY(decode(from_hex(hex)))",)
 _DEFINITIONS: Final = (exp.Create, exp.Alter, exp.Drop, exp.Comment, exp.TruncateTable)
 _COUNTED: Final = {exp.Insert: "inserted", exp.Update: "updated", exp.Delete: "deleted"}
 _STAGE = re.compile(rf"(?is)^create\s+(or\s+replace\s+)?temporary\s+stage\s+({NAME})$")
@@ -66,6 +68,8 @@ class Engine:
         self.stages = Stages(root / "stages")
         self._duck = duckdb.connect()
         self._duck.execute("SET GLOBAL TimeZone = 'UTC'")
+        for macro in _MACROS:
+            self._duck.execute(f"CREATE MACRO {macro}")
         for name in databases:
             self._duck.execute(f"ATTACH ':memory:' AS {_quoted(attached(name))}")
         self.catalog = Catalog(self._duck, account, databases)

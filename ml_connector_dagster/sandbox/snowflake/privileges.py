@@ -109,7 +109,7 @@ class Privileges:
         """The privilege on one table or view."""
         name = ".".join(path)
         entry = self._catalog.entries.get(path)
-        kinds = {one[1:] for one in self._account.roles[session.role].grants}
+        kinds = {one[1:] for one in tuple(self._account.roles[session.role].grants)}
         if entry is None or (entry.kind, name) not in kinds:
             raise no_such_object("Object", name)
         if not self._account.may(session.role, privilege, entry.kind, name):

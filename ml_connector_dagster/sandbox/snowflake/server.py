@@ -1,18 +1,17 @@
 """The running stand-in: real HTTP on loopback, uvicorn on a thread of its own."""
 
 import shutil
-import socket
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
-import uvicorn
 from starlette.applications import Starlette
 
+from ml_connector_dagster.sandbox.serving import Loopback
 from ml_connector_dagster.sandbox.snowflake.accounts import Account, Role, User
 from ml_connector_dagster.sandbox.snowflake.connector_protocol import ConnectorProtocol
 from ml_connector_dagster.sandbox.snowflake.engine import Engine
@@ -47,9 +46,7 @@ class SnowflakeSandbox:
         self.connector = ConnectorProtocol(*parts)
         #: For a server that serves other things, too; ``close`` is then the caller's to call.
         self.application = Starlette(routes=[*self.sql_api.routes, *self.connector.routes])
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
+        self._loopback = Loopback(self.application, "snowflake-sandbox")
         self.host = "127.0.0.1"
         self.port = 0
 
@@ -60,26 +57,11 @@ class SnowflakeSandbox:
 
     def listen(self, port: int = 0) -> None:
         """Serve on a thread until ``stop``; port 0 picks a free one."""
-        self._socket = socket.create_server((self.host, port))
-        self.port = self._socket.getsockname()[1]
-        config = uvicorn.Config(
-            self.application, log_level="critical", lifespan="off", access_log=False, ws="none"
-        )
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="snowflake-sandbox", daemon=True
-        )
-        self._thread.start()
-        # The socket listens already: a request that comes early waits in its queue.
+        self.port = urlsplit(self._loopback.listen(port)).port or 0
 
     def stop(self) -> None:
         """Stop serving and free everything; a second call does nothing."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(timeout=10)
-        if self._socket is not None:
-            self._socket.close()
-        self._server = self._thread = self._socket = None
+        self._loopback.stop()
         self.close()
 
     def close(self) -> None:

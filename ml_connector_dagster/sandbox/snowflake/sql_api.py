@@ -1,5 +1,6 @@
 """The SQL API, ``/api/v2/statements``. Shapes: contracts/snowflake-sqlapi.yaml."""
 
+import asyncio
 import gzip
 import json
 import re
@@ -43,7 +44,7 @@ class SqlApi:
         self._engine = engine
         self._statements = statements
         self._faults = faults
-        self._by_request: dict[str, Statement] = {}
+        self._by_request: dict[str, asyncio.Future[Statement]] = {}
         self.requests = 0
 
     @property
@@ -93,13 +94,17 @@ class SqlApi:
             uuid.UUID(request_id)
         except (KeyError, ValueError, TypeError) as error:
             return JSONResponse({"code": "391901", "message": f"Bad request: {error}"}, 400)
-        known = self._by_request.get(request_id)
-        if known is None or request.query_params.get("retry") != "true":
-            try:
-                known = await run_in_threadpool(self._start, user, body, sql, binds, count)
-            except Refusal as refusal:
-                return _failed(refusal, str(uuid.uuid4()))
-            self._by_request[request_id] = known
+        started = self._by_request.get(request_id)
+        if started is None or request.query_params.get("retry") != "true":
+            # Known from here on: the same request may come again while this one is still being started.
+            started = asyncio.ensure_future(
+                run_in_threadpool(self._start, user, body, sql, binds, count)
+            )
+            self._by_request[request_id] = started
+        try:
+            known = await started
+        except Refusal as refusal:
+            return _failed(refusal, str(uuid.uuid4()))
         if self._faults.take(Fault.LOST):
             await run_in_threadpool(known.done.wait, SECONDS_IN_LINE)
             return JSONResponse({"code": "390000", "message": "answer lost"}, 503)

@@ -119,18 +119,22 @@ class Statements:
             return self._engine.execute(session, found[0], binds)
         if binds:
             raise Refusal("000008", "0A000", "Multi-statement requests take no bind variables.")
-        for sql in found:
-            child = self._new(session, sql)
-            statement.children.append(child.handle)
-            try:
-                child.result = self._engine.execute(session, sql)
-            except Refusal as refusal:
-                child.refusal = refusal
-                raise
-            finally:
-                child.done.set()
+        with session.lock:  # nothing else of the session comes between them
+            for sql in found:
+                self._run_child(statement, sql)
         said = {"multiple statement execution": ["Multiple statements executed successfully."]}
         return Result(table=pa.table(said), kind=0xA000)
+
+    def _run_child(self, statement: Statement, sql: str) -> None:
+        child = self._new(statement.session, sql)
+        statement.children.append(child.handle)
+        try:
+            child.result = self._engine.execute(statement.session, sql)
+        except Refusal as refusal:
+            child.refusal = refusal
+            raise
+        finally:
+            child.done.set()
 
     def cancel(self, statement: Statement) -> None:
         """Interrupt it; raises Refusal when it is done."""
@@ -138,6 +142,12 @@ class Statements:
             raise Refusal("000709", "02000", f"Statement {statement.handle} is not running")
         self._engine.cancel(statement.session)
         statement.runs.set()
+
+    def cancel_all_of(self, session: Session) -> None:
+        """Its end is the end of what runs in it."""
+        for statement in tuple(self.by_handle.values()):
+            if statement.session is session and not statement.done.is_set():
+                self.cancel(statement)
 
 
 def split(sql: str) -> list[str]:

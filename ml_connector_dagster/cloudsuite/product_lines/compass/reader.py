@@ -24,7 +24,7 @@ from ml_connector_dagster.cloudsuite.product_lines.compass.statements import (
     rows_select,
 )
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import LakeTenant, lake_routes
-from ml_connector_dagster.cloudsuite.product_lines.lines import digest_of
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount, digest_of
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import ROUTE_REFUSALS, NotThereError
 from ml_connector_dagster.cloudsuite.product_lines.tables import (
@@ -32,6 +32,7 @@ from ml_connector_dagster.cloudsuite.product_lines.tables import (
     with_column,
     with_constants,
 )
+from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoned, page_sizes
 from ml_connector_dagster.columns.layouts import DELETED_AT
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ContractError, TransientError
@@ -41,6 +42,8 @@ from ml_connector_dagster.model.windows import Window
 #: A chain whose result has expired begins anew, so often.
 _BEGINNINGS = 3
 _MAIN = "t"
+#: Before the first page: the query is submitted, and one long look at its status finds it finished.
+_REQUESTS_OF_A_QUERY = 2
 
 
 class LakeReader:
@@ -138,6 +141,44 @@ class LakeReader:
                 raise
             else:
                 return
+
+    @property
+    def setup_requests(self) -> int:
+        """None: the lake is asked for its tables once in hours."""
+        return 0
+
+    def count(self, company: str, window: Window) -> int:
+        """By ``COUNT(*)`` with the conditions of the read. A first load has been counted when its route was chosen."""
+        if window.start is None:
+            question = f"lake/rows/{company}/{self._name}/{self._digest}"
+            known = self._tenant.learned.recall(question, lambda: self._count(company))
+            if known >= 0:
+                return known
+        return sum(self._counted(table, company, window) for table in self._route.tables)
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """Pages of the results, by ``COUNT(*)`` of each table."""
+        del other  # it would ask the same
+        tables = [dict(chain.arguments)["table"] for chain in chains]
+        if len(tables) == 1:
+            counts = [self.count(chains[0].company, chains[0].window)]
+        else:
+            counts = [
+                self._counted(table, chain.company, chain.window)
+                for table, chain in zip(tables, chains, strict=True)
+            ]
+        return Reckoned(
+            rows=sum(counts),
+            requests=tuple(
+                _REQUESTS_OF_A_QUERY + len(page_sizes(rows, self._limit, tells_end=True))
+                for rows in counts
+            ),
+            basis=Basis.COUNTED,
+            how="COUNT(*) in the data lake",
+        )
+
+    def _counted(self, table: str, company: str, window: Window) -> int:
+        return self._tenant.lake.number(count_select(self._select(table, company, window)))
 
     def _pages(
         self, select: Select, table: str, place: tuple[Result, int] | None

@@ -2,11 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.distribution import (
-    TableRoute,
-    load_distribution_catalog,
-)
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
+from ml_connector_dagster.cloudsuite.catalog.distribution import DistributionCatalog, TableRoute
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
@@ -28,10 +24,9 @@ def open_distribution(
     connection: CloudSuiteConnection,
     gateway: Gateway,
     knowledge: KnowledgeStore,
-    columns: Columns = EVERYTHING,
+    catalog: DistributionCatalog,
 ) -> RoutedLine:
-    """Distribution with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
-    catalog = narrowed(load_distribution_catalog(connection.catalog), columns)
+    """Distribution by ``catalog``."""
     learned = Learned(knowledge, NAME)
     api = SxApi(gateway, catalog.operator, catalog.messages)
     tenant = SxTenant(api, learned, catalog.companies, catalog.date_literals)

@@ -5,7 +5,7 @@ with; whether it begins with that row or behind it does not matter here.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
@@ -23,9 +23,11 @@ from ml_connector_dagster.cloudsuite.pages import Page, Slice
 from ml_connector_dagster.cloudsuite.product_lines.distribution.answers import RestartRefusedError
 from ml_connector_dagster.cloudsuite.product_lines.distribution.api import Fetch, SxApi
 from ml_connector_dagster.cloudsuite.product_lines.distribution.tenant import SxTenant
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError
 from ml_connector_dagster.cloudsuite.product_lines.tables import with_column
+from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoned, page_sizes
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.windows import Window
@@ -107,6 +109,22 @@ class TableReader:
                 return
         raise ContractError(
             f"{asked}: {_RESTARTS} times the row was gone that a page should go on after; read again at a quieter time"
+        )
+
+    @property
+    def setup_requests(self) -> int:
+        """None."""
+        return 0
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By the lake: FetchWhere counts nothing, and gives whole rows only."""
+        rows = other()
+        pages = page_sizes(rows or 0, self._rows, caps=self._catalog.row_caps)
+        return Reckoned(
+            rows=rows,
+            requests=(len(pages),),
+            basis=Basis.UNKNOWN if rows is None else Basis.COUNTED,
+            how="nothing can be asked" if rows is None else "COUNT(*) in the data lake",
         )
 
     def _after(self, asked: Fetch, after: str) -> Iterator[Page]:

@@ -1,7 +1,6 @@
 """The Financials & Supply Management product line: its catalog, and a reader for every route."""
 
-from ml_connector_dagster.cloudsuite.catalog.financials import ClassRoute, load_financials_catalog
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
+from ml_connector_dagster.cloudsuite.catalog.financials import ClassRoute, FinancialsCatalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
@@ -23,10 +22,9 @@ def open_financials(
     connection: CloudSuiteConnection,
     gateway: Gateway,
     knowledge: KnowledgeStore,
-    columns: Columns = EVERYTHING,
+    catalog: FinancialsCatalog,
 ) -> RoutedLine:
-    """Financials with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
-    catalog = narrowed(load_financials_catalog(connection.catalog), columns)
+    """Financials by ``catalog``."""
     learned = Learned(knowledge, NAME)
     api = LandmarkApi(gateway, catalog.messages)
     tenant = LandmarkTenant(api, learned, catalog.companies)

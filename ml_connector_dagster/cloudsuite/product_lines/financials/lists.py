@@ -1,7 +1,7 @@
 """An entity by the generic lists of its business classes: what is asked, page by page, and what came."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from ml_connector_dagster.cloudsuite.product_lines.financials.queries import (
     wanted_fields,
 )
 from ml_connector_dagster.cloudsuite.product_lines.financials.tenant import LandmarkTenant
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError, RefusedError
 from ml_connector_dagster.cloudsuite.product_lines.tables import (
@@ -28,6 +29,7 @@ from ml_connector_dagster.cloudsuite.product_lines.tables import (
     with_column,
     with_constants,
 )
+from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoned, page_sizes
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 from ml_connector_dagster.model.windows import Window
@@ -103,9 +105,7 @@ class ListReader:
             raise ConfigError(
                 f"{chain.entity}: the catalog has no class {name!r} any more; begin anew (--full)"
             )
-        asked = self._asked(name, chain.company)
-        if chain.window.start is not None and self._filters_changes(name, chain.company):
-            asked = replace(asked, changed=chain.window)
+        asked = self._asked_for(chain)
         state = _parsed(position)
         if state:
             try:
@@ -117,6 +117,36 @@ class ListReader:
                 yield from self._follow(asked, chain.company, None, 0)
         else:
             yield from self._follow(asked, chain.company, None, 0)
+
+    @property
+    def setup_requests(self) -> int:
+        """None."""
+        return 0
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By the count in the header of a page of one row."""
+        counts = [
+            self._api.page(replace(self._asked_for(chain), limit=1), chain.company, Meter()).count
+            for chain in chains
+        ]
+        known = [rows for rows in counts if rows is not None]
+        rows = sum(known) if len(known) == len(counts) else other()
+        each = known if rows is not None and len(known) == len(counts) else [rows or 0]
+        pages = [len(page_sizes(one, self._limit, tells_end=True)) for one in each]
+        return Reckoned(
+            rows=rows,
+            requests=(*pages, *([1] * (len(chains) - len(pages)))),
+            basis=Basis.UNKNOWN if rows is None else Basis.COUNTED,
+            how="_count" if len(known) == len(counts) else "COUNT(*) in the data lake",
+        )
+
+    def _asked_for(self, chain: Slice) -> ClassList:
+        """What a chain asks, its window included."""
+        name = dict(chain.arguments)["class"]
+        asked = self._asked(name, chain.company)
+        if chain.window.start is not None and self._filters_changes(name, chain.company):
+            asked = replace(asked, changed=chain.window)
+        return asked
 
     def _follow(
         self, asked: ClassList, company: str, href: str | None, rows: int

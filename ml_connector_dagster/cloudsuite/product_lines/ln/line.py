@@ -1,7 +1,6 @@
 """The LN product line: its catalog, and a reader for every route."""
 
-from ml_connector_dagster.cloudsuite.catalog.ln import SetRoute, load_ln_catalog
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
+from ml_connector_dagster.cloudsuite.catalog.ln import LnCatalog, SetRoute
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
@@ -22,10 +21,9 @@ def open_ln(
     connection: CloudSuiteConnection,
     gateway: Gateway,
     knowledge: KnowledgeStore,
-    columns: Columns = EVERYTHING,
+    catalog: LnCatalog,
 ) -> RoutedLine:
-    """LN with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
-    catalog = narrowed(load_ln_catalog(connection.catalog), columns)
+    """LN by ``catalog``."""
     learned = Learned(knowledge, NAME)
     service = ODataService(gateway, catalog)
     lake = open_lake(gateway, catalog.lake, learned, connection)

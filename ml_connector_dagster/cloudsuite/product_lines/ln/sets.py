@@ -4,7 +4,7 @@ Reference cloudsuite-api §4.1.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 from ml_connector_dagster.cloudsuite.catalog.ln import LnCatalog, LnEntity, SetRoute
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount
 from ml_connector_dagster.cloudsuite.product_lines.ln.answers import SetAnswer
 from ml_connector_dagster.cloudsuite.product_lines.ln.places import Place, place_of
 from ml_connector_dagster.cloudsuite.product_lines.ln.service import ODataService, SetCall
@@ -20,6 +21,7 @@ from ml_connector_dagster.cloudsuite.product_lines.ln.walks import SetWalk
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError, RefusedError
 from ml_connector_dagster.cloudsuite.product_lines.tables import renamed, with_constants
+from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoned, page_sizes
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.windows import Window
 
@@ -98,6 +100,26 @@ class SetReader:
             after = None if place is None else place.text()
             yield page_of(self._records(rows, chain.company), meter, after)
             meter = Meter()
+
+    @property
+    def setup_requests(self) -> int:
+        """None."""
+        return 0
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By the ``$count`` of the read, with one row."""
+        (chain,) = chains
+        call = self._call(chain.company, self._changed(chain))
+        counted = self._ask(replace(call, top=1, counted=True), Meter()).count
+        rows = other() if counted is None else counted
+        return Reckoned(
+            rows=rows,
+            requests=(
+                len(page_sizes(rows or 0, self._page_rows, tells_end=call.counted, joined=True)),
+            ),
+            basis=Basis.UNKNOWN if rows is None else Basis.COUNTED,
+            how="$count" if rows == counted else "COUNT(*) in the data lake",
+        )
 
     def _ask(self, call: SetCall, meter: Meter) -> SetAnswer:
         try:

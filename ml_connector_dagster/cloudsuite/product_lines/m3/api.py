@@ -118,6 +118,11 @@ class M3Api:
         self._asking = Asking()
         self._largest = {"get": 0, "bulk": 0}
 
+    @property
+    def caps(self) -> frozenset[int]:
+        """An answer of exactly so many rows is taken to be cut."""
+        return self._caps
+
     def rows(self, call: ListCall, meter: Meter) -> pa.Table:
         """All rows of the answer; none for "record does not exist". Raises the error that fits M3's refusal."""
         answer = self._ask(lambda: self._calls.get(call.path), call, call.path, meter)

@@ -1,15 +1,23 @@
 """An EXPORTMI select as a route: its chains (divisions, values, spans of days)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import product
 
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import Span, cut, span_of
+from ml_connector_dagster.cloudsuite.product_lines.m3.export_reckonings import (
+    ExportChain,
+    ExportReckoner,
+)
 from ml_connector_dagster.cloudsuite.product_lines.m3.exports import ExportReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.selects import TableColumns
+from ml_connector_dagster.cloudsuite.product_lines.m3.table_counts import columns_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
+from ml_connector_dagster.cloudsuite.reckonings import Reckoned
 from ml_connector_dagster.model.windows import Window
 
 
@@ -70,6 +78,32 @@ class ExportRouteReader:
         """The pages of one chain."""
         arguments = dict(chain.arguments)
         yield from self._reader(chain.company).pages(arguments, _span(arguments), position)
+
+    @property
+    def setup_requests(self) -> int:
+        """The divisions of the company."""
+        return int(self._route.per_division)
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By keys and change dates of the rows of all chains, one request per table."""
+        reckoner = ExportReckoner(
+            api=self._tenant.api,
+            reader=self._reader(chains[0].company),
+            ask=partial(columns_of, self._tenant),
+            other=other,
+        )
+        arguments = [dict(chain.arguments) for chain in chains]
+        ours = [{name: one[name] for name in one if name != "route"} for one in arguments]
+        return reckoner.reckon(
+            [
+                ExportChain(
+                    arguments={n: v for n, v in one.items() if n not in ("from", "to")}
+                    | {"days": f"{one.get('from', '')}..{one['to']}"},
+                    span=_span(one),
+                )
+                for one in ours
+            ]
+        )
 
     def _reader(self, company: str) -> ExportReader:
         tenant = self._tenant

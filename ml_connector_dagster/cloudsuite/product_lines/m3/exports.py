@@ -120,6 +120,45 @@ class ExportReader:
             reply_length=self._reply_length,
         )
 
+    @property
+    def page_rows(self) -> int:
+        """The most rows of a page."""
+        return self._page_rows
+
+    @property
+    def modified(self) -> str | None:
+        """The field with the change date, where the table has it."""
+        return self._modified
+
+    @property
+    def parts(self) -> tuple[TablePart, ...]:
+        """The selects that bring the main table's columns."""
+        return self._parts
+
+    @property
+    def lookups(self) -> tuple[Lookup, ...]:
+        """The further tables."""
+        return self._route.lookups
+
+    def lookup_parts(self, table: str) -> tuple[TablePart, ...]:
+        """The selects that bring a further table's columns."""
+        return self._lookups[table]
+
+    def lead(self, by: str | None) -> TablePart:
+        """The leading select of the chains of ``by``; None: those that the main table leads."""
+        return self._parts[0] if by is None else self._lookups[by][0]
+
+    def conditions(self, lead: TablePart, span: Span, open_fields: Sequence[str]) -> Where:
+        """Which rows of the leading table the chains of a read have together; ``open_fields`` tell them apart."""
+        where = self._where(lead, {})
+        fixed = {
+            equal(lead.prefix, name, values[0], lead.types)
+            for name, values in self._route.where.items()
+            if name in open_fields
+        }
+        kept = tuple(one for one in where.conditions if one not in fixed)
+        return Where(company=where.company, conditions=kept).and_(*self._window(lead, span))
+
     def pages(
         self, arguments: Mapping[str, str], span: Span, position: str | None
     ) -> Iterator[Page]:
@@ -140,7 +179,7 @@ class ExportReader:
     def _by_key(
         self, arguments: Mapping[str, str], span: Span, after: tuple[str, ...] | None
     ) -> Iterator[Page]:
-        lead = self._lead(arguments)
+        lead = self.lead(arguments.get("by"))
         where = self._where(lead, arguments).and_(*self._window(lead, span))
         while True:
             meter = Meter()
@@ -170,7 +209,7 @@ class ExportReader:
                 return
 
     def _by_span(self, arguments: Mapping[str, str], spans: Sequence[Span]) -> Iterator[Page]:
-        lead = self._lead(arguments)
+        lead = self.lead(arguments.get("by"))
         base = self._where(lead, arguments)
         waiting = list(reversed(spans))
         meter = Meter()
@@ -292,10 +331,6 @@ class ExportReader:
             if last == after:
                 raise self._no_progress(part, last)
             after = last
-
-    def _lead(self, arguments: Mapping[str, str]) -> TablePart:
-        by = arguments.get("by")
-        return self._parts[0] if by is None else self._lookups[by][0]
 
     def _lookup(self, table: str) -> Lookup:
         return next(lookup for lookup in self._route.lookups if lookup.table == table)

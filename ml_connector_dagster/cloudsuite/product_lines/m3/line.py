@@ -3,9 +3,7 @@
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.keys import keys_only
-from ml_connector_dagster.cloudsuite.catalog.m3 import M3Catalog, load_m3_catalog
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
+from ml_connector_dagster.cloudsuite.catalog.m3 import M3Catalog
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.cloudsuite.product_lines.asking import Calls
 from ml_connector_dagster.cloudsuite.product_lines.compass.lake import Suites
@@ -36,26 +34,9 @@ def open_m3(
     connection: CloudSuiteConnection,
     calls: TenantCalls,
     knowledge: KnowledgeStore,
-    columns: Columns = EVERYTHING,
-) -> RoutedLine:
-    """M3 with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
-    catalog = narrowed(load_m3_catalog(connection.catalog), columns)
-    return _opened(connection, calls, knowledge, catalog)
-
-
-def open_m3_keys(
-    connection: CloudSuiteConnection, calls: TenantCalls, knowledge: KnowledgeStore
-) -> RoutedLine:
-    """The same, asking for what names a record and nothing else."""
-    return _opened(connection, calls, knowledge, keys_only(load_m3_catalog(connection.catalog)))
-
-
-def _opened(
-    connection: CloudSuiteConnection,
-    calls: TenantCalls,
-    knowledge: KnowledgeStore,
     catalog: M3Catalog,
 ) -> RoutedLine:
+    """M3 by ``catalog``."""
     learned = Learned(knowledge, NAME)
     api = M3Api(calls, catalog.row_caps)
     tenant = M3Tenant(

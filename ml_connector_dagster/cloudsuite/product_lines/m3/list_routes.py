@@ -1,14 +1,24 @@
 """A list transaction as a route: its chains (divisions, inputs, ranges of keys), and what each chain asks with."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise, product
 
 from ml_connector_dagster.cloudsuite.catalog.routes import ListRoute
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
-from ml_connector_dagster.cloudsuite.product_lines.lines import digest_of
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount, digest_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import span_of
+from ml_connector_dagster.cloudsuite.product_lines.m3.list_reckonings import (
+    ChainCount,
+    ListReckoner,
+)
 from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs, ListReader
+from ml_connector_dagster.cloudsuite.product_lines.m3.table_counts import rows_of_lists
 from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
+from ml_connector_dagster.cloudsuite.reckonings import (
+    Basis,
+    Reckoned,
+    asked_twice,
+)
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.windows import Window
 
@@ -36,8 +46,37 @@ class ListRouteReader:
         return not self._filters_changes(company)
 
     def empty_columns(self, company: str) -> tuple[str, ...]:
-        """Not looked at: what a list lacks, the catalog has another transaction for."""
-        return ()
+        """Columns whose field none of the route's transactions has, as far as the tenant tells."""
+        given = self._given(company)
+        if given is None:
+            return ()
+        route, keys = self._route, ENTITIES[self._entity].key
+        names = dict(route.names)
+        for child in route.children:
+            names |= child.names
+        return tuple(
+            column
+            for column, spec in self._catalog.all_fields.items()
+            if column not in keys and given.isdisjoint({spec.source, names.get(spec.source, "")})
+        )
+
+    def _given(self, company: str) -> set[str] | None:
+        """Fields of the route's rows; None when the tenant does not describe one of its transactions."""
+        route, repository = self._route, self._tenant.repository
+        last = route.children[-1] if route.children else route
+        given = {*route.keep_inputs, *route.constants}
+        for child in route.children:
+            given |= {*child.carry, *child.inputs}
+        known = repository.fields(last.program, last.transaction, "O", company)
+        if known is None:
+            return None
+        given |= known
+        for one in route.complete:
+            known = repository.fields(one.program, one.transaction, "O", company)
+            if known is None:
+                return None
+            given |= known & set(one.fields)
+        return given
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One per division, per combination of inputs that have several values, and per range of keys."""
@@ -66,6 +105,62 @@ class ListRouteReader:
         window = self._tenant.local(chain.window)
         inputs = self._inputs(chain.company, dict(chain.arguments), window)
         yield from self._reader(chain.company).pages(inputs, position)
+
+    @property
+    def setup_requests(self) -> int:
+        """The divisions of the company."""
+        return int(self._route.per_division)
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By the keys of each chain; many chains of one table are counted in one go where EXPORTMI may read it."""
+        company, window = chains[0].company, self._tenant.local(chains[0].window)
+        asked = [self._inputs(company, dict(chain.arguments), window) for chain in chains]
+        reckoner = self._reckoner(company)
+        how = "the list's keys"
+        rows = self._rows_by_export(company, asked)
+        if rows is not None:
+            how = "two columns of the table by EXPORTMI"
+            counts = [
+                reckoner.of_rows(one, inputs) for one, inputs in zip(rows, asked, strict=True)
+            ]
+        else:
+            counts = [reckoner.counted(inputs) for inputs in asked]
+        more = any(one.more for one in counts)
+        if more and not self._route.children and (total := other()) is not None:
+            how, more = "COUNT(*) in the data lake", False
+            each = total // len(chains)
+            counts = [reckoner.of_rows(each, inputs) for inputs in asked]
+        return self._reckoned(counts, how, more=more)
+
+    def _rows_by_export(
+        self, company: str, chains: Sequence[ChainInputs]
+    ) -> tuple[int, ...] | None:
+        reader, alone = self._reader(company), len(chains) == 1 or bool(self._route.children)
+        if alone or any(one.until or reader.is_filtered(one) for one in chains):
+            return None
+        return rows_of_lists(self._tenant, self._catalog, self._route, company, chains)
+
+    def _reckoned(self, counts: Sequence[ChainCount], how: str, *, more: bool) -> Reckoned:
+        sampled = bool(self._route.children)
+        again = asked_twice([one.rows == 0 and not sampled for one in counts])
+        return Reckoned(
+            rows=sum(one.rows for one in counts),
+            requests=tuple(
+                one.requests + repeated for one, repeated in zip(counts, again, strict=True)
+            ),
+            basis=Basis.AT_LEAST if more else Basis.SAMPLED if sampled else Basis.COUNTED,
+            how=f"{how}, children of some of them" if sampled else how,
+        )
+
+    def _reckoner(self, company: str) -> ListReckoner:
+        return ListReckoner(
+            api=self._tenant.api,
+            route=self._route,
+            reader=self._reader(company),
+            company=company,
+            bulk_chunk=self._tenant.catalog.bulk_chunk,
+            modified=self._catalog.modified,
+        )
 
     def _reader(self, company: str) -> ListReader:
         tenant = self._tenant

@@ -6,7 +6,7 @@ read whole, whatever the window.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -103,6 +103,38 @@ class ListReader:
             lambda key: self._first_key_from(key, inputs, Meter()),
         )
 
+    @property
+    def page_rows(self) -> int:
+        """The most rows of a page."""
+        return self._page_rows
+
+    @property
+    def asks_keys_only(self) -> bool:
+        """Whether the list is asked for what it positions by and nothing else."""
+        return bool(self._fields) and {*self._fields} <= {*self._route.position.values()}
+
+    def is_filtered(self, inputs: ChainInputs) -> bool:
+        """Whether the chain brings changes only."""
+        return self._filters_changes and inputs.window.start is not None
+
+    def goes_by_span(self, inputs: ChainInputs) -> bool:
+        """Whether the chain goes by spans of change days."""
+        return self._between is not None and inputs.span.first is not None
+
+    def keys(self, inputs: ChainInputs, limit: int) -> pa.Table:
+        """What the list positions by, of at most ``limit`` of the chain's rows in one answer: for counting."""
+        call = replace(
+            self._page_call(inputs, self._start(None, inputs), limit),
+            columns=tuple(self._route.position.values()),
+        )
+        return self._api.rows(call, Meter())
+
+    def span_keys(self, inputs: ChainInputs, limit: int, modified: str | None) -> pa.Table:
+        """The same of a chain that goes by span, with the change date."""
+        wanted = [*self._route.position.values(), *([modified] if modified else [])]
+        call = replace(self._span_call(inputs, inputs.span, limit), columns=tuple(wanted))
+        return self._api.rows(call, Meter())
+
     def pages(self, inputs: ChainInputs, position: str | None) -> Iterator[Page]:
         """The pages of one chain after ``position``."""
         completions = [
@@ -115,10 +147,9 @@ class ListReader:
             )
             for spec in self._route.complete
         ]
-        between = self._route.changed_between if self._filters_changes else None
         whole = "key" in parse_position(position)
-        if between is not None and inputs.span.first is not None and not whole:
-            raw = self._by_span(between, inputs, position)
+        if self.goes_by_span(inputs) and not whole:
+            raw = self._by_span(inputs, position)
         else:
             raw = self._by_key(inputs, position, Meter())
         for rows, meter, after in raw:
@@ -127,8 +158,7 @@ class ListReader:
     def _records(
         self, rows: pa.Table, inputs: ChainInputs, completions: Sequence[Completion], meter: Meter
     ) -> pa.Table:
-        filtered = self._filters_changes and inputs.window.start is not None
-        whole = not filtered and not self._route.children
+        whole = not self.is_filtered(inputs) and not self._route.children
         rows = with_constants(rows, inputs.constants)
         for spec in self._route.children:
             rows = children_of(
@@ -179,7 +209,7 @@ class ListReader:
             meter = Meter()
 
     def _by_span(
-        self, between: ChangedBetween, inputs: ChainInputs, position: str | None
+        self, inputs: ChainInputs, position: str | None
     ) -> Iterator[tuple[pa.Table, Meter, str | None]]:
         state = parse_position(position)
         waiting = parse_spans(state["spans"]) if "spans" in state else [inputs.span]
@@ -187,13 +217,7 @@ class ListReader:
         meter = Meter()
         while waiting:
             span = waiting.pop()
-            days = {between.last: day_text(span.last)}
-            if span.first is not None:
-                days[between.first] = day_text(span.first)
-            call = self._call(
-                between.transaction or self._route.transaction, {**inputs.fixed, **days}, inputs
-            )
-            rows = self._api.rows(call, meter)
+            rows = self._api.rows(self._span_call(inputs, span), meter)
             if self._api.is_cut(rows.num_rows, self._page_rows):
                 halves = span.halves()
                 if halves is None:
@@ -218,9 +242,25 @@ class ListReader:
             meter.add_all(earlier)
         return rows, self._api.is_cut(rows.num_rows, self._page_rows)
 
-    def _page_call(self, inputs: ChainInputs, start: Mapping[str, str]) -> ListCall:
-        since = self._since(inputs.window)
-        return self._call(self._route.transaction, {**inputs.fixed, **start, **since}, inputs)
+    def _page_call(
+        self, inputs: ChainInputs, start: Mapping[str, str], limit: int | None = None
+    ) -> ListCall:
+        values = {**inputs.fixed, **start, **self._since(inputs.window)}
+        return self._call(self._route.transaction, values, inputs, limit)
+
+    @property
+    def _between(self) -> ChangedBetween | None:
+        return self._route.changed_between if self._filters_changes else None
+
+    def _span_call(self, inputs: ChainInputs, span: Span, limit: int | None = None) -> ListCall:
+        between = self._between
+        if between is None:
+            raise ValueError(f"{self._route.label} knows no span of change days")
+        days = {between.last: day_text(span.last)}
+        if span.first is not None:
+            days[between.first] = day_text(span.first)
+        transaction = between.transaction or self._route.transaction
+        return self._call(transaction, {**inputs.fixed, **days}, inputs, limit)
 
     def _call(
         self,

@@ -2,8 +2,7 @@
 
 from zoneinfo import ZoneInfo
 
-from ml_connector_dagster.cloudsuite.catalog.narrowed import EVERYTHING, Columns, narrowed
-from ml_connector_dagster.cloudsuite.catalog.syteline import LoadRoute, load_syteline_catalog
+from ml_connector_dagster.cloudsuite.catalog.syteline import LoadRoute, SyteLineCatalog
 from ml_connector_dagster.cloudsuite.gateway import Gateway
 from ml_connector_dagster.cloudsuite.product_lines.compass.reader import lake_readers
 from ml_connector_dagster.cloudsuite.product_lines.compass.tenant import open_lake
@@ -24,10 +23,9 @@ def open_syteline(
     connection: CloudSuiteConnection,
     gateway: Gateway,
     knowledge: KnowledgeStore,
-    columns: Columns = EVERYTHING,
+    catalog: SyteLineCatalog,
 ) -> RoutedLine:
-    """SyteLine with the built-in catalog and, laid over it, the tenant's own; cut to ``columns``."""
-    catalog = narrowed(load_syteline_catalog(connection.catalog), columns)
+    """SyteLine by ``catalog``."""
     timezone = "UTC" if catalog.clock == "utc" else connection.timezone
     learned = Learned(knowledge, NAME)
     service = IdoService(gateway, catalog, gateway.tenant_id)

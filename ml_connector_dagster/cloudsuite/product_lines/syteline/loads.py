@@ -1,6 +1,7 @@
 """An entity by ``load`` of its IDOs: pages by bookmark, changes by RecordDate (reference cloudsuite-api §3.3, §3.5)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,11 +11,13 @@ from ml_connector_dagster.cloudsuite.catalog.syteline import IdoPart, LoadRoute,
 from ml_connector_dagster.cloudsuite.pages import Page, Slice
 from ml_connector_dagster.cloudsuite.product_lines.clocks import wall_clock
 from ml_connector_dagster.cloudsuite.product_lines.learned import Learned
+from ml_connector_dagster.cloudsuite.product_lines.lines import OtherCount
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.refusals import NotThereError
 from ml_connector_dagster.cloudsuite.product_lines.syteline.answers import IdoAnswer
 from ml_connector_dagster.cloudsuite.product_lines.syteline.service import IdoService, LoadCall
 from ml_connector_dagster.cloudsuite.product_lines.tables import renamed, with_constants
+from ml_connector_dagster.cloudsuite.reckonings import COUNTED_ROWS, Basis, Reckoned, page_sizes
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.windows import Window
@@ -83,10 +86,7 @@ class LoadReader:
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:
         """The pages of one IDO; a position is the bookmark after which it goes on."""
-        wanted = dict(chain.arguments)["ido"]
-        part = next((one for one in self._route.idos if one.ido == wanted), None)
-        if part is None:
-            raise NotThereError(f"{self.label}: the catalog names no IDO {wanted!r} any more")
+        part = self._part(chain)
         condition = self._changed(part, chain)
         seen = {position}
         while True:
@@ -98,6 +98,41 @@ class LoadReader:
             yield page_of(self._records(answer, part), meter, position)
             if position is None:
                 return
+
+    @property
+    def setup_requests(self) -> int:
+        """None."""
+        return 0
+
+    def reckon(self, chains: Sequence[Slice], other: OtherCount) -> Reckoned:
+        """By one property of the rows of each IDO; ``MoreRowsExist`` tells where pages end."""
+        counts, more = [], False
+        for chain in chains:
+            part = self._part(chain)
+            call = self._call(
+                part, chain.company, self._changed(part, chain), None, rows=COUNTED_ROWS
+            )
+            answer = self._service.load(replace(call, properties=call.order_by[-1:]), Meter())
+            counts.append(answer.records.num_rows)
+            more = more or answer.more
+        elsewhere = other() if more and len(chains) == 1 else None
+        if elsewhere is not None:
+            counts, more = [max(elsewhere, *counts)], False
+        return Reckoned(
+            rows=sum(counts),
+            requests=tuple(
+                len(page_sizes(rows, self._page_rows, tells_end=True)) for rows in counts
+            ),
+            basis=Basis.AT_LEAST if more else Basis.COUNTED,
+            how="one property of each row" if elsewhere is None else "COUNT(*) in the data lake",
+        )
+
+    def _part(self, chain: Slice) -> IdoPart:
+        wanted = dict(chain.arguments)["ido"]
+        part = next((one for one in self._route.idos if one.ido == wanted), None)
+        if part is None:
+            raise NotThereError(f"{self.label}: the catalog names no IDO {wanted!r} any more")
+        return part
 
     def _page(
         self, call: LoadCall, meter: Meter, seen: set[str | None], part: IdoPart
