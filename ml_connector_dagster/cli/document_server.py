@@ -81,7 +81,14 @@ def _document(body: bytes, content_type: str) -> bytes:
         if encoding == "BASE64":
             return base64.b64decode(value, validate=True)
         return str(value).encode()
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        binascii.Error,
+    ) as error:
         raise ValueError("no message with document.value") from error
 
 

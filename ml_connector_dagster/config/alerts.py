@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator
 
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.problems import did_you_mean, shown
-from ml_connector_dagster.config.values import CredentialName, Number, WebAddress, WholeNumber
+from ml_connector_dagster.config.values import CredentialName, Number, WebAddress
 from ml_connector_dagster.model.alerts import AlertKind
 
 
@@ -49,12 +49,6 @@ class Alerts(StrictModel):
         lt=100,
         allow_inf_nan=False,
         description="More than this share of a table's last batch refused is told.",
-    )
-    given_up_after_tries: WholeNumber = Field(
-        default=10,
-        ge=2,
-        le=1000,
-        description="A dead letter that failed so many times is told: trying again will not heal it.",
     )
 
     @field_validator("channels", mode="after")

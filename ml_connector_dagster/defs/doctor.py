@@ -12,6 +12,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.run_coordinator import QueuedRunCoordinator
 from dagster._core.scheduler.instigation import InstigatorStatus
 from dagster._daemon.controller import get_daemon_statuses
+from dagster._daemon.types import DaemonStatus
 
 from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.config.settings import Settings
@@ -51,7 +52,7 @@ def look_at_instance(
             if defs is not None:
                 yield from look_at_clocks(instance, defs)
     # Dagster raises what its database driver raises, among others; whatever it is, that is the diagnosis.
-    except Exception as error:  # noqa: BLE001, RUF100
+    except Exception as error:
         yield problem(
             AREA,
             "storage",
@@ -63,7 +64,8 @@ def look_at_instance(
 def look_at_storage(instance: dg.DagsterInstance, home: Path) -> Iterator[Diagnosis]:
     """Which database it is in, that it answers, and that its tables are of this version."""
     runs = instance.get_runs_count()
-    on_postgres = on_postgresql(instance)
+    # The chart of Kubernetes names Dagster's own storage, dagster.yaml of the repository ours: both are of this class.
+    on_postgres = "Postgres" in type(instance.run_storage).__name__
     where = "PostgreSQL" if on_postgres else f"SQLite in {home}"
     yield fine(AREA, "storage", f"{where}, {runs:,} runs")
     versions = {
@@ -78,11 +80,6 @@ def look_at_storage(instance: dg.DagsterInstance, home: Path) -> Iterator[Diagno
             f"{', '.join(behind)} are of another version of Dagster",
             "Stop the daemon and the webserver, then: dagster instance migrate",
         )
-
-
-def on_postgresql(instance: dg.DagsterInstance) -> bool:
-    """Whether its history is kept in PostgreSQL, where several machines can share it."""
-    return "Postgres" in type(instance.run_storage).__name__
 
 
 def dagster_on_postgresql() -> bool:
@@ -181,10 +178,12 @@ def look_at_daemons(instance: dg.DagsterInstance, now: datetime) -> Iterator[Dia
         yield fine(AREA, "daemon", f"{len(statuses)} parts, all with a recent heartbeat")
 
 
-def _errors(status: object) -> str:
-    beat = getattr(status, "last_heartbeat", None)
-    errors = getattr(beat, "errors", None) or ()
-    return redact(errors[0].message.strip().splitlines()[-1]) if errors else ""
+def _errors(status: DaemonStatus) -> str:
+    """The last line of the newest error that a part of the daemon met; "" when it met none."""
+    beat = status.last_heartbeat
+    if beat is None or not beat.errors:
+        return ""
+    return redact(beat.errors[0].message.strip().splitlines()[-1])
 
 
 def load_code(project: Project, settings: Settings) -> tuple[dg.Definitions | None, Diagnosis]:

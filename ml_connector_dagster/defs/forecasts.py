@@ -27,6 +27,8 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 #: The op's name, under which the launchpad's config stands.
 PLAN_OP: Final = "foresee"
+#: Characters of a cell: reasons are sentences.
+_CELL: Final = 200
 
 
 class PlannedMode(Enum):
@@ -131,6 +133,7 @@ def forecast_metadata(forecast: Forecast) -> dict[str, Any]:
                 ]
                 for one in forecast.reads
             ],
+            width=_CELL,
         ),
         "deliveries": table(
             ["destination", "entity", "rows", "way in", "calls", "calls are"],
@@ -138,6 +141,7 @@ def forecast_metadata(forecast: Forecast) -> dict[str, Any]:
                 [one.destination, one.entity, one.rows, ", ".join(one.ways), one.calls, one.basis]
                 for one in forecast.deliveries
             ],
+            width=_CELL,
         ),
         "quotas": table(
             ["system", "quota", "needed", "used", "limit", "we stop at", "suffices"],

@@ -186,7 +186,7 @@ def _runs_to_come(instance: dg.DagsterInstance, workspace: Workspace, quiet: dat
             states = [
                 record.dagster_run.status
                 for record in records
-                if record.create_timestamp.replace(tzinfo=UTC) > quiet
+                if (record.start_time or 0) > quiet.timestamp()
             ]
             if dg.DagsterRunStatus.SUCCESS not in states:
                 latest = records[0].dagster_run.status.value if records else "none"

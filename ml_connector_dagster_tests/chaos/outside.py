@@ -247,6 +247,7 @@ def write_flows(path: Path, there: Outside) -> None:
         | {
             "entities": list(ENTITIES),
             "destinations": [{"connection": name, "schema": "erp"} for name in warehouses],
+            "marts": "none",
         }
     }
     for name in APPLICATIONS:

@@ -457,7 +457,13 @@ class DestinationContract:
         table = one.reader().read_all().take(pa.array([0] * count))
         keys = pa.array([f"{TENANT}/{COMPANY}/PO/{number}/0" for number in range(count)])
         hashes = pa.array([f"{batch}{number}" for number in range(count)])
-        for name, values in (("record_id", keys), ("line_number", numbers), ("_row_hash", hashes)):
+        ids = pa.array([batch] * count)
+        for name, values in (
+            ("record_id", keys),
+            ("line_number", numbers),
+            ("_row_hash", hashes),
+            ("_batch_id", ids),
+        ):
             table = table.set_column(table.schema.get_field_index(name), name, values)
         return staged_table(pair.folder, LINES, table, batch_id=batch, parts=2)
 

@@ -82,6 +82,17 @@ def test_a_run_compares_its_changes_and_the_job_compares_everything(
     assert not checks(run(installation, "100", "200"))["purchase_orders_agree"].passed
 
 
+def test_a_check_may_be_run_by_itself(installation: Installation) -> None:
+    """Its page has a button for it."""
+    assert run(installation, "100", "200").success
+    check = dg.AssetCheckKey(KEY, "suppliers_agree")
+    job = installation.defs.resolve_implicit_global_asset_job_def()
+    alone = job.get_subset(asset_selection=set(), asset_check_selection={check})
+    result = alone.execute_in_process(instance=installation.instance, raise_on_error=False)
+    assert result.success
+    assert [one.passed for one in result.get_asset_check_evaluations()] == [True]
+
+
 def test_the_launchpad_narrows_it(installation: Installation) -> None:
     assert run(installation, "100", "200").success
     assert reconcile(installation, entities=["suppliers"], companies=["200"]).success

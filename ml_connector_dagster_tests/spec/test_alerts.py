@@ -10,6 +10,7 @@ from ml_connector_dagster.config.alerts import AlertChannel, Alerts
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.project import Flow, FlowDestination, Project
+from ml_connector_dagster.config.replays import Replay
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.config.warehouses import DuckDBConnection
@@ -122,11 +123,10 @@ def office(tmp_path: Path, clock: Clock) -> Iterator[Office]:
                 destinations=(FlowDestination(connection="warehouse"),),
                 start_date=NOON.date(),
                 schedule=Schedule(every="2 hours"),
+                replay=Replay(tries=2),
             )
         },
-        alerts=Alerts.model_validate(
-            {"ui": "https://dagster.example.com", "given_up_after_tries": 3}
-        ),
+        alerts=Alerts.model_validate({"ui": "https://dagster.example.com"}),
     )
     settings.home.mkdir()
     with Ledger.open(settings.ledger_url, now=clock) as ledger:
@@ -266,7 +266,7 @@ def test_a_letter_that_failed_often_is_given_up_and_told(office: Office) -> None
     office.workspace.ledger.postpone([one.id for one in letters])
     assert office.look() == [], "two tries"
     office.workspace.ledger.postpone([letters[0].id])
-    assert office.look() == [("given_up", "reading: acme suppliers of company 100")]
+    assert office.look() == [("given_up", "reading: suppliers of company 100 (flow buying)")]
     office.workspace.ledger.resolve([letters[0].id])
     assert office.look() == []
 

@@ -11,6 +11,7 @@ from ml_connector_dagster.model.receipts import OutcomeCounts
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
 from ml_connector_dagster.sync.applications import preview_delivery
+from ml_connector_dagster.sync.verify import verify_delivery
 from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand, text
 from ml_connector_dagster_tests.monday_stand import MondayStand
 from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
@@ -116,6 +117,18 @@ def test_lines_come_and_go_with_their_order_though_they_do_not_change(
     assert counts_of(world, "purchase_orders").written == 1
     assert held(world, "purchase_order_lines").keys() == before.keys()
     assert counts_of(world, "purchase_order_lines").written == 0
+    assert_verified(world)
+
+
+def assert_verified(world: ApplicationWorld) -> None:
+    """What the application counts is what the ledger says it accepted."""
+    (target,) = world.flow.destinations
+    with world.open() as workspace:
+        for entity in world.entities:
+            found = verify_delivery(
+                workspace, world.flow, target, entity=entity, companies=world.companies
+            )
+            assert found.problems == ()
 
 
 def test_unpaid_invoices_are_those_that_payments_leave_open(
@@ -134,6 +147,7 @@ def test_unpaid_invoices_are_those_that_payments_leave_open(
     second = open_amounts(world)
     assert second != first
     assert shown_amounts(world) == second
+    assert_verified(world)
     assert counts_of(world, "supplier_invoices").written == 0
 
 

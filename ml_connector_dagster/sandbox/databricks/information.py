@@ -5,6 +5,7 @@ that a reader of names needs.
 """
 
 from collections.abc import Iterator
+from typing import cast
 
 import sqlglot
 from sqlglot import exp
@@ -32,7 +33,8 @@ def information(catalog: Catalog, privileges: Privileges, within: str, view: str
     values = ", ".join(f"({', '.join(_literal(value) for value in row)})" for row in rows)
     nothing = f"({', '.join('NULL' for _ in names)})"
     query = f"SELECT * FROM (VALUES {values or nothing}) AS i({', '.join(names)})"
-    return sqlglot.parse_one(query if rows else f"{query} WHERE FALSE", read="databricks")
+    tree = sqlglot.parse_one(query if rows else f"{query} WHERE FALSE", read="databricks")
+    return cast("exp.Expression", tree)
 
 
 def _rows(

@@ -10,6 +10,7 @@ from ml_connector_dagster.config.pauses import longest_pause, stale_after
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.ledger import TenantStatus
 from ml_connector_dagster.model.alerts import AlertKind, Condition
+from ml_connector_dagster.sync.open_letters import open_work
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -21,9 +22,9 @@ def look_around(workspace: Workspace) -> None:
         if flow.source not in statuses:
             statuses[flow.source] = workspace.ledger.status(flow.source)
             found += failing_tenant(workspace, flow.source)
-            found += given_up(workspace, flow.source, workspace.project.alerts)
         found += rejected_rows(flow, statuses[flow.source], workspace.project.alerts)
         found += stale_tables(workspace, flow, statuses[flow.source])
+    found += given_up(workspace)
     workspace.ledger.observe_alerts(found, KINDS)
 
 
@@ -50,19 +51,20 @@ def failing_tenant(workspace: Workspace, tenant: str) -> Iterator[Condition]:
         )
 
 
-def given_up(workspace: Workspace, tenant: str, alerts: Alerts) -> Iterator[Condition]:
-    """Dead letters that trying again has not healed, one condition per table and place."""
-    stuck: dict[tuple[str, str, str], int] = {}
-    for letter in workspace.ledger.dead_letters(tenant=tenant):
-        if letter.attempts >= alerts.given_up_after_tries:
-            where = (letter.destination or "reading", letter.entity, letter.company)
-            stuck[where] = stuck.get(where, 0) + 1
-    for (place, entity, company), count in stuck.items():
+def given_up(workspace: Workspace) -> Iterator[Condition]:
+    """Dead letters that are not tried by themselves any more, one condition per flow, table and place."""
+    stuck: dict[str, int] = {}
+    for group in open_work(workspace, workspace.project.flows.values()).groups:
+        if group.given_up:
+            place = group.destination or "reading"
+            subject = f"{place}: {group.entity} of company {group.company} (flow {group.flow})"
+            stuck[subject] = stuck.get(subject, 0) + group.given_up
+    for subject, count in stuck.items():
         yield Condition(
             kind=AlertKind.GIVEN_UP,
-            subject=f"{place}: {tenant} {entity} of company {company}",
-            message=f"{count} records have failed {alerts.given_up_after_tries} times or more; they need a person. Their "
-            "reasons are in the check no_dead_letters; correct the cause, then replay them",
+            subject=subject,
+            message=f"{count} records are not tried by themselves any more; they need a person. Their reasons are in the "
+            "check no_dead_letters; correct the cause, then replay them",
         )
 
 

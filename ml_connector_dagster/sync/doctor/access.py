@@ -74,6 +74,8 @@ def look_at_store(settings: Settings, project: Project) -> Iterator[Diagnosis]:
         else:
             yield fine(AREA, "store", f"{len(stored)} credentials, all of them can be decrypted")
     wanted = named_credentials(project)
+    if settings.staging_credential:
+        wanted["staging"] = settings.staging_credential
     for connection, name in wanted.items():
         if name not in stored:
             yield problem(

@@ -18,6 +18,7 @@ from ml_connector_dagster.destinations.identifiers import literal
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError
 from ml_connector_dagster.sync.reconcile.books import Books
+from ml_connector_dagster.sync.reconcile.warehouses import asked
 
 
 #: The mart that shows balances.
@@ -151,11 +152,12 @@ _CLOSINGS: Final = f"""
 
 
 def _movements(warehouse: Warehouse, scope: Scope) -> list[dict[str, Any]]:
-    return _asked(
+    return asked(
         warehouse,
         f"SELECT {_ACCOUNT}, year, period, CAST(COALESCE(SUM(debit), 0) AS VARCHAR) AS debit_text,"
         " CAST(COALESCE(SUM(credit), 0) AS VARCHAR) AS credit_text FROM gl_balances"
         f" WHERE _deleted_at IS NULL AND {_in(scope)} GROUP BY {_ACCOUNT}, year, period",
+        order=f"{_ACCOUNT}, year, period",
     )
 
 
@@ -167,7 +169,7 @@ def _shown(warehouse: Warehouse, scope: Scope) -> list[dict[str, Any]] | None:
         f" FROM {BALANCES_MART} WHERE {_in(scope)} GROUP BY {_ACCOUNT}, year, period"
     )
     try:
-        return _asked(warehouse, query)
+        return asked(warehouse, query, order=f"{_ACCOUNT}, year, period")
     except (ConfigError, CredentialError):
         return None
 
@@ -175,13 +177,6 @@ def _shown(warehouse: Warehouse, scope: Scope) -> list[dict[str, Any]] | None:
 def _in(scope: Scope) -> str:
     company = "" if scope.company is None else f" AND company = {literal(scope.company)}"
     return f"tenant = {literal(scope.tenant)}{company}"
-
-
-def _asked(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
-    return [
-        {name.lower(): value for name, value in row.items()}
-        for row in warehouse.ask(query).to_pylist()
-    ]
 
 
 def _bring(books: Books, table: str, rows: Sequence[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 import pyarrow as pa
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.destinations.applications.destination import ApplicationDestination
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.destinations.contract import Scope
@@ -175,7 +176,7 @@ class Session:
             ReconciliationState.FAILED,
             NOTHING,
             requests=requests,
-            reason=reason,
+            reason=redact(reason),
         )
         self.workspace.ledger.record_reconciliation(done)
         return Comparison(done=done, last_clean_at=self._last_clean(target))

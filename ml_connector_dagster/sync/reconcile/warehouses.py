@@ -12,7 +12,7 @@ from ml_connector_dagster.sync.reconcile.books import Shape
 from ml_connector_dagster.sync.reconcile.places import FoundRow
 
 
-#: Records of one query; SQL Runner and the like have limits of their own.
+#: Rows of one query; SQL Runner and the like have limits of their own.
 PAGE_ROWS: Final = 5_000
 
 #: Record ids of one query.
@@ -47,9 +47,11 @@ class WarehousePlace:
             f", CAST(COALESCE(SUM(g.{name}), 0) AS VARCHAR) AS total_{number}"
             for number, name in enumerate(self.shape.amounts)
         )
-        found = self._ask(
+        found = asked(
+            self._warehouse,
             f"SELECT g.ml_period, g.ml_currency, COUNT(*) AS ml_rows{sums} FROM ({self._rows()}) AS g"
-            " WHERE g.ml_deleted = 0 GROUP BY g.ml_period, g.ml_currency"
+            " WHERE g.ml_deleted = 0 GROUP BY g.ml_period, g.ml_currency",
+            order="g.ml_period, g.ml_currency",
         )
         return {
             (int(row["ml_period"]), str(row["ml_currency"] or "")): Side(
@@ -93,10 +95,11 @@ class WarehousePlace:
             f", CAST(MAX(g.{name}) AS VARCHAR) AS amount_{number}"
             for number, name in enumerate(self.shape.amounts)
         )
-        found = self._ask(
+        found = _page(
+            self._warehouse,
             "SELECT g.record_id, MAX(g.ml_period) AS ml_period, MAX(g.ml_currency) AS ml_currency,"
             f" MIN(g.ml_deleted) AS ml_deleted, COUNT(*) AS ml_rows{amounts}"
-            f" FROM ({self._rows()}) AS g WHERE {condition} GROUP BY g.record_id{rest}"
+            f" FROM ({self._rows()}) AS g WHERE {condition} GROUP BY g.record_id{rest}",
         )
         return [
             {
@@ -125,6 +128,17 @@ class WarehousePlace:
             f" FROM {control.entity.name} WHERE tenant = {literal(scope.tenant)}{company}{period}"
         )
 
-    def _ask(self, query: str) -> list[dict[str, Any]]:
-        found = self._warehouse.ask(query).to_pylist()
-        return [{name.lower(): value for name, value in row.items()} for row in found]
+
+def asked(warehouse: Warehouse, query: str, order: str) -> list[dict[str, Any]]:
+    """All rows of a query, page by page: what one answer may hold is limited in places. Names in small letters."""
+    rows: list[dict[str, Any]] = []
+    while True:
+        page = _page(warehouse, f"{query} ORDER BY {order} LIMIT {PAGE_ROWS} OFFSET {len(rows)}")
+        rows += page
+        if len(page) < PAGE_ROWS:
+            return rows
+
+
+def _page(warehouse: Warehouse, query: str) -> list[dict[str, Any]]:
+    found = warehouse.ask(query).to_pylist()
+    return [{name.lower(): value for name, value in row.items()} for row in found]
