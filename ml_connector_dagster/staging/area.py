@@ -96,15 +96,21 @@ class Staging:
         return self.open(batch).find(record_ids)
 
     def columns(self, batches: Iterable[Batch], names: Sequence[str]) -> pa.RecordBatchReader:
-        """A few columns of several batches as one stream, in bounded memory. Every batch has them."""
-        first, *others = batches
-        schema = selected(first, names)
-        return pa.RecordBatchReader.from_batches(schema, self._parts((first, *others), schema))
+        """A few columns of several batches as one stream, in bounded memory; null where a batch has no such column."""
+        several = tuple(batches)
+        schema = pa.unify_schemas([selected(batch, names) for batch in several])
+        return pa.RecordBatchReader.from_batches(schema, self._parts(several, schema))
 
     def _parts(self, batches: Iterable[Batch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for part in self.open(batch).reader(schema.names):
-                yield part.select(schema.names)
+                arrays = [
+                    part[field.name]
+                    if field.name in part.schema.names
+                    else pa.nulls(part.num_rows, field.type)
+                    for field in schema
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
     def receipts(self, batch: Batch, destination: str | None = None) -> pa.Table:
         """What ``destination`` (None: every one) answered for ``batch``, record by record, with its name in front."""

@@ -93,6 +93,12 @@ class StagingContract:
         numbers = [int(one[-7:]) for one in rows["record_id"].to_pylist()]
         assert numbers == [0, 1, 2, 10, 11, 12, 20, 21, 22]
 
+    def test_a_batch_from_before_a_column_has_nulls_in_the_stream(self, staging: Staging) -> None:
+        new = many(2).append_column("region", pa.array(["n", "s"]))
+        batches = [stage(staging, many(1), batch_id="b1"), stage(staging, new, batch_id="b2")]
+        rows = staging.columns(batches, ["record_id", "region"]).read_all()
+        assert rows["region"].to_pylist() == [None, "n", "s"]
+
     def test_the_manifest_tells_all_of_the_batch(self, place: Place, staging: Staging) -> None:
         batch = stage(staging, payments([payment(1)]), for_destination="warehouse.erp")
         assert staging.manifest(staging.locate(batch)) == batch

@@ -25,13 +25,13 @@ def gather(
         for one in ledger.last_sweeps(tenant, entity=entity, state=SweepState.COMPLETE)
         if one.company == company
     ]
+    batches = [
+        batch
+        for batch in ledger.batches(tenant=tenant, entity=entity, company=company)
+        if batch.rows and batch.for_destination in ("", target.name)
+    ]
     return Evidence(
-        staged=[
-            file
-            for batch in ledger.batches(tenant=tenant, entity=entity, company=company)
-            if batch.rows and batch.for_destination in ("", target.name)
-            for file in workspace.staging.open(batch).files
-        ],
+        staged=lambda columns: workspace.staging.columns(batches, columns) if batches else None,
         pending=[
             batch.batch_id
             for batch in ledger.pending(

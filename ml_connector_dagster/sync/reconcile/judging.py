@@ -4,7 +4,7 @@ The verdicts, in the order in which they are tried, are the cases of ``_VERDICT`
 ``VERDICTS``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -12,7 +12,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from ml_connector_dagster.model.reconciliations import Difference, Finding, Standing
-from ml_connector_dagster.sync.presence import RANK
+from ml_connector_dagster.sync.presence import RANK, VERSION_COLUMNS
 from ml_connector_dagster.sync.reconcile.books import Books, Shape, rounded
 
 
@@ -25,7 +25,7 @@ class Evidence:
     """What is staged and written down of one entity and company, and how far the ERP was read.
 
     Attributes:
-        staged: files of the batches that are for everybody or for this destination.
+        staged: these columns of the batches that are for everybody or for this destination; None when there are none.
         pending: batches that the destination has not got yet.
         refused: record id → why the destination refused it (open dead letters).
         sighted: records that a key sweep has missed once.
@@ -37,7 +37,7 @@ class Evidence:
         sweeps: the flow sweeps by itself.
     """
 
-    staged: Sequence[str]
+    staged: Callable[[Sequence[str]], pa.RecordBatchReader | None]
     pending: Sequence[str]
     refused: Mapping[str, str]
     sighted: Iterable[str]
@@ -165,17 +165,19 @@ def _bring(books: Books, evidence: Evidence) -> None:
     """The evidence as tables: of what is staged, the newest version of each record that differs."""
     connection = books.connection
     columns = ", ".join(books.columns)
-    if evidence.staged:
+    versions = evidence.staged([*books.columns, *VERSION_COLUMNS])
+    if versions is not None:
+        connection.register("versions", versions)
         connection.execute(
             f"""CREATE OR REPLACE TABLE staged AS SELECT * EXCLUDE (turn) FROM (
                 SELECT record_id, {columns}, _batch_id AS batch_id, _deleted_at IS NOT NULL AS staged_deleted,
                     max(_extracted_at) OVER (PARTITION BY record_id) AS observed_at,
                     row_number() OVER (PARTITION BY record_id ORDER BY {RANK} DESC, _batch_id DESC) AS turn
-                FROM read_parquet($files, union_by_name = true)
+                FROM versions
                 WHERE record_id IN (SELECT record_id FROM differing)
-            ) WHERE turn = 1""",
-            {"files": list(evidence.staged)},
+            ) WHERE turn = 1"""
         )
+        connection.unregister("versions")
     else:
         connection.execute(
             f"CREATE OR REPLACE TABLE staged AS SELECT record_id, {columns}, '' AS batch_id,"
