@@ -82,7 +82,7 @@ class TestSqlRunner(SqlRunnerContract):
         return opened(self.sandbox, schema, now=now, checkpoint=checkpoint)
 
     def test_the_large_batch_of_the_contract(self, pair: Pair) -> None:
-        """By night: 100,000 rows are 200 slices of three statements, some 2,200 calls and three minutes of a core."""
+        """By night: 100,000 rows are 200 slices of three statements, some 1,200 calls and three minutes of a core."""
         if "ML_CONNECTOR_EXAMPLES" not in os.environ:
             pytest.skip("by night (ML_CONNECTOR_EXAMPLES)")
         DestinationContract.test_a_large_batch_and_its_change(self, pair)
