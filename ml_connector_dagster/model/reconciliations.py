@@ -20,7 +20,7 @@ class Standing(StrEnum):
     """What a difference means. Only ``WRONG`` is red: nothing that is under way will heal it."""
 
     IN_FLIGHT = "in_flight"  # the next read, delivery or sweep brings it
-    WAITING = "waiting"  # refused with a reason; it is replayed when that is mended
+    WAITING = "waiting"  # known: refused with a reason until that is mended, or edited on purpose
     WRONG = "wrong"
 
 

@@ -14,6 +14,7 @@ import pytest
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.config.sweeps import Sweep as SweepSettings
+from ml_connector_dagster.model.edits import NewEdit
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.reconciliations import (
     Difference,
@@ -225,6 +226,45 @@ def test_both_values_of_a_changed_amount_are_shown(world_of: Worlds) -> None:
     one = the_difference(world.reconcile())
     assert Decimal(one.found["amount"]) - Decimal(one.erp["amount"]) == 1000
     assert one.found["currency"] == one.erp["currency"]
+
+
+def test_a_value_that_a_person_edited_on_purpose_is_told_and_is_not_red(world_of: Worlds) -> None:
+    world = world_of("supplier_invoices")
+    record = world.one("SELECT min(record_id) FROM supplier_invoices")
+    amount = world.one(f"SELECT amount FROM supplier_invoices WHERE record_id = '{record}'")
+    with world.open() as workspace:
+        workspace.ledger.record_edit(
+            NewEdit(
+                letter_id=1,
+                tenant="acme",
+                entity="supplier_invoices",
+                company="100",
+                destination="warehouse.erp",
+                record_id=record,
+                column="amount",
+                erp_value=str(amount),
+                new_value=str(amount + 1000),
+                base_hash="",
+                base_modified_at=None,
+                base_extracted_at=workspace.now(),
+                edited_by="ana",
+                reason="ticket 7",
+            )
+        )
+    edited = f"UPDATE supplier_invoices SET amount = {amount + 1000} WHERE record_id = '{record}'"
+    world.tamper(edited)
+    found = world.reconcile()
+    one = the_difference(found)
+    assert (one.record_id, one.finding, one.standing) == (
+        record,
+        Finding.DIFFERENT,
+        Standing.WAITING,
+    )
+    assert one.why == "edited on purpose by ana, amount: ticket 7"
+    assert states(found) == {ReconciliationState.IN_FLIGHT}
+
+    world.tamper(edited.replace(str(amount + 1000), str(amount + 1001)))
+    assert the_difference(world.reconcile()).standing is Standing.WRONG
 
 
 def test_what_the_erp_changed_after_the_last_read_is_in_flight(

@@ -70,14 +70,17 @@ class Books:
     def begin(self, flags: Sequence[str]) -> None:
         """Make the ERP's side; ``flags`` are columns that say for which destinations a record is meant."""
         self._flags = tuple(flags)
-        kinds = {name: self.control.entity.column(name).type for name in self.columns}
-        columns = [f"{name} {_TYPES.get(kind, 'VARCHAR')}" for name, kind in kinds.items()]
+        columns = [f"{name} {self.sql_type(name)}" for name in self.columns]
         columns += [f"{name} BOOLEAN" for name in self._flags]
         self.connection.execute(
             "CREATE TABLE entered (position BIGINT, record_id VARCHAR, stamp TIMESTAMPTZ, "
             f"{', '.join(columns)})"
         )
         self.connection.execute("CREATE SEQUENCE positions")
+
+    def sql_type(self, column: str) -> str:
+        """DuckDB's type of a column of the ERP's side."""
+        return _TYPES.get(self.control.entity.column(column).type, "VARCHAR")
 
     def enter(self, rows: pa.Table, flags: Mapping[str, pa.Array]) -> None:
         """Records of the ERP, as they are staged."""

@@ -44,6 +44,7 @@ def gather(
                 tenant=tenant, entity=entity, company=company, destination=target.name
             )
         },
+        edits=ledger.edits(tenant=tenant, destination=target.name, entity=entity, company=company),
         sighted=ledger.sightings(tenant, entity, company),
         earlier=ledger.differences(
             tenant=tenant, destination=target.name, entity=entity, company=company

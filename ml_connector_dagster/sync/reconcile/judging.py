@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from ml_connector_dagster.model.edits import Edit
 from ml_connector_dagster.model.reconciliations import Difference, Finding, Standing
 from ml_connector_dagster.sync.presence import RANK, VERSION_COLUMNS
 from ml_connector_dagster.sync.reconcile.books import Books, Shape, rounded
@@ -28,6 +29,7 @@ class Evidence:
         staged: these columns of the batches that are for everybody or for this destination; None when there are none.
         pending: batches that the destination has not got yet.
         refused: record id → why the destination refused it (open dead letters).
+        edits: values that people gave in place of the ERP's, for this destination.
         sighted: records that a key sweep has missed once.
         earlier: differences of the last reconciliation.
         as_of: what the ERP's side was read of; what was observed later may differ.
@@ -40,6 +42,7 @@ class Evidence:
     staged: Callable[[Sequence[str]], pa.RecordBatchReader | None]
     pending: Sequence[str]
     refused: Mapping[str, str]
+    edits: Sequence[Edit]
     sighted: Iterable[str]
     earlier: Sequence[Difference]
     as_of: datetime
@@ -62,6 +65,7 @@ VERDICTS: Final[Mapping[str, tuple[Standing, str]]] = {
     "doubled": (Standing.WRONG, "it is there {copies} times"),
     "not_delivered": (Standing.IN_FLIGHT, "read, and not delivered here yet"),
     "refused": (Standing.WAITING, "refused here: {refusal}"),
+    "edited": (Standing.WAITING, "edited on purpose {edit}"),
     "changed": (
         Standing.WRONG,
         "delivered as the ERP has it, and changed here since; restore the ERP's values",
@@ -96,6 +100,7 @@ _VERDICT: Final = """
     WHEN in_erp AND as_staged THEN CASE
         WHEN is_pending THEN 'not_delivered'
         WHEN refusal IS NOT NULL THEN 'refused'
+        WHEN finding = 'different' AND as_edited THEN 'edited'
         WHEN finding = 'different' THEN 'changed'
         WHEN finding = 'unknown' THEN 'unwanted'
         WHEN is_marked THEN 'marked'
@@ -120,6 +125,7 @@ def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
     """Compare the ERP's records of the open groups with those in ``found``."""
     _find_differing(books, shape)
     _bring(books, evidence)
+    _bring_edits(books, evidence.edits)
     connection = books.connection
     connection.execute(
         f"CREATE OR REPLACE TABLE judged AS SELECT *, {_VERDICT} AS verdict FROM ({_facts(books, shape)})",
@@ -142,13 +148,7 @@ def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
 def _find_differing(books: Books, shape: Shape) -> None:
     """Records of which one side knows something else than the other."""
     of_group = " AND (period_of, currency_of) IN (SELECT * FROM open_groups)"
-    period, currency = ("e.period_of", "e.currency_of") if shape.grouped else ("0", "''")
-    # A column that is null on one side and 0 on the other adds up alike: it is no difference.
-    unlike = [
-        f"coalesce({rounded(name, shape, 'e')}, 0) <> coalesce(f.found_{name}, 0)"
-        for name in shape.amounts
-    ]
-    unlike += [f"{period} <> f.period", f"{currency} <> f.currency"]
+    unlike = _unlike(shape, "e")
     books.connection.execute(
         f"""CREATE OR REPLACE TABLE differing AS
         SELECT record_id, e.record_id IS NOT NULL AS in_group, f.record_id IS NOT NULL AS is_found,
@@ -159,6 +159,22 @@ def _find_differing(books: Books, shape: Shape) -> None:
         FULL JOIN (SELECT * FROM found WHERE NOT deleted) AS f USING (record_id)
         WHERE e.record_id IS NULL OR f.record_id IS NULL OR f.copies > 1 OR {" OR ".join(unlike)}"""
     )
+
+
+def _unlike(shape: Shape, table: str) -> list[str]:
+    """Conditions under which a record as ``table`` has it is not as it was found.
+
+    A column that is null on one side and 0 on the other adds up alike: it is no difference.
+    """
+    unlike = [
+        f"(coalesce({rounded(name, shape, table)}, 0) <> coalesce(f.found_{name}, 0))"
+        for name in shape.amounts
+    ]
+    if shape.grouped:
+        unlike += [f"({table}.period_of <> f.period)", f"({table}.currency_of <> f.currency)"]
+    else:
+        unlike += ["(0 <> f.period)", "('' <> f.currency)"]
+    return unlike
 
 
 def _bring(books: Books, evidence: Evidence) -> None:
@@ -201,6 +217,37 @@ def _bring(books: Books, evidence: Evidence) -> None:
     )
 
 
+def _bring_edits(books: Books, edits: Sequence[Edit]) -> None:
+    """What the ERP's records would be with the edits in them."""
+    columns = shown_columns(books)
+    by_record: dict[str, dict[str, Edit]] = {}
+    for one in edits:
+        by_record.setdefault(one.record_id, {})[one.column] = one
+    given: dict[str, list[str | None]] = {
+        "record_id": list(by_record),
+        "edit": [_who_and_why(list(of.values())) for of in by_record.values()],
+    }
+    for name in columns:
+        given[f"has_{name}"] = ["yes" if name in of else None for of in by_record.values()]
+        given[f"to_{name}"] = [
+            of[name].new_value if name in of else None for of in by_record.values()
+        ]
+    _table(books, "edits", given)
+    values = "".join(
+        f", CASE WHEN has_{name} IS NULL THEN e.{name} ELSE CAST(to_{name} AS {books.sql_type(name)}) END AS {name}"
+        for name in columns
+    )
+    books.connection.execute(
+        f"""CREATE OR REPLACE TABLE edited AS SELECT *, {books.control.period_sql()} AS period_of,
+            {books.control.currency_sql()} AS currency_of
+        FROM (SELECT record_id, edit{values} FROM erp AS e JOIN edits USING (record_id))"""
+    )
+
+
+def _who_and_why(edits: Sequence[Edit]) -> str:
+    return "; ".join(f"by {one.edited_by}, {one.column}: {one.reason}" for one in edits)
+
+
 def _table(books: Books, name: str, columns: Mapping[str, Sequence[Any]]) -> None:
     arrays = {
         column: pa.array(values, pa.int64() if column == "micros" else pa.string())
@@ -220,6 +267,9 @@ def _facts(books: Books, shape: Shape) -> str:
     )
     values = ", ".join(f"CAST(e.{name} AS VARCHAR) AS erp_{name}" for name in shown_columns(books))
     found = "".join(f", f.found_{name}" for name in shape.amounts)
+    as_edited = " AND ".join(
+        ["x.record_id IS NOT NULL", *(f"NOT {one}" for one in _unlike(shape, "x"))]
+    )
     joined = " || chr(31) || ".join(
         f"coalesce(CAST(e.{name} AS VARCHAR), '')" for name in shown_columns(books)
     )
@@ -228,6 +278,7 @@ def _facts(books: Books, shape: Shape) -> str:
             s.record_id IS NOT NULL AS is_staged, coalesce(s.staged_deleted, FALSE) AS staged_deleted,
             s.record_id IS NOT NULL AND NOT s.staged_deleted AND ({same or "TRUE"}) AS as_staged,
             s.observed_at, p.batch_id IS NOT NULL AS is_pending, r.refusal,
+            coalesce({as_edited}, FALSE) AS as_edited, x.edit,
             coalesce(f.deleted, FALSE) AS is_marked, g.record_id IS NOT NULL AS is_sighted,
             h.earlier_erp, make_timestamptz(h.micros) AS earlier_at, {joined or "''"} AS erp_text,
             f.period AS found_period, f.currency AS found_currency{found}{", " if values else ""}{values}
@@ -237,6 +288,7 @@ def _facts(books: Books, shape: Shape) -> str:
         LEFT JOIN staged AS s USING (record_id)
         LEFT JOIN (SELECT DISTINCT batch_id FROM pending) AS p ON p.batch_id = s.batch_id
         LEFT JOIN refused AS r USING (record_id)
+        LEFT JOIN edited AS x USING (record_id)
         LEFT JOIN sighted AS g USING (record_id)
         LEFT JOIN earlier AS h USING (record_id)"""
 
@@ -260,7 +312,16 @@ def _listed(books: Books, shape: Shape, evidence: Evidence) -> Iterable[Differen
         f"'{name}'" for name, (standing, _) in VERDICTS.items() if standing is Standing.WRONG
     )
     first_seen = {one.record_id: one for one in evidence.earlier}
-    names = ["record_id", "finding", "verdict", "copies", "refusal", "in_erp", "found_period"]
+    names = [
+        "record_id",
+        "finding",
+        "verdict",
+        "copies",
+        "refusal",
+        "edit",
+        "in_erp",
+        "found_period",
+    ]
     names += ["found_currency", *(f"found_{name}" for name in shape.amounts)]
     names += [f"erp_{name}" for name in columns]
     query = f"SELECT {', '.join(names)} FROM judged ORDER BY verdict NOT IN ({red}), record_id LIMIT {LISTED}"
@@ -273,7 +334,7 @@ def _listed(books: Books, shape: Shape, evidence: Evidence) -> Iterable[Differen
             record_id=row["record_id"],
             finding=Finding(row["finding"]),
             standing=standing,
-            why=words.format(copies=row["copies"], refusal=row["refusal"]),
+            why=words.format(copies=row["copies"], refusal=row["refusal"], edit=row["edit"]),
             erp=erp,
             found=_found(books, shape, row),
             first_seen_at=known.first_seen_at if known is not None and known.erp == erp else None,
