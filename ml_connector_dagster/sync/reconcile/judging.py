@@ -237,6 +237,7 @@ def _bring_edits(books: Books, edits: Sequence[Edit]) -> None:
         f", CASE WHEN has_{name} IS NULL THEN e.{name} ELSE CAST(to_{name} AS {books.sql_type(name)}) END AS {name}"
         for name in columns
     )
+    values += "".join(f", e.{name}" for name in books.columns if name not in columns)
     books.connection.execute(
         f"""CREATE OR REPLACE TABLE edited AS SELECT *, {books.control.period_sql()} AS period_of,
             {books.control.currency_sql()} AS currency_of
