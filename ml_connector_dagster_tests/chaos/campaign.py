@@ -18,6 +18,7 @@ from typing import Any, Final
 import dagster as dg
 import psutil
 
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.defs.jobs import replay_op
 from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, MODE_TAG, REPLAY_TAG
 from ml_connector_dagster.sync.flows import ReadMode
@@ -213,17 +214,17 @@ def _open_work(site: Installation, instance: dg.DagsterInstance, workspace: Work
             )
         )
         if not going:
-            replay(site, flow.name)
+            replay(site, flow)
     return f"to be replayed: {'; '.join(left)}" if left else ""
 
 
-def replay(site: Installation, flow: str) -> None:
+def replay(site: Installation, flow: Flow) -> None:
     """Start the replay job of ``flow``, as a person does from the launchpad."""
     config: dict[str, Any] = {"ops": {replay_op(flow): {"config": {}}}}
     subprocess.run(
         [
             str(Path(sys.executable).parent / "dagster"), "job", "launch",
-            "-w", str(site.folder / "workspace.yaml"), "-j", f"replay_{flow}",
+            "-w", str(site.folder / "workspace.yaml"), "-j", f"replay_{flow.name}",
             "--config-json", json.dumps(config),
         ],
         env=dict(site.code_server.environment),
