@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import dagster as dg
 import psutil
 
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.defs.jobs import replay_op
 from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, MODE_TAG, REPLAY_TAG
 from ml_connector_dagster.sync.flows import ReadMode
@@ -145,10 +146,16 @@ def _settle(site: Installation, say: Say) -> tuple[str, float]:
     waiting, said = "", ""
     say("nothing is harmed any more; waiting until everything has come right")
     with dg.DagsterInstance.get() as instance, site.open() as workspace:
+        scheduled = True
         while time.monotonic() - began < SETTLE_WITHIN:
-            waiting = _runs_to_come(instance, workspace, quiet) or _open_work(
-                site, instance, workspace
-            )
+            waiting = _runs_to_come(instance, workspace, quiet) if scheduled else ""
+            if scheduled and not waiting:
+                # What goes on would always have batches on their way; nothing new is started from here on.
+                _stop_schedules(site, workspace)
+                scheduled = False
+            if not waiting:
+                going = instance.get_runs_count(dg.RunsFilter(statuses=GOING))
+                waiting = f"{going} runs go on" if going else _open_work(site, instance, workspace)
             if not waiting:
                 return "", time.monotonic() - began
             if waiting != said:
@@ -157,6 +164,23 @@ def _settle(site: Installation, say: Say) -> tuple[str, float]:
             time.sleep(2)
         _ask_what_they_do(site, instance, say)
     return waiting, time.monotonic() - began
+
+
+def _stop_schedules(site: Installation, workspace: Workspace) -> None:
+    for flow in workspace.project.flows:
+        _dagster(site, "schedule", "stop", f"{flow}_schedule")
+
+
+def _dagster(site: Installation, *arguments: str) -> None:
+    """A command of Dagster's own, as an operator types it."""
+    program = str(Path(sys.executable).parent / "dagster")
+    subprocess.run(
+        [program, *arguments, "-w", str(site.folder / "workspace.yaml")],
+        env=dict(site.code_server.environment),
+        check=True,
+        capture_output=True,
+        timeout=180,
+    )
 
 
 def _ask_what_they_do(site: Installation, instance: dg.DagsterInstance, say: Say) -> None:
@@ -200,8 +224,7 @@ def _open_work(site: Installation, instance: dg.DagsterInstance, workspace: Work
     for flow in workspace.project.flows.values():
         letters = len(choose_letters(workspace, flow))
         batches = sum(
-            one.batches
-            for one in overdue_deliveries(workspace, flow, older_than=timedelta(seconds=5))
+            one.batches for one in overdue_deliveries(workspace, flow, older_than=timedelta(0))
         )
         if not letters and not batches:
             continue
@@ -213,21 +236,13 @@ def _open_work(site: Installation, instance: dg.DagsterInstance, workspace: Work
             )
         )
         if not going:
-            replay(site, flow.name)
+            replay(site, flow)
     return f"to be replayed: {'; '.join(left)}" if left else ""
 
 
-def replay(site: Installation, flow: str) -> None:
+def replay(site: Installation, flow: Flow) -> None:
     """Start the replay job of ``flow``, as a person does from the launchpad."""
-    config: dict[str, Any] = {"ops": {replay_op(flow): {"config": {}}}}
-    subprocess.run(
-        [
-            str(Path(sys.executable).parent / "dagster"), "job", "launch",
-            "-w", str(site.folder / "workspace.yaml"), "-j", f"replay_{flow}",
-            "--config-json", json.dumps(config),
-        ],
-        env=dict(site.code_server.environment),
-        check=False,
-        capture_output=True,
-        timeout=120,
-    )  # fmt: skip
+    config = {"ops": {replay_op(flow): {"config": {}}}}
+    _dagster(
+        site, "job", "launch", "-j", f"replay_{flow.name}", "--config-json", json.dumps(config)
+    )
