@@ -19,8 +19,14 @@ import dagster as dg
 import psutil
 
 from ml_connector_dagster.config.project import Flow
-from ml_connector_dagster.defs.jobs import replay_op
-from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, MODE_TAG, REPLAY_TAG
+from ml_connector_dagster.defs.names import (
+    COMPANY_TAG,
+    FLOW_TAG,
+    MODE_TAG,
+    REPLAY_JOB,
+    REPLAY_OP,
+    REPLAY_TAG,
+)
 from ml_connector_dagster.sync.flows import ReadMode
 from ml_connector_dagster.sync.pending import overdue_deliveries
 from ml_connector_dagster.sync.replay import choose_letters
@@ -242,7 +248,10 @@ def _open_work(site: Installation, instance: dg.DagsterInstance, workspace: Work
 
 def replay(site: Installation, flow: Flow) -> None:
     """Start the replay job of ``flow``, as a person does from the launchpad."""
-    config = {"ops": {replay_op(flow): {"config": {}}}}
+    config = {"ops": {REPLAY_OP: {"config": {"flow": flow.name}}}}
     _dagster(
-        site, "job", "launch", "-j", f"replay_{flow.name}", "--config-json", json.dumps(config)
+        site,
+        *("job", "launch", "-j", REPLAY_JOB),
+        *("--config-json", json.dumps(config)),
+        *("--tags", json.dumps({REPLAY_TAG: flow.name})),
     )
