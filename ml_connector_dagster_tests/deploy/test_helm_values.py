@@ -167,7 +167,12 @@ def test_the_pools_and_limits_are_those_of_the_repository() -> None:
     assert VALUES["concurrency"]["pools"] == {
         "granularity": pools["granularity"],
         "defaultLimit": pools["default_limit"],
+        "opGranularityRunBuffer": pools["op_granularity_run_buffer"],
     }
+    assert (
+        VALUES["dagsterDaemon"]["runMonitoring"]["freeSlotsAfterRunEndSeconds"]
+        == shipped["run_monitoring"]["free_slots_after_run_end_seconds"]
+    )
     assert (
         VALUES["dagsterDaemon"]["runRetries"]["maxRetries"] == shipped["run_retries"]["max_retries"]
     )
