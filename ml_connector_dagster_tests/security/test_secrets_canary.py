@@ -13,7 +13,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from ml_connector_dagster.cli.app import app
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.settings import Settings, read_settings
 from ml_connector_dagster.credentials import open_store
@@ -56,7 +58,12 @@ class Canaries:
             {"ML_CONNECTOR_HOME": str(home), "ML_CONNECTOR_FLOWS": str(folder / "flows.yaml")}
         )
         write_flows(folder / "flows.yaml", there)
+        with (folder / "flows.yaml").open("a", encoding="utf-8") as flows:
+            flows.write("alerts: {channels: [{credential: ops}]}\n")
         there.store_logins(self.settings)
+        self.secrets["alert channel"] = "T0CANARYhook9"
+        address = Secret(f"json://127.0.0.1:9/{self.secrets['alert channel']}")  # nobody is there
+        open_store(self.settings).add("ops", "alerts", {"url": address})
 
     def run(self, *paths: tuple[str, ...]) -> bool:
         """One run of Dagster over ``paths`` (all assets when none); whether it went well."""
@@ -123,7 +130,10 @@ def canaries(there: Outside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_no_secret_is_written_anywhere_whatever_goes_wrong(
-    canaries: Canaries, there: Outside, capfd: pytest.CaptureFixture[str]
+    canaries: Canaries,
+    there: Outside,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     with Workspace.open(canaries.settings) as workspace:
         for name in APPLICATIONS:
@@ -150,6 +160,7 @@ def test_no_secret_is_written_anywhere_whatever_goes_wrong(
             for one in ping_connection(workspace, name)
         ]
 
+    reports += _commands(canaries, monkeypatch)
     printed = capfd.readouterr()
     (canaries.folder / "stdout").write_text(printed.out)
     (canaries.folder / "stderr").write_text(printed.err)
@@ -159,6 +170,24 @@ def test_no_secret_is_written_anywhere_whatever_goes_wrong(
     assert sum(front.hits.total() for front in there.fronts.values()) >= 10, "errors were echoed"
     (canaries.folder / "planted.log").write_text(f"INFO login as x:{there.secrets['acme sask']}")
     assert [one.where for one in canaries.found()] == ["planted.log"], "the search is awake"
+
+
+def _commands(canaries: Canaries, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a person sees who looks into it: reports on what failed, alerts that reach nobody."""
+    monkeypatch.setenv("ML_CONNECTOR_HOME", str(canaries.settings.home))
+    monkeypatch.setenv("ML_CONNECTOR_FLOWS", str(canaries.settings.flows))
+    page = str(canaries.folder / "reconciliation.html")
+    commands = [
+        ["reconcile", "tables", "--entity", "suppliers", "--report", page],
+        ["replay", "tables", "--list"],
+        ["alerts", "check"],
+        ["alerts", "test"],
+        ["doctor"],
+        ["trail", "--sql", "SELECT * FROM trail"],
+    ]
+    answers = [CliRunner().invoke(app, command) for command in commands]
+    assert "could not be" in answers[3].output or answers[3].exit_code == 1, "nobody is there"
+    return [one.output + repr(one.exception) for one in answers]
 
 
 def _suppliers(there: Outside) -> list[tuple[str, ...]]:
