@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.windows import Window
 
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: The route of a batch that puts back what somebody changed at its destination.
+REPAIR: Final = "repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +58,11 @@ class Batch:
     control_totals: Mapping[str, Decimal] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
     for_destination: str = ""
+
+    @property
+    def mode(self) -> WriteMode:
+        """How the batch has to land. It is in the manifest: whoever delivers the batch, and when, knows it."""
+        return WriteMode.RESTORE if self.route == REPAIR else WriteMode.UPSERT
 
 
 class StagedBatch(Protocol):
