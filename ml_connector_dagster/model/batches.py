@@ -6,7 +6,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Final, Protocol
 
-from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.windows import Window
 
 
@@ -60,9 +59,9 @@ class Batch:
     for_destination: str = ""
 
     @property
-    def mode(self) -> WriteMode:
-        """How the batch has to land. It is in the manifest: whoever delivers the batch, and when, knows it."""
-        return WriteMode.RESTORE if self.route == REPAIR else WriteMode.UPSERT
+    def restores(self) -> bool:
+        """Whether it lands in ``WriteMode.RESTORE``. The manifest says so: whoever delivers the batch, and when, knows it."""
+        return self.route == REPAIR
 
 
 class StagedBatch(Protocol):

@@ -10,7 +10,7 @@ class WriteMode(StrEnum):
     There is no append mode: ``<entity>_history`` keeps every replaced version anyway.
 
     ``RESTORE`` is no choice of a flow: a batch that puts back what somebody changed at the destination asks for it
-    (``Batch.mode``). It writes a record although its content is the one that was written last; never an older one.
+    (``Batch.restores``). It writes a record although its content is the one that was written last; never an older one.
     """
 
     UPSERT = "upsert"

@@ -69,5 +69,5 @@ class TestDuckDBDestinationWithTablesPerCompany(DestinationContract):
         )
 
     def by_hand(self, pair: Pair, sql: str) -> None:
-        table = f"\"we\"\"ird 'schema'\".{SUPPLIERS.name}_{COMPANY}"
+        table = f'"we""ird \'schema\'".{SUPPLIERS.name}_{COMPANY}'
         run_by_hand(pair, sql.format(table=table))

@@ -156,9 +156,7 @@ class ApplicationDestination:
             requests=self.application.target.usage().requests - before,
         )
 
-    def _deliver(
-        self, mapped: Mapped, staged: StagedBatch, mode: WriteMode
-    ) -> Iterator[Decision]:
+    def _deliver(self, mapped: Mapped, staged: StagedBatch, mode: WriteMode) -> Iterator[Decision]:
         with self._records.deliver_alone(self.name, mapped.entity.name):
             writer = Writer(
                 target=self.application.target,
