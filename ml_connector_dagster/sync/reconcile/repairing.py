@@ -27,14 +27,22 @@ SLICE: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """What was sent of one entity and company to one destination, and what came of it. ``error``: "" when all went well."""
+    """What was sent of one entity and company to one destination, and what came of it.
+
+    ``problem``: why it did not go to its end; None when it did.
+    """
 
     destination: str
     entity: str
     company: str
     sent: int = 0
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
-    error: str = ""
+    problem: ConnectorError | None = None
+
+    @property
+    def error(self) -> str:
+        """The problem as text; "" when there is none."""
+        return "" if self.problem is None else str(self.problem)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +112,7 @@ def _repair(workspace: Workspace, flow: Flow, one: Comparison, run_id: str) -> R
         if batch.restores:
             counts.append(report.counts)
 
-    sent, error = 0, ""
+    sent, problem = 0, None
     try:
         _require_restoring(workspace, flow, target)
         for batch in _staged(workspace, one, run_id):
@@ -118,15 +126,15 @@ def _repair(workspace: Workspace, flow: Flow, one: Comparison, run_id: str) -> R
             run_id=run_id,
             on_batch=count,
         )
-    except ConnectorError as problem:
-        error = str(problem)
+    except ConnectorError as error:
+        problem = error
     return Repair(
         destination=done.destination,
         entity=done.entity,
         company=done.company,
         sent=sent,
         counts=sum(counts, OutcomeCounts()),
-        error=error,
+        problem=problem,
     )
 
 
