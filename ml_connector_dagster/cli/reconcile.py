@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ml_connector_dagster.cli.output import print_json, print_table, stderr, stdout
+from ml_connector_dagster.cli.repairs import announce, as_json_of, print_repairs
 from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.controls import read_period
@@ -17,6 +18,7 @@ from ml_connector_dagster.model.reconciliations import ReconciliationState, Stan
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import markdown
+from ml_connector_dagster.sync.reconcile.repairing import Repair, mend
 from ml_connector_dagster.sync.reconcile.report import (
     STANDINGS,
     STATES,
@@ -55,9 +57,16 @@ def reconcile(
     fail_on_difference: Annotated[
         bool, typer.Option("--fail-on-difference", help="Exit code 1 when a table differs.")
     ] = False,
+    repair: Annotated[
+        bool,
+        typer.Option(
+            "--repair",
+            help="Put the ERP's values back where they were changed, removed or marked; then compare again.",
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare counts and control totals with the ERP; exit code 1 when something could not be compared."""
+    """Compare counts and control totals with the ERP; exit code 1 when something could not be compared or repaired."""
     number = _period(period)
     if report is not None and report.suffix not in (".html", ".md"):
         raise typer.BadParameter("--report takes a file that ends in .html or .md")
@@ -79,23 +88,38 @@ def reconcile(
                 request,
                 on_page=lambda name, which, rows: status.update(f"Comparing {name} {which} ..."),
             )
-        told = Report(
-            flow=chosen.name,
-            tenant=chosen.source,
-            made_at=workspace.now(),
-            zone=connection.zone,
-            budget=connection.requests_per_minute,
-            comparisons=found,
-        )
+
+        def told_of(comparisons: tuple[Comparison, ...]) -> Report:
+            return Report(
+                flow=chosen.name,
+                tenant=chosen.source,
+                made_at=workspace.now(),
+                zone=connection.zone,
+                budget=connection.requests_per_minute,
+                comparisons=comparisons,
+            )
+
+        told = told_of(found)
+        repairs: tuple[Repair, ...] = ()
+        if repair:
+            if not as_json:
+                _print(told, None)
+                announce(found)
+            with stderr.status("Repairing, then comparing again ..."):
+                mended = mend(workspace, chosen, request, found)
+            found, repairs = mended.comparisons, mended.repairs
+            told = told_of(found)
+            if not as_json:
+                print_repairs(repairs)
     if report is not None:
         text = html(told) if report.suffix == ".html" else markdown(told)
         report.write_text(text, encoding="utf-8")
     if as_json:
-        print_json([_as_json(one) for one in found])
-    else:
+        print_json([_as_json(one) | as_json_of(one, repairs) for one in found])
+    elif repairs or not repair:
         _print(told, report)
     failed = any(one.done.state is ReconciliationState.FAILED for one in found)
-    if failed or (fail_on_difference and told.wrong):
+    if failed or any(one.error for one in repairs) or (fail_on_difference and told.wrong):
         raise typer.Exit(1)
 
 

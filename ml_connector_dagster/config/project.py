@@ -78,7 +78,7 @@ class FlowDestination(StrictModel):
         default="shared",
         description="Warehouses only. shared: one table per entity with a company column; per_company: a table for each.",
     )
-    write_mode: WriteMode = Field(
+    write_mode: Literal[WriteMode.UPSERT] = Field(
         default=WriteMode.UPSERT,
         description="upsert: the newest version of each record, older ones in <entity>_history.",
     )

@@ -16,6 +16,7 @@ from ml_connector_dagster.defs.metadata import table
 from ml_connector_dagster.model.reconciliations import Difference, Standing
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import differences_table, totals_table
+from ml_connector_dagster.sync.reconcile.repairing import Repair
 from ml_connector_dagster.sync.reconcile.report import STATES, Report, compared
 from ml_connector_dagster.sync.reconcile.results import Comparison
 from ml_connector_dagster.sync.reconcile.standing import TableStanding
@@ -78,6 +79,28 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
         "destination_records": sum(one.found_rows for one in done),
         "erp_requests": report.requests,
         "erp_requests_allowed_per_minute": report.budget,
+    }
+
+
+def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, Any]:
+    """What was put back at one destination; nothing when nobody asked for it, or nothing had to be."""
+    own = [one for one in repairs if one.destination == destination]
+    if not own:
+        return {}
+    rows = [
+        [
+            one.entity,
+            one.company,
+            one.sent,
+            one.counts.written,
+            one.counts.rejected,
+            redact(one.error),
+        ]
+        for one in own
+    ]
+    return {
+        "records_put_back": sum(one.counts.written for one in own),
+        "repairs": table(["entity", "company", "sent", "put back", "refused", "problem"], rows),
     }
 
 

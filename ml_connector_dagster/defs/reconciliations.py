@@ -30,12 +30,14 @@ from ml_connector_dagster.defs.reconciliation_pages import (
     agrees,
     check_results,
     metadata,
+    repair_metadata,
     report_of,
     write_page,
 )
 from ml_connector_dagster.defs.schedules import UNFINISHED
 from ml_connector_dagster.model.controls import read_period
 from ml_connector_dagster.model.errors import ConfigError
+from ml_connector_dagster.sync.reconcile.repairing import Repair, mend
 from ml_connector_dagster.sync.reconcile.results import Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.reconcile.standing import standings
@@ -50,6 +52,10 @@ class ReconcileConfig(dg.Config):
         default="", description="Only what the ERP changed from this day on, like 2026-10-01."
     )
     period: str = Field(default="", description="Only this month or fiscal period, like 2026-10.")
+    repair: bool = Field(
+        default=False,
+        description="Put the ERP's values back where they were changed, removed or marked; then compare again.",
+    )
 
 
 def reconcile_op(flow: Flow) -> str:
@@ -82,6 +88,10 @@ def reconciliation_assets(
         try:
             request = _request(context, flow, tuple(chosen.values()), config, zone)
             found = reconcile_flow(workspace, flow, request)
+            repairs: tuple[Repair, ...] = ()
+            if config.repair:
+                mended = mend(workspace, flow, request, found)
+                found, repairs = mended.comparisons, mended.repairs
         except Exception as error:
             problem = Problem(subject=f"flow {flow.name}", error=error)
             raise failure(f"{flow.name} was not compared with the ERP", [problem]) from None
@@ -99,8 +109,17 @@ def reconciliation_assets(
             report = report_of(workspace, flow, own, zone)
             page = write_page(workspace, flow, target, report)
             yield dg.MaterializeResult(
-                asset_key=key, metadata=metadata(report, now, page), check_results=results
+                asset_key=key,
+                metadata=metadata(report, now, page) | repair_metadata(repairs, target.name),
+                check_results=results,
             )
+        problems = [
+            Problem(subject=f"{one.destination} {one.entity} {one.company}", error=one.problem)
+            for one in repairs
+            if one.problem is not None
+        ]
+        if problems:
+            raise failure(f"{flow.name} was not repaired everywhere", problems)
 
     return reconcile
 

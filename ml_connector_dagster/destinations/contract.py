@@ -7,6 +7,7 @@ The rules that all destinations share, spelled out once and obviously in ``memor
   Inside a batch, versions are ordered by ``_modified_at`` (null lowest), then ``_extracted_at``.
 - A record is written when it is new, or when its ``_row_hash`` differs and it is not older than the stored
   version (``model.versions.is_older``). Everything else is ``unchanged``, and leaves no trace.
+- ``WriteMode.RESTORE`` writes a record whose ``_row_hash`` is the same, too: the row may have been changed under it.
 - Columns of a stored row that a batch does not bring keep their values.
 - A row with ``_deleted_at`` is written like any other, its outcome is ``deleted``: nothing is ever erased.
 - The version that an accepted row replaces moves to the history; a rejected row changes nothing.

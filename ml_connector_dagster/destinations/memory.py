@@ -41,7 +41,7 @@ from ml_connector_dagster.model.views import View
 Row = dict[str, Any]
 
 CAPABILITIES = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.NATIVE,
     audit=Support.NATIVE,
     schema_evolution=Support.NATIVE,
@@ -99,7 +99,7 @@ class MemoryDestination:
         outcomes: Counter[Outcome] = Counter()
         receipts: list[Row] = []
         for row in newest_versions(incoming.to_pylist()):
-            outcome, reason = self._apply(entity, row, batch, delivered_at)
+            outcome, reason = self._apply(entity, row, batch, mode, delivered_at)
             outcomes[outcome] += 1
             if outcome is not Outcome.UNCHANGED:
                 receipts.append(_receipt(entity, row, outcome, reason, batch, delivered_at))
@@ -117,14 +117,14 @@ class MemoryDestination:
         return report
 
     def _apply(
-        self, entity: Entity, row: Row, batch: Batch, delivered_at: datetime
+        self, entity: Entity, row: Row, batch: Batch, mode: WriteMode, delivered_at: datetime
     ) -> tuple[Outcome, str | None]:
         table = self._tables[entity.name]
         stored = table.get(row["record_id"])
-        if stored is not None and (
-            stored["_row_hash"] == row["_row_hash"] or is_older(row, stored)
-        ):
-            return Outcome.UNCHANGED, None
+        if stored is not None:
+            same = mode is not WriteMode.RESTORE and stored["_row_hash"] == row["_row_hash"]
+            if same or is_older(row, stored):
+                return Outcome.UNCHANGED, None
         reason = self._refusal(row)
         if reason is not None:
             return Outcome.REJECTED, reason
@@ -135,6 +135,12 @@ class MemoryDestination:
         if row["_deleted_at"] is not None:
             return Outcome.DELETED, None
         return (Outcome.INSERTED if stored is None else Outcome.UPDATED), None
+
+    def change_by_hand(self, entity: Entity, record_id: str, values: Row | None) -> None:
+        """What somebody else does to a stored row; None removes it. The row's hash stays what it was."""
+        stored = self._tables[entity.name].pop(record_id)
+        if values is not None:
+            self._tables[entity.name][record_id] = {**stored, **values}
 
     def _learn_columns(self, entity: Entity, schema: pa.Schema) -> None:
         known = self._schemas.get(entity.name, pa.schema([]))

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ml_connector_dagster.model.windows import Window
 
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+#: The route of a batch that puts back what somebody changed at its destination.
+REPAIR: Final = "repair"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,11 @@ class Batch:
     control_totals: Mapping[str, Decimal] = field(default_factory=dict)
     schema: Mapping[str, str] = field(default_factory=dict)
     for_destination: str = ""
+
+    @property
+    def restores(self) -> bool:
+        """Whether it lands in ``WriteMode.RESTORE``. The manifest says so: whoever delivers the batch, and when, knows it."""
+        return self.route == REPAIR
 
 
 class StagedBatch(Protocol):

@@ -8,9 +8,13 @@ class WriteMode(StrEnum):
     """How a batch lands. Deletes are marks in every mode: nothing is erased.
 
     There is no append mode: ``<entity>_history`` keeps every replaced version anyway.
+
+    ``RESTORE`` is no choice of a flow: a batch that puts back what somebody changed at the destination asks for it
+    (``Batch.restores``). It writes a record although its content is the one that was written last; never an older one.
     """
 
     UPSERT = "upsert"
+    RESTORE = "restore"
 
 
 class Support(StrEnum):

@@ -61,6 +61,7 @@ def deliver(
 ) -> DeliverySummary:
     """Deliver every batch of ``entity`` and ``companies`` that ``destination`` does not have yet.
 
+    ``mode`` is the flow's; a batch that restores lands as such, whoever delivers it.
     ``derive`` gives a batch the columns that follow from other records.
     Raises what the destination raises, after the ledger has kept the reason; the batches before it stay done.
     """
@@ -69,7 +70,8 @@ def deliver(
     )
     counts, requests, resolved = OutcomeCounts(), 0, 0
     for batch in pending:
-        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, mode, derive)
+        how = WriteMode.RESTORE if batch.restores else mode
+        report, healed = _deliver_one(destination, ledger, staging, batch, run_id, how, derive)
         counts += report.counts
         requests += report.requests
         resolved += healed

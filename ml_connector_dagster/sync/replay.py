@@ -16,8 +16,7 @@ from ml_connector_dagster.model.receipts import DeadLetter, OutcomeCounts, Stage
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.extract import extract
 from ml_connector_dagster.sync.flows import deliver_entity
-from ml_connector_dagster.sync.ids import new_id
-from ml_connector_dagster.sync.versions import newest_rows
+from ml_connector_dagster.sync.versions import newest_rows, stage_again
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -185,23 +184,7 @@ def _send_again(
     )
     if carrier is None or not rows.num_rows:
         return 0
-    now = workspace.now()
-    writer = workspace.staging.write(
-        tenant=tenant,
-        entity=ENTITIES[entity],
-        company=company,
-        window=carrier.window,
-        batch_id=new_id(now),
-        run_id=run_id,
-        started_at=now,
-        timezone=workspace.cloudsuite(tenant).zone,
-        for_destination=destination,
-    )
-    writer.append(rows)
-    batch = writer.commit(
-        route="replay", finished_at=now, requests=0, rejected_cells=0, dead_letters=0
-    )
-    workspace.ledger.record_replay(batch)
+    stage_again(workspace, rows, carrier, destination=destination, route="replay", run_id=run_id)
     return 1
 
 

@@ -21,12 +21,10 @@ from ml_connector_dagster.columns.content import id_part
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.derived import Derived
-from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.remote_records import ReviewScope
-from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.open_amounts import WithOpenAmounts, open_amounts
 from ml_connector_dagster.sync.references import keys_of, records_pointing_at
-from ml_connector_dagster.sync.versions import newest_rows
+from ml_connector_dagster.sync.versions import newest_rows, stage_again
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -93,23 +91,9 @@ def stage_review(workspace: Workspace, review: Review, *, run_id: str) -> None:
     """Stage what has to be looked at, for its destination alone, and write down that it was."""
     scope = review.scope
     for rows, carrier in newest_slices(workspace, review):
-        now = workspace.now()
-        with workspace.staging.write(
-            tenant=scope.tenant,
-            entity=ENTITIES[scope.entity],
-            company=scope.company,
-            window=carrier.window,
-            batch_id=new_id(now),
-            run_id=run_id,
-            started_at=now,
-            timezone=workspace.cloudsuite(scope.tenant).zone,
-            for_destination=scope.destination,
-        ) as writer:
-            writer.append(rows)
-            batch = writer.commit(
-                route="review", finished_at=now, requests=0, rejected_cells=0, dead_letters=0
-            )
-        workspace.ledger.record_replay(batch)
+        stage_again(
+            workspace, rows, carrier, destination=scope.destination, route="review", run_id=run_id
+        )
     if review.marks or review.moves:
         workspace.ledger.reviewed(scope, marks=review.marks, moves=review.moves)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
@@ -11,6 +11,10 @@ from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import Attempt, DeliveryState, Outcome
 from ml_connector_dagster.sync.keeping import KEPT
 from ml_connector_dagster.sync.workspace import Workspace
+
+
+#: What a trace says of a delivery that put back what somebody had changed at the destination.
+REPAIRED: Final = "repair: the ERP's values, over what was changed there"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +126,11 @@ def _delivery_events(
     answered = {(one["batch_id"], one["destination"]) for one in receipts}
     attempts = workspace.ledger.attempts(list(by_id))
     senders = {(one.batch_id, one.destination): one.run_id for one in attempts}
-    return [_receipt_event(receipt, senders) for receipt in receipts] + [
+    repairs = {batch.batch_id for batch in by_id.values() if batch.restores}
+    return [
+        _receipt_event(receipt, senders, is_repair=receipt["batch_id"] in repairs)
+        for receipt in receipts
+    ] + [
         _without_receipt(one)
         for one in attempts
         if one.state is not DeliveryState.DONE or (one.batch_id, one.destination) not in answered
@@ -130,7 +138,7 @@ def _delivery_events(
 
 
 def _receipt_event(
-    receipt: Mapping[str, Any], senders: Mapping[tuple[str, str], str]
+    receipt: Mapping[str, Any], senders: Mapping[tuple[str, str], str], *, is_repair: bool
 ) -> TraceEvent:
     """The receipt itself names the run that staged the batch; ``senders`` know who sent it."""
     delivery = (receipt["batch_id"], receipt["destination"])
@@ -141,7 +149,7 @@ def _receipt_event(
         outcome=receipt["outcome"],
         batch_id=receipt["batch_id"],
         run_id=senders.get(delivery, receipt["run_id"]),
-        detail=receipt["reason"] or "",
+        detail=receipt["reason"] or (REPAIRED if is_repair else ""),
         remote_id=receipt["remote_id"] or "",
     )
 

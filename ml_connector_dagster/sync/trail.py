@@ -63,7 +63,8 @@ SELECT r.happened_at, 'read' AS what, b.tenant, b.company, b.entity, r.record_id
 FROM reads AS r JOIN batches AS b USING (batch_id)
 UNION ALL
 SELECT r.happened_at, 'delivered', b.tenant, b.company, b.entity, r.record_id, r.destination,
-    r.outcome, r.reason, r.remote_id, r.batch_id, coalesce(a.run_id, r.run_id)
+    r.outcome, coalesce(r.reason, CASE WHEN b.route = 'repair' THEN 'repair' END), r.remote_id, r.batch_id,
+    coalesce(a.run_id, r.run_id)
 FROM receipts AS r JOIN batches AS b ON b.batch_id = r.carrier
 LEFT JOIN attempts AS a ON a.batch_id = r.batch_id AND a.destination = r.destination AND a.state = 'done'
 UNION ALL

@@ -1,4 +1,4 @@
-"""The newest staged versions of records: what a replay, a mark or a business document starts from."""
+"""The newest staged versions of records: what a replay, a repair, a mark or a business document starts from."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 import pyarrow as pa
 
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.versions import is_older
+from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -25,6 +27,41 @@ def newest_rows(
     if not found:
         return pa.table({}), None
     return newest_versions(pa.concat_tables(found, promote_options="default")), carrier
+
+
+def stage_again(
+    workspace: Workspace,
+    rows: pa.Table,
+    carrier: Batch,
+    *,
+    destination: str,
+    route: str,
+    run_id: str,
+) -> Batch:
+    """Stage ``rows`` as a batch for ``destination`` alone; ``carrier`` is a batch that they came with.
+
+    They say that this batch carries them: a destination knows by that what a delivery has written already.
+    """
+    now = workspace.now()
+    with workspace.staging.write(
+        tenant=carrier.tenant,
+        entity=ENTITIES[carrier.entity],
+        company=carrier.company,
+        window=carrier.window,
+        batch_id=new_id(now),
+        run_id=run_id,
+        started_at=now,
+        timezone=workspace.cloudsuite(carrier.tenant).zone,
+        for_destination=destination,
+    ) as writer:
+        place = rows.schema.get_field_index("_batch_id")
+        ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
+        writer.append(rows.set_column(place, rows.schema.field(place), ids))
+        batch = writer.commit(
+            route=route, finished_at=now, requests=0, rejected_cells=0, dead_letters=0
+        )
+    workspace.ledger.record_replay(batch)
+    return batch
 
 
 def newest_versions(rows: pa.Table) -> pa.Table:

@@ -96,15 +96,19 @@ class Pair:
             self.folder, entity, rows, batch_id=f"batch-{self.batches:03d}", **details
         )
 
-    def deliver(self, entity: Entity, staged: StagedFiles) -> DeliveryReport:
+    def deliver(
+        self, entity: Entity, staged: StagedFiles, mode: WriteMode = WriteMode.UPSERT
+    ) -> DeliveryReport:
         """Deliver to both, a moment later; the reports must agree."""
         self.clock.tick()
-        return self.deliver_now(entity, staged)
+        return self.deliver_now(entity, staged, mode)
 
-    def deliver_now(self, entity: Entity, staged: StagedFiles) -> DeliveryReport:
+    def deliver_now(
+        self, entity: Entity, staged: StagedFiles, mode: WriteMode = WriteMode.UPSERT
+    ) -> DeliveryReport:
         """Deliver to both without moving the clock."""
-        expected = self.oracle.deliver(entity, staged, WriteMode.UPSERT)
-        report = self.tested.deliver(entity, staged, WriteMode.UPSERT)
+        expected = self.oracle.deliver(entity, staged, mode)
+        report = self.tested.deliver(entity, staged, mode)
         assert report.counts == expected.counts
         assert by_record(staged.receipts(report.receipts)) == by_record(
             staged.receipts(expected.receipts)
@@ -168,6 +172,20 @@ class DestinationContract:
         """Make the entity's table as a user would have, before the first delivery, with these limits on columns."""
         pytest.skip("nobody else can make a table there")
 
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        """Run a statement at the destination past it; ``{table}`` in it is the table of suppliers."""
+        raise NotImplementedError
+
+    def tamper(self, pair: Pair, record_id: str, name: str | None) -> None:
+        """Give a supplier another name behind the connector's back, here and in the oracle; None removes it."""
+        pair.oracle.change_by_hand(SUPPLIERS, record_id, None if name is None else {"name": name})
+        done = "DELETE" if name is None else f"UPDATE SET name = '{name}'"
+        self.by_hand(
+            pair,
+            f"MERGE INTO {{table}} AS t USING (SELECT '{record_id}' AS id) AS s ON t.record_id = s.id"
+            f" WHEN MATCHED THEN {done}",
+        )
+
     @pytest.fixture
     def clock(self) -> Clock:
         return Clock()
@@ -191,6 +209,75 @@ class DestinationContract:
         report = pair.deliver(SUPPLIERS, staged)
         assert report == DeliveryReport(counts=OutcomeCounts(unchanged=1), receipts=None)
         pair.assert_equal(SUPPLIERS)
+
+    def test_what_somebody_changed_or_removed_is_restored_and_their_version_is_kept(
+        self, pair: Pair
+    ) -> None:
+        rows = [row(SUPPLIERS, str(n), name=f"supplier {n}") for n in range(4)]
+        pair.send(SUPPLIERS, *rows)
+        changed, removed = (one["record_id"] for one in rows[1:3])
+        self.tamper(pair, changed, "Mallory")
+        self.tamper(pair, removed, None)
+        pair.assert_equal(SUPPLIERS)
+        assert pair.send(SUPPLIERS, rows[1]) == OutcomeCounts(unchanged=1)  # its hash is intact
+
+        restoring = pair.stage(SUPPLIERS, rows[1:3])
+        report = pair.deliver(SUPPLIERS, restoring, WriteMode.RESTORE)
+        assert report.counts == OutcomeCounts(inserted=1, updated=1)
+        names = pair.tested.rows(SUPPLIERS, Scope(tenant=TENANT))["name"].to_pylist()
+        assert names == [one["name"] for one in rows]
+        if pair.tested.capabilities.history is not Support.UNSUPPORTED:
+            assert pair.tested.history(SUPPLIERS, changed)["name"].to_pylist() == ["Mallory"]
+        pair.assert_equal(SUPPLIERS)
+
+        pair.clock.tick()
+        assert pair.tested.deliver(SUPPLIERS, restoring, WriteMode.RESTORE) == report
+        pair.assert_equal(SUPPLIERS)
+
+        # And again, as often as somebody does it.
+        self.tamper(pair, changed, "Mallory II")
+        again = pair.deliver(SUPPLIERS, pair.stage(SUPPLIERS, [rows[1]]), WriteMode.RESTORE)
+        assert again.counts == OutcomeCounts(updated=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_an_older_version_is_not_restored(self, pair: Pair) -> None:
+        old = row(SUPPLIERS, "1", name="old")
+        pair.send(SUPPLIERS, old)
+        new = row(SUPPLIERS, "1", name="new", modified=DAYS[1], extracted=DAYS[1])
+        pair.send(SUPPLIERS, new)
+        self.tamper(pair, new["record_id"], "Mallory")
+        report = pair.deliver(SUPPLIERS, pair.stage(SUPPLIERS, [old]), WriteMode.RESTORE)
+        assert report.counts == OutcomeCounts(unchanged=1)
+        pair.assert_equal(SUPPLIERS)
+
+    def test_a_crash_while_restoring_loses_and_doubles_nothing(
+        self, tmp_path: Path, clock: Clock
+    ) -> None:
+        crash_at: list[str] = []
+
+        def checkpoint(point: str) -> None:
+            if point in crash_at:
+                raise Crash(point)
+
+        home = tmp_path / "home"
+        pair = Pair(tmp_path, clock, self.open(home, now=clock, checkpoint=checkpoint))
+        rows = [row(SUPPLIERS, str(n), name=f"supplier {n}") for n in range(3)]
+        pair.send(SUPPLIERS, *rows)
+        for point in self.checkpoints:
+            self.tamper(pair, rows[0]["record_id"], "Mallory")
+            self.tamper(pair, rows[1]["record_id"], None)
+            restoring = pair.stage(SUPPLIERS, rows[:2])
+            clock.tick()
+            pair.oracle.deliver(SUPPLIERS, restoring, WriteMode.RESTORE)
+            crash_at[:] = [point]
+            with pytest.raises(Crash):
+                pair.tested.deliver(SUPPLIERS, restoring, WriteMode.RESTORE)
+            crash_at.clear()
+            pair.tested = self.open(home, now=clock, checkpoint=checkpoint)
+            report = pair.tested.deliver(SUPPLIERS, restoring, WriteMode.RESTORE)
+            assert report.counts == OutcomeCounts(inserted=1, updated=1)
+        pair.assert_equal(SUPPLIERS)
+        pair.tested.close()
 
     def test_a_column_that_another_process_added_is_kept_with_each_version(
         self, tmp_path: Path, clock: Clock

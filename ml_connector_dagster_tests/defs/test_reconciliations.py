@@ -81,6 +81,11 @@ def test_a_run_compares_its_changes_and_the_job_compares_everything(
     # It stays red until everything is compared again: a run that looks at changes alone says nothing about it.
     assert not checks(run(installation, "100", "200"))["purchase_orders_agree"].passed
 
+    mended = reconcile(installation, repair=True)
+    assert checks(mended)["purchase_orders_agree"].passed
+    assert shown(installation)["verdict"] == "All 6 tables agree with the ERP"
+    assert shown(installation)["records_put_back"] == 1
+
 
 def test_a_check_may_be_run_by_itself(installation: Installation) -> None:
     """Its page has a button for it."""

@@ -63,6 +63,11 @@ class Databricks(DestinationContract):
             checkpoint=checkpoint,
         )
 
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        schema = f"`{self.access.catalog}`.`{self.access.schema_of(pair.folder / 'home')}`"
+        table = f"{SUPPLIERS.name}_{COMPANY}" if self.per_company else SUPPLIERS.name
+        self.access.workspace().run(sql.format(table=f"{schema}.{table}"))
+
     def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
         columns = ", ".join(
             f"{name} {f'DECIMAL{one.digits}' if one.digits else 'STRING'}"

@@ -10,11 +10,22 @@ from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.destinations.duckdb import DatabaseFile, DuckDBDestination
 from ml_connector_dagster.destinations.duckdb.deliveries import CHECKPOINTS
 from ml_connector_dagster.model.entities import Entity
-from ml_connector_dagster_tests.contracts.destinations import DestinationContract, Limit
+from ml_connector_dagster_tests.contracts.destinations import (
+    SUPPLIERS,
+    DestinationContract,
+    Limit,
+    Pair,
+)
+from ml_connector_dagster_tests.contracts.staged import COMPANY
 
 
 def database(home: Path) -> DatabaseFile:
     return DatabaseFile(path=home / "warehouse.duckdb", memory_limit="256MB", threads=2)
+
+
+def run_by_hand(pair: Pair, sql: str) -> None:
+    with duckdb.connect(str(database(pair.folder / "home").path)) as connection:
+        connection.execute(sql)
 
 
 class TestDuckDBDestination(DestinationContract):
@@ -26,6 +37,9 @@ class TestDuckDBDestination(DestinationContract):
         return DuckDBDestination(
             "warehouse.erp", database(home), "erp", now=now, checkpoint=checkpoint
         )
+
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        run_by_hand(pair, sql.format(table=f"erp.{SUPPLIERS.name}"))
 
     def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
         columns = ", ".join(
@@ -53,3 +67,7 @@ class TestDuckDBDestinationWithTablesPerCompany(DestinationContract):
             now=now,
             checkpoint=checkpoint,
         )
+
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        table = f'"we""ird \'schema\'".{SUPPLIERS.name}_{COMPANY}'
+        run_by_hand(pair, sql.format(table=table))

@@ -56,6 +56,11 @@ class SqlRunnerContract(DestinationContract):
     checkpoints = CHECKPOINTS
     large: ClassVar[int] = 1_200
 
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        assert isinstance(pair.tested, SqlRunnerDestination)
+        # What a person types into SQL Runner.
+        pair.tested._run(sql.format(table=pair.tested.table_name(SUPPLIERS, "")))
+
     def test_a_large_batch_and_its_change(self, pair: Pair) -> None:
         """Large for this way: some statements."""
         lines = [row(LINES, "PO", n, 0, line_amount=Decimal("1.10")) for n in range(self.large)]

@@ -9,7 +9,7 @@ from ml_connector_dagster.destinations.contract import Destination, Scope
 from ml_connector_dagster.destinations.memory import MemoryDestination
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.receipts import OutcomeCounts, RejectedRecord
-from ml_connector_dagster_tests.contracts.destinations import SUPPLIERS, DestinationContract
+from ml_connector_dagster_tests.contracts.destinations import SUPPLIERS, DestinationContract, Pair
 from ml_connector_dagster_tests.contracts.staged import TENANT, row, staged_rows
 
 
@@ -22,6 +22,12 @@ class TestMemoryDestination(DestinationContract):
         self, home: Path, *, now: Callable[[], datetime], checkpoint: Callable[[str], None]
     ) -> Destination:
         return _OPENED.setdefault(home, MemoryDestination(now=now))
+
+    def tamper(self, pair: Pair, record_id: str, name: str | None) -> None:
+        values = None if name is None else {"name": name}
+        pair.oracle.change_by_hand(SUPPLIERS, record_id, values)
+        assert isinstance(pair.tested, MemoryDestination)
+        pair.tested.change_by_hand(SUPPLIERS, record_id, values)
 
 
 def test_a_refused_record_is_reported_and_the_others_go_on(tmp_path: Path) -> None:

@@ -67,6 +67,11 @@ class Snowflake(DestinationContract):
             checkpoint=checkpoint,
         )
 
+    def by_hand(self, pair: Pair, sql: str) -> None:
+        schema = self.account.path_of(self.account.schema_of(pair.folder / "home"))
+        table = f"{SUPPLIERS.name}_{COMPANY}" if self.per_company else SUPPLIERS.name
+        self.account.run(sql.format(table=f'{schema}."{table.upper()}"'))
+
     def make_own_table(self, home: Path, entity: Entity, limits: Mapping[str, Limit]) -> None:
         columns = ", ".join(
             f"{name} {f'NUMBER{one.digits}' if one.digits else 'VARCHAR'}"

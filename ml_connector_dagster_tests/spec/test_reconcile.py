@@ -25,9 +25,11 @@ from ml_connector_dagster.model.reconciliations import (
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.flows import ReadMode, extract_company
 from ml_connector_dagster.sync.marts import refresh_marts
+from ml_connector_dagster.sync.reconcile.repairing import Mended, mend, restorable_records
 from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.sweep import sweep_flow
+from ml_connector_dagster.sync.trace import REPAIRED, trace
 from ml_connector_dagster_tests.world import World
 
 
@@ -50,6 +52,11 @@ class ReconciledWorld(World):
         with self.open() as workspace:
             request = Request(run_id=f"reconcile-{self.runs}", **what)
             return reconcile_flow(workspace, self.flow, request)
+
+    def mend(self, found: Sequence[Comparison]) -> Mended:
+        self.runs += 1
+        with self.open() as workspace:
+            return mend(workspace, self.flow, Request(run_id=f"mend-{self.runs}"), found)
 
     def tamper(self, sql: str) -> None:
         with duckdb.connect(str(self.settings.home / "warehouse.duckdb")) as connection:
@@ -215,6 +222,97 @@ def test_what_is_changed_behind_the_connectors_back_is_found_by_its_key(
     assert found.is_wrong
     assert found.done.wrong == 1
     assert found.last_clean_at is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE supplier_invoices SET amount = amount + 0.01 WHERE record_id = '{id}'",
+        "UPDATE supplier_invoices SET currency = 'XXX' WHERE record_id = '{id}'",
+        "DELETE FROM supplier_invoices WHERE record_id = '{id}'",
+        "UPDATE supplier_invoices SET _deleted_at = now() WHERE record_id = '{id}'",
+    ],
+    ids=["amount", "currency", "deleted", "marked"],
+)
+def test_what_was_changed_behind_the_connectors_back_is_repaired_and_told_by_its_trace(
+    world_of: Worlds, change: str
+) -> None:
+    world = world_of("supplier_invoices")
+    record = world.one("SELECT max(record_id) FROM supplier_invoices")
+    stored = f"SELECT supplier_invoices FROM supplier_invoices WHERE record_id = '{record}'"
+    before = world.one(stored)
+    world.tamper(change.format(id=record))
+    (found,) = world.reconcile()
+    assert found.is_wrong
+    assert found.restorable == (record,)
+
+    mended = world.mend([found])
+    (repair,) = mended.repairs
+    assert (repair.sent, repair.error) == (1, "")
+    assert repair.counts.inserted + repair.counts.updated == 1
+    assert states(mended.comparisons) == {ReconciliationState.CLEAN}
+    after = world.one(stored)
+    assert after == before | {"_batch_id": after["_batch_id"]}
+    with world.open() as workspace:
+        (story,) = trace(workspace, record, entity="supplier_invoices")
+        assert story.events[-1].detail == REPAIRED
+        assert story.events[-1].where == "warehouse.erp"
+    assert world.mend(mended.comparisons).repairs == ()  # there is nothing left to do
+
+
+def test_a_repair_sends_what_it_can_put_right_and_the_rest_is_left(world_of: Worlds) -> None:
+    world = world_of("supplier_invoices")
+    first, last = (
+        world.one(f"SELECT {one}(record_id) FROM supplier_invoices") for one in ("min", "max")
+    )
+    world.tamper(f"DELETE FROM supplier_invoices WHERE record_id = '{first}'")
+    world.tamper(
+        "INSERT INTO supplier_invoices BY NAME SELECT * REPLACE (record_id || 'X' AS record_id)"
+        f" FROM supplier_invoices WHERE record_id = '{last}'"
+    )
+    found = world.reconcile()
+    assert restorable_records(found) == 1
+    mended = world.mend(found)
+    assert [one.sent for one in mended.repairs] == [1]
+    assert differences(mended.comparisons) == {f"{last}X": (Finding.UNKNOWN, Standing.WRONG)}
+    assert "delete it there" in the_difference(mended.comparisons).why
+
+
+def test_a_repair_that_died_before_its_delivery_is_still_a_repair(world_of: Worlds) -> None:
+    world = world_of("supplier_invoices")
+    record = world.one("SELECT max(record_id) FROM supplier_invoices")
+    world.tamper(f"UPDATE supplier_invoices SET amount = 0 WHERE record_id = '{record}'")
+    found = world.reconcile()
+    path = world.settings.home / "warehouse.duckdb"
+    away = path.rename(path.with_suffix(".away"))
+    path.write_text("this is no database")
+    mended = world.mend(found)
+    (repair,) = mended.failed
+    assert (repair.sent, "warehouse.duckdb" in repair.error) == (1, True)
+    away.replace(path)
+
+    waiting = the_difference(world.reconcile())
+    assert (waiting.standing, waiting.why) == (
+        Standing.IN_FLIGHT,
+        "read, and not delivered here yet",
+    )
+    world.run_well()
+    assert states(world.reconcile()) == {ReconciliationState.CLEAN}
+
+
+def test_a_mark_that_was_taken_away_is_put_back(sandbox: Sandbox, world_of: Worlds) -> None:
+    world = world_of("suppliers")
+    sandbox.erp.delete("suppliers", 1, "100")
+    for _ in range(2):
+        sandbox.clock.advance(minutes=1)
+        with world.open() as workspace:
+            sweep_flow(workspace, world.flow, run_id="sweep")
+    world.tamper("UPDATE suppliers SET _deleted_at = NULL")
+    found = world.reconcile()
+    assert the_difference(found).why.startswith("known to be deleted in the ERP")
+    mended = world.mend(found)
+    assert [one.counts.deleted for one in mended.repairs] == [1]
+    assert states(mended.comparisons) == {ReconciliationState.CLEAN}
 
 
 def test_both_values_of_a_changed_amount_are_shown(world_of: Worlds) -> None:

@@ -1,6 +1,6 @@
 """Reconciliation of applications, through their real clients: counts and sums by their own queries, records when they differ."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.destinations.applications.contract import (
     Change,
     ChangeKind,
+    FieldValue,
     Found,
     Ticket,
 )
@@ -17,6 +18,7 @@ from ml_connector_dagster.destinations.applications.inspections import amount_fi
 from ml_connector_dagster.model.reconciliations import Finding, ReconciliationState, Standing
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
+from ml_connector_dagster.sync.reconcile.repairing import mend
 from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster_tests.application_worlds import NAME, ApplicationWorld, Stand
@@ -71,6 +73,21 @@ def test_an_amount_that_somebody_changed_in_an_application_is_found_by_its_key(
     assert one.standing is Standing.WRONG
     assert Decimal(one.found["net_amount"]) - Decimal(one.erp["net_amount"]) == 1000
 
+    with world.open() as workspace:
+        mended = mend(workspace, world.flow, Request(run_id="mend"), (orders,))
+    assert [(one.sent, one.counts.updated, one.error) for one in mended.repairs] == [(1, 1, "")]
+    assert [one.done.state for one in mended.comparisons] == [ReconciliationState.CLEAN]
+
+    # A colleague takes it away altogether.
+    take_away(world, record)
+    _, orders = reconcile(world)
+    assert [one.finding for one in orders.differences] == [Finding.MISSING]
+    assert orders.restorable == (record,)
+    with world.open() as workspace:
+        mended = mend(workspace, world.flow, Request(run_id="mend again"), (orders,))
+    assert [(one.sent, one.counts.written, one.error) for one in mended.repairs] == [(1, 1, "")]
+    assert [one.done.state for one in mended.comparisons] == [ReconciliationState.CLEAN]
+
 
 def reconcile(world: ApplicationWorld) -> tuple[Comparison, ...]:
     with world.open() as workspace:
@@ -79,22 +96,50 @@ def reconcile(world: ApplicationWorld) -> tuple[Comparison, ...]:
 
 def change_amount(world: ApplicationWorld, record_id: str, by: Decimal) -> None:
     """What a colleague does in the application, behind the connector's back."""
+    field = amount_fields(world.mapped("purchase_orders"))["net_amount"]
+
+    def changed(found: Found, values: Mapping[str, FieldValue]) -> Change:
+        old = values[field]
+        assert isinstance(old, Decimal)
+        return Change(
+            kind=ChangeKind.UPDATE,
+            external_id=found.external_id,
+            remote_id=found.remote_id,
+            fields={**values, field: old + by},
+        )
+
+    by_hand(world, record_id, changed)
+
+
+def take_away(world: ApplicationWorld, record_id: str) -> None:
+    """The colleague removes it. In Salesforce the connector never does that, so it is done past its client."""
+    if isinstance(world.stand, SalesforceStand):
+        mapped, org = world.mapped("purchase_orders"), world.stand.org
+        name, key = mapped.placement.object, mapped.external_id(record_id)
+        org.records.table(org.schema.objects[name]).remove(org.by_key(name)[key]["Id"])
+        return
+
+    def removed(found: Found, values: Mapping[str, FieldValue]) -> Change:
+        return Change(
+            kind=ChangeKind.ARCHIVE, external_id=found.external_id, remote_id=found.remote_id
+        )
+
+    by_hand(world, record_id, removed)
+
+
+def by_hand(
+    world: ApplicationWorld,
+    record_id: str,
+    change_of: Callable[[Found, Mapping[str, FieldValue]], Change],
+) -> None:
     mapped = world.mapped("purchase_orders")
-    placement, field = mapped.placement, amount_fields(mapped)["net_amount"]
+    placement = mapped.placement
     with world.open() as workspace:
         application = workspace.application(NAME)
         target = application.target
         found: Found
         (found,) = target.find(placement, external_ids=[mapped.external_id(record_id)], prefix="")
-        values = {name: found.values.get(name) for name in placement.fields}
-        old = values[field]
-        assert isinstance(old, Decimal)
-        change = Change(
-            kind=ChangeKind.UPDATE,
-            external_id=found.external_id,
-            remote_id=found.remote_id,
-            fields=values | {field: old + by},
-        )
+        change = change_of(found, {name: found.values.get(name) for name in placement.fields})
         for portion in target.plan(placement, [change]):
             ticket = Ticket(id="by hand", remember=lambda job: None)
             answers = [one for some in target.write(placement, portion, ticket) for one in some]

@@ -68,5 +68,25 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     assert one["differences"][0]["record_id"] == record
     assert f"| {record} | different, **wrong**" in text.read_text(encoding="utf-8")
 
+    repaired = runner.invoke(app, ["reconcile", "flow", "--repair", "--fail-on-difference"])
+    assert repaired.exit_code == 0, repaired.output
+    assert "Repair: 1 record goes out again as the ERP has them." in repaired.output
+    assert "1 of 2 tables differ from the ERP" in repaired.output  # before
+    assert "All 2 tables agree with the ERP" in repaired.output  # after
+    told = runner.invoke(app, ["trace", record, "--entity", "payments", "--json"])
+    (story,) = json.loads(told.output)
+    assert story["events"][-1]["detail"].startswith("repair: the ERP's values")
+
+    world.tamper(f"DELETE FROM payments WHERE record_id = '{record}'")
+    printed = runner.invoke(
+        app, ["reconcile", "flow", "--entity", "payments", "--repair", "--json"]
+    )
+    (one,) = json.loads(printed.output)
+    assert (one["state"], one["restorable"]) == ("clean", 0)
+    assert [(each["sent"], each["inserted"]) for each in one["repairs"]] == [(1, 1)]
+
+    idle = runner.invoke(app, ["reconcile", "flow", "--repair"])
+    assert "there is nothing that sending the ERP's values again would mend" in idle.output
+
     for wrong in (["--period", "October"], ["--report", "report.pdf"]):
         assert runner.invoke(app, ["reconcile", "flow", *wrong]).exit_code == 2

@@ -49,7 +49,7 @@ from ml_connector_dagster.model.receipts import (
 
 
 CAPABILITIES: Final = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.UNSUPPORTED,
     audit=Support.UNSUPPORTED,
     schema_evolution=Support.UNSUPPORTED,
@@ -139,14 +139,14 @@ class ApplicationDestination:
                 _receipt(entity, replace(one, reason=reason), staged.batch, delivered_at)
             )
 
-        for one in self._deliver(own, staged):
+        for one in self._deliver(own, staged, mode):
             outcomes[one.outcome.value] += 1
             if one.outcome is Outcome.REJECTED:
                 reject(one, one.reason)
             elif one.outcome is not Outcome.UNCHANGED:
                 receipts.append(_receipt(entity, one, staged.batch, delivered_at))
         for mapped in companions:
-            for one in self._deliver(mapped, staged):
+            for one in self._deliver(mapped, staged, mode):
                 if one.outcome is Outcome.REJECTED and one.draft.record_id not in rejected:
                     reject(one, f"{mapped.placement.object}: {one.reason}")
         return DeliveryReport(
@@ -156,7 +156,7 @@ class ApplicationDestination:
             requests=self.application.target.usage().requests - before,
         )
 
-    def _deliver(self, mapped: Mapped, staged: StagedBatch) -> Iterator[Decision]:
+    def _deliver(self, mapped: Mapped, staged: StagedBatch, mode: WriteMode) -> Iterator[Decision]:
         with self._records.deliver_alone(self.name, mapped.entity.name):
             writer = Writer(
                 target=self.application.target,
@@ -166,13 +166,15 @@ class ApplicationDestination:
                 mapped=mapped,
                 checkpoint=self._checkpoint,
             )
-            yield from self._applied(writer, staged, writer.resume())
+            yield from self._applied(writer, staged, mode, writer.resume())
 
     def decisions(
         self,
         mapped: Mapped,
         staged: StagedBatch,
         expected: Mapping[str, Collection[str]] | None = None,
+        *,
+        mode: WriteMode = WriteMode.UPSERT,
     ) -> Iterator[list[Decision]]:
         """What each slice of a batch comes to, without a call. ``expected`` parents count as there."""
         for rows in newest_rows(staged, mapped):
@@ -185,6 +187,7 @@ class ApplicationDestination:
                 destination=self.name,
                 batch_id=staged.batch.batch_id,
                 archives=self.application.archives,
+                mode=mode,
                 parents=find_parents(self._records, self.name, mapped, drafts, expected),
             )
             yield [judge.decide(one, known.get(one.record_id)) for one in drafts]
@@ -197,10 +200,10 @@ class ApplicationDestination:
         return [as_sent(mapped, facts, one) for one in decisions]
 
     def _applied(
-        self, writer: Writer, staged: StagedBatch, seen: Mapping[str, Found]
+        self, writer: Writer, staged: StagedBatch, mode: WriteMode, seen: Mapping[str, Found]
     ) -> Iterator[Decision]:
         """Every decision with its outcome, once it is written down."""
-        for decisions in self.decisions(writer.mapped, staged):
+        for decisions in self.decisions(writer.mapped, staged, mode=mode):
             prepared = self.prepared(writer.mapped, decisions)
             pending = [one for one in prepared if isinstance(one, Pending)]
             there = [one for one in pending if landed(one, seen)]

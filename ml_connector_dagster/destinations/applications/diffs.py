@@ -7,6 +7,7 @@ from ml_connector_dagster.destinations.applications.contract import ChangeKind, 
 from ml_connector_dagster.destinations.applications.drafts import Draft
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.destinations.applications.state import RemoteRecords
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.receipts import Outcome
 from ml_connector_dagster.model.remote_records import RemoteRecord, RemoteState
 from ml_connector_dagster.model.versions import is_older
@@ -69,12 +70,18 @@ def find_parents(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
-    """Decides for the records of one batch. ``archives``: the application can take a record away."""
+    """Decides for the records of one batch.
+
+    Attributes:
+        archives: the application can take a record away.
+        mode: ``RESTORE`` sends what was accepted before, too: somebody may have changed or removed it there.
+    """
 
     mapped: Mapped
     destination: str
     batch_id: str
     archives: bool
+    mode: WriteMode
     parents: Parents
 
     def decide(self, one: Draft, known: RemoteRecord | None) -> Decision:
@@ -90,7 +97,8 @@ class Judge:
         missing = self._missing_parents(one)
         if missing:
             return Decision(draft=one, outcome=Outcome.REJECTED, reason=missing, links={})
-        if live and known is not None and known.row_hash == one.content:
+        same = known is not None and known.row_hash == one.content
+        if live and known is not None and same and self.mode is not WriteMode.RESTORE:
             return self._same_content(one, known)
         return self._send(one, known)
 

@@ -35,6 +35,7 @@ from ml_connector_dagster.destinations.databricks.plans import (
     COUNTED,
     DECIDE,
     DECIDE_ANEW,
+    SAME,
     SOME_MAY_NOT_FIT,
 )
 from ml_connector_dagster.destinations.databricks.tables import (
@@ -47,6 +48,7 @@ from ml_connector_dagster.destinations.databricks.tables import (
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.destinations.databricks.writes import Writes
 from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError, TransientError
 from ml_connector_dagster.model.receipts import DeliveryReport
@@ -85,6 +87,7 @@ class Load:
     names: Names
     entity: Entity
     staged: StagedBatch
+    mode: WriteMode
     expected: Mapping[str, str]
     inline_rows: int
     volume: str
@@ -203,6 +206,7 @@ class Load:
                 source=source.relation,
                 table=self.writes.table,
                 history=self.writes.history,
+                same=SAME[self.mode],
                 reason=reason,
                 refused=join.format(rows=refused),
             ),

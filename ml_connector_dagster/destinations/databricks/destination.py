@@ -28,7 +28,7 @@ from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.NATIVE,
     audit=Support.EMULATED,  # a commit of its own, which a redo finds and does not double
     schema_evolution=Support.NATIVE,
@@ -106,6 +106,7 @@ class DatabricksDestination:
             names=names,
             entity=entity,
             staged=staged,
+            mode=mode,
             expected=entity_columns(entity),
             inline_rows=self._inline_rows,
             volume=self._volume,

@@ -3,7 +3,10 @@
 Names that begin with a letter and a dot: i is a row that comes, t the stored row of the same record.
 """
 
+from collections.abc import Mapping
 from typing import Final
+
+from ml_connector_dagster.model.capabilities import WriteMode
 
 
 #: ``model.versions.is_older``: stamps are compared where both versions have one, else what was read later is newer.
@@ -11,6 +14,12 @@ _OLDER: Final = """(
     coalesce(i._modified_at < t._modified_at, FALSE)
     OR (coalesce(i._modified_at = t._modified_at, TRUE) AND i._extracted_at < t._extracted_at)
 )"""
+
+#: What fills ``{same}``: when the stored row needs no writing, although it is not newer.
+SAME: Final[Mapping[WriteMode, str]] = {
+    WriteMode.UPSERT: "t._row_hash = i._row_hash",
+    WriteMode.RESTORE: "FALSE",
+}
 
 #: What fills ``{reason}`` and ``{refused}``: nothing is refused, or what ``limits.refused_rows`` finds.
 ALL_FIT: Final = ("CAST(NULL AS STRING)", "")
@@ -38,7 +47,7 @@ FROM (
         {reason} AS reason,
         CASE
             %s
-            WHEN t.record_id IS NOT NULL AND (t._row_hash = i._row_hash OR %s) THEN 'unchanged'
+            WHEN t.record_id IS NOT NULL AND ({same} OR %s) THEN 'unchanged'
             WHEN {reason} IS NOT NULL THEN 'rejected'
             WHEN i._deleted_at IS NOT NULL THEN 'deleted'
             WHEN t.record_id IS NULL THEN 'inserted'

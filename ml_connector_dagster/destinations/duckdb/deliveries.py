@@ -37,6 +37,7 @@ from ml_connector_dagster.destinations.duckdb.types import TYPES
 from ml_connector_dagster.destinations.identifiers import quoted
 from ml_connector_dagster.destinations.table_names import BATCHES
 from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import DeliveryReport, OutcomeCounts, RejectedRecord
@@ -67,6 +68,7 @@ class Load:
     names: Names
     entity: Entity
     staged: StagedBatch
+    mode: WriteMode
     now: datetime
     checkpoint: Callable[[str], None]
 
@@ -142,7 +144,7 @@ class Load:
             _PRESENT.format(table=self.table),
             {"tenant": self.batch.tenant, "company": self.batch.company},
         )
-        self.connection.execute(_DECIDE.format(table=self.table))
+        self.connection.execute(_DECIDE.format(table=self.table, same=_SAME[self.mode]))
         decided, distinct = self._fetch_two(
             "SELECT count(*), count(DISTINCT hash(file, position)) FROM decided", {}
         )
@@ -310,12 +312,18 @@ _PRESENT = """
     WHERE stored.tenant = $tenant AND stored.company = $company
 """
 
+#: When the stored row needs no writing, although it is not newer.
+_SAME: Final[Mapping[WriteMode, str]] = {
+    WriteMode.UPSERT: "hash = stored_hash",
+    WriteMode.RESTORE: "FALSE",
+}
+
 _DECIDE = """
     CREATE OR REPLACE TEMP TABLE decided AS
     SELECT incoming.record_id, file, position, stored_row,
         CASE
             WHEN stored_row IS NOT NULL AND (
-                hash = stored_hash
+                {same}
                 OR coalesce(modified < stored_modified, FALSE)
                 OR (coalesce(modified = stored_modified, TRUE) AND extracted < stored_extracted)
             ) THEN 'unchanged'

@@ -25,7 +25,7 @@ from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.NATIVE,
     audit=Support.NATIVE,
     schema_evolution=Support.NATIVE,
@@ -101,6 +101,7 @@ class DuckDBDestination:
                 names=names,
                 entity=entity,
                 staged=staged,
+                mode=mode,
                 now=self._now(),
                 checkpoint=self._checkpoint,
             )

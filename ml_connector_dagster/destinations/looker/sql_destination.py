@@ -35,7 +35,7 @@ from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES: Final = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.EMULATED,
     audit=Support.EMULATED,
     schema_evolution=Support.UNSUPPORTED,
@@ -108,6 +108,7 @@ class SqlRunnerDestination:
             destination=self.name,
             entity=entity,
             staged=staged,
+            mode=mode,
             bounds=self._bounds,
             now=self._now(),
             checkpoint=self._checkpoint,

@@ -27,6 +27,7 @@ from ml_connector_dagster.destinations.looker.sql_state import (
     written_report,
 )
 from ml_connector_dagster.model.batches import StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import OutcomeUnknownError
 from ml_connector_dagster.model.receipts import (
@@ -55,6 +56,13 @@ STATEMENT_FRAME: Final = 12_000
 _AUDIT_KEY: Final = ("batch_id", "entity", "record_id")
 
 
+#: When a row that is there is written over. A MERGE that is sent again finds its own rows.
+_DIFFERS: Final[Mapping[WriteMode, str]] = {
+    WriteMode.UPSERT: "t._row_hash <> s._row_hash",
+    WriteMode.RESTORE: "t._batch_id <> s._batch_id",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
     """How large one statement may be."""
@@ -78,6 +86,7 @@ class SqlLoad:
     destination: str
     entity: Entity
     staged: StagedBatch
+    mode: WriteMode
     bounds: Bounds
     now: datetime
     checkpoint: Callable[[str], None]
@@ -143,7 +152,9 @@ class SqlLoad:
         return stored(self.run(state_query(self.dialect, self.tables, self.batch_id, ids)))
 
     def _write(self, rows: Sequence[tuple[Row, list[str]]], there: Stored) -> None:
-        decided = [(row, cells, *decide(row, there, self.batch_id)) for row, cells in rows]
+        decided = [
+            (row, cells, *decide(row, there, self.batch_id, self.mode)) for row, cells in rows
+        ]
         to_write = [(row, cells) for row, cells, _, is_open in decided if is_open]
         replaced = [str(row["record_id"]) for row, _ in to_write if row["record_id"] in there.rows]
         if replaced:
@@ -195,7 +206,7 @@ class SqlLoad:
         return (
             f"MERGE INTO {self.tables.table} AS t USING {self.dialect.relation(self.kinds, rows)} AS s"
             " ON t.record_id = s.record_id"
-            f" WHEN MATCHED AND t._row_hash <> s._row_hash THEN UPDATE SET {changes}"
+            f" WHEN MATCHED AND {_DIFFERS[self.mode]} THEN UPDATE SET {changes}"
             f" WHEN NOT MATCHED THEN INSERT ({', '.join(names)})"
             f" VALUES ({', '.join(f's.{name}' for name in names)})"
         )

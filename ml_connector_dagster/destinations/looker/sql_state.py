@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml_connector_dagster.destinations.looker.dialects import Dialect, cell
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ColumnType
 from ml_connector_dagster.model.receipts import (
     DeliveryReport,
@@ -107,7 +108,7 @@ def stored(answer: Sequence[Row]) -> Stored:
     )
 
 
-def decide(row: Row, there: Stored, batch_id: str) -> tuple[Outcome, bool]:
+def decide(row: Row, there: Stored, batch_id: str, mode: WriteMode) -> tuple[Outcome, bool]:
     """What becomes of ``row`` with this batch, and whether that is still to be written."""
     record_id = str(row["record_id"])
     known = there.rows.get(record_id)
@@ -119,7 +120,8 @@ def decide(row: Row, there: Stored, batch_id: str) -> tuple[Outcome, bool]:
         return _written(row, is_new=record_id not in there.replaced), False
     if known is None:
         return _written(row, is_new=True), True
-    if known["_row_hash"] == row["_row_hash"] or is_older(row, known):
+    same = mode is not WriteMode.RESTORE and known["_row_hash"] == row["_row_hash"]
+    if same or is_older(row, known):
         return Outcome.UNCHANGED, False
     return _written(row, is_new=False), True
 

@@ -25,6 +25,7 @@ from ml_connector_dagster.destinations.snowflake.types import TYPES, column_type
 from ml_connector_dagster.destinations.snowflake.views import union_views
 from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch, StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ColumnType, Entity
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeliveryReport
@@ -60,6 +61,7 @@ class Load:
     flow: str
     entity: Entity
     staged: StagedBatch
+    mode: WriteMode
     inline_rows: int
     now: datetime
     viewed: set[str]
@@ -154,6 +156,7 @@ class Load:
             schema=self.schema,
             names=self.names,
             batch=self.batch,
+            mode=self.mode,
             delivery=self.id,
             incoming=self._incoming,
             decided=self._decided,

@@ -32,7 +32,7 @@ from ml_connector_dagster.model.views import View
 
 
 CAPABILITIES: Final = Capabilities(
-    write_modes=frozenset({WriteMode.UPSERT}),
+    write_modes=frozenset(WriteMode),
     history=Support.NATIVE,
     audit=Support.NATIVE,
     schema_evolution=Support.NATIVE,
@@ -115,6 +115,7 @@ class SnowflakeDestination:
             flow=self._flow,
             entity=entity,
             staged=staged,
+            mode=mode,
             inline_rows=self._connection.inline_rows,
             now=self._now(),
             viewed=self._viewed,

@@ -18,6 +18,7 @@ from ml_connector_dagster.destinations.snowflake.names import identifier, text
 from ml_connector_dagster.destinations.snowflake.tables import Schema
 from ml_connector_dagster.destinations.table_names import BATCHES, TableNames
 from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ColumnType
 
 
@@ -39,6 +40,7 @@ class Script:
     schema: Schema
     names: TableNames
     batch: Batch
+    mode: WriteMode
     delivery: str
     incoming: str
     decided: str
@@ -60,6 +62,7 @@ class Script:
             "decided": self.decided,
             "incoming": self.incoming,
             "table": self.schema.sql(self.names.table),
+            "same": _SAME[self.mode],
             "reason": self.reason,
         }
         yield "BEGIN"
@@ -131,12 +134,18 @@ class Script:
         )
 
 
+#: When the stored row needs no writing, although it is not newer.
+_SAME: Final[Mapping[WriteMode, str]] = {
+    WriteMode.UPSERT: "incoming._row_hash = stored._row_hash",
+    WriteMode.RESTORE: "FALSE",
+}
+
 _DECIDE: Final = """INSERT INTO {decided} (record_id, "_FILE", "_POSITION", stored, reason, outcome)
     SELECT incoming.record_id, incoming."_FILE", incoming."_POSITION", stored.record_id IS NOT NULL,
         incoming."_REASON",
         CASE
             WHEN stored.record_id IS NOT NULL AND (
-                incoming._row_hash = stored._row_hash
+                {same}
                 OR incoming._modified_at < stored._modified_at
                 OR ((incoming._modified_at = stored._modified_at
                     OR incoming._modified_at IS NULL OR stored._modified_at IS NULL)

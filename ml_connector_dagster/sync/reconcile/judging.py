@@ -54,38 +54,48 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """``counts``: how many of each standing; ``differences``: at most ``LISTED`` of them."""
+    """``counts``: how many of each standing; ``differences``: at most ``LISTED`` of them.
+
+    ``restorable``: all wrong records of which the ERP's version is staged, so that a repair can put it back.
+    """
 
     counts: Mapping[Standing, int]
     differences: tuple[Difference, ...]
+    restorable: tuple[str, ...] = ()
 
 
 #: Verdict → what it means, and what to say about it.
 VERDICTS: Final[Mapping[str, tuple[Standing, str]]] = {
-    "doubled": (Standing.WRONG, "it is there {copies} times"),
+    "doubled": (Standing.WRONG, "it is there {copies} times; delete the surplus there"),
     "not_delivered": (Standing.IN_FLIGHT, "read, and not delivered here yet"),
     "refused": (Standing.WAITING, "refused here: {refusal}"),
     "edited": (Standing.WAITING, "edited on purpose {edit}"),
     "changed": (
         Standing.WRONG,
-        "delivered as the ERP has it, and changed here since; restore the ERP's values",
+        "delivered as the ERP has it, and changed here since; --repair restores the ERP's values",
     ),
     "gone": (
         Standing.WRONG,
-        "delivered, and gone from here; restore it, and find out who removed it",
+        "delivered, and gone from here; --repair restores it; find out who removed it",
     ),
-    "marked": (Standing.WRONG, "marked deleted here, although the ERP has it"),
-    "unwanted": (Standing.WRONG, "the flow's filter keeps it out, and it is still here"),
+    "marked": (
+        Standing.WRONG,
+        "marked deleted here, although the ERP has it; --repair takes the mark away",
+    ),
+    "unwanted": (
+        Standing.WRONG,
+        "the flow's filter keeps it out, and it is still here; delete it there",
+    ),
     "moved": (Standing.IN_FLIGHT, "changed while it was being compared"),
     "not_read": (Standing.IN_FLIGHT, "changed in the ERP after it was last read"),
     "missed": (
         Standing.WRONG,
         "the connector should have read this from the ERP and has not; run the flow with --full",
     ),
-    "added": (Standing.WRONG, "never read from the ERP: somebody added it here"),
+    "added": (Standing.WRONG, "never read from the ERP: somebody added it here; delete it there"),
     "mark_lost": (
         Standing.WRONG,
-        "known to be deleted in the ERP, and here it is not marked deleted",
+        "known to be deleted in the ERP, and here it is not marked deleted; --repair marks it",
     ),
     "unswept": (Standing.IN_FLIGHT, "gone from the ERP; the next key sweep marks it"),
     "deleted": (
@@ -93,6 +103,9 @@ VERDICTS: Final[Mapping[str, tuple[Standing, str]]] = {
         "gone from the ERP and not marked deleted; run ml-connector sweep, twice",
     ),
 }
+
+#: The verdicts on records that a repair can put right: what is staged is what the ERP says.
+RESTORABLE: Final = ("changed", "gone", "marked", "mark_lost")
 
 _VERDICT: Final = """
     CASE
@@ -142,7 +155,14 @@ def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
         "SELECT verdict, count(*) FROM judged GROUP BY 1"
     ).fetchall():
         counts[VERDICTS[verdict][0]] += number
-    return Judgement(counts=counts, differences=tuple(_listed(books, shape, evidence)))
+    restorable = connection.execute(
+        "SELECT record_id FROM judged WHERE list_contains(?, verdict) ORDER BY 1", [RESTORABLE]
+    ).fetchall()
+    return Judgement(
+        counts=counts,
+        differences=tuple(_listed(books, shape, evidence)),
+        restorable=tuple(record_id for (record_id,) in restorable),
+    )
 
 
 def _find_differing(books: Books, shape: Shape) -> None:

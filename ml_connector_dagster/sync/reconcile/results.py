@@ -28,6 +28,7 @@ class Comparison:
     Attributes:
         amounts: the columns that ``groups`` add up.
         differences: those that are listed; how many there are stands in ``done``.
+        restorable: the wrong records that ``repairing`` can put right, all of them.
         last_clean_at: when everything was last compared and nothing was wrong, this time included.
         unreadable: records of the ERP without a readable key; they are at no destination.
         proof: of the general ledger's balances.
@@ -37,6 +38,7 @@ class Comparison:
     amounts: tuple[str, ...] = ()
     groups: tuple[Group, ...] = ()
     differences: tuple[Difference, ...] = ()
+    restorable: tuple[str, ...] = ()
     last_clean_at: datetime | None = None
     unreadable: int = 0
     proof: LedgerProof | None = None

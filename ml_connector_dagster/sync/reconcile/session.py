@@ -141,6 +141,7 @@ class Session:
             amounts=place.shape.amounts,
             groups=groups,
             differences=judgement.differences,
+            restorable=judgement.restorable,
             last_clean_at=self._last_clean(target),
             unreadable=erp.unreadable,
             proof=proof,

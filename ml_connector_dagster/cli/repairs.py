@@ -1,0 +1,70 @@
+"""What ``ml-connector reconcile --repair`` says of its repairs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ml_connector_dagster.cli.output import print_table, stdout
+from ml_connector_dagster.sync.reconcile.repairing import Repair, restorable_records
+from ml_connector_dagster.sync.reconcile.results import Comparison
+
+
+def announce(found: Sequence[Comparison]) -> None:
+    """How many records will be sent, and how many wrong ones will not be."""
+    sent = restorable_records(found)
+    left = sum(one.done.wrong for one in found) - sent
+    if sent:
+        told = f"Repair: {sent:,} {'record goes' if sent == 1 else 'records go'} out again as the ERP has them."
+    else:
+        told = "Repair: there is nothing that sending the ERP's values again would mend."
+    if left:
+        told += f" {left:,} more that are wrong have to be mended otherwise; what to do is said with each."
+    stdout.print(told, markup=False)
+
+
+def print_repairs(repairs: Sequence[Repair]) -> None:
+    """What was sent to each table, and what came of it."""
+    if not repairs:
+        return
+    print_table(
+        "Repaired",
+        ["destination", "entity", "company", "sent", "put back", "refused", "as it was", "problem"],
+        [
+            [
+                one.destination,
+                one.entity,
+                one.company,
+                one.sent,
+                one.counts.written,
+                one.counts.rejected,
+                one.counts.unchanged,
+                one.error,
+            ]
+            for one in repairs
+        ],
+    )
+
+
+def as_json_of(one: Comparison, repairs: Sequence[Repair]) -> dict[str, Any]:
+    """How many records of a table a repair would send, and what became of those that were."""
+    done = one.done
+    own = [
+        repair
+        for repair in repairs
+        if (repair.destination, repair.entity, repair.company)
+        == (done.destination, done.entity, done.company)
+    ]
+    return {
+        "restorable": len(one.restorable),
+        "repairs": [
+            {
+                "sent": repair.sent,
+                "inserted": repair.counts.inserted,
+                "updated": repair.counts.updated,
+                "deleted": repair.counts.deleted,
+                "unchanged": repair.counts.unchanged,
+                "rejected": repair.counts.rejected,
+                "error": repair.error,
+            }
+            for repair in own
+        ],
+    }
