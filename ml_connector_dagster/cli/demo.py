@@ -4,9 +4,11 @@ It starts the sandbox, launches every flow of the sandbox configuration as real 
 and serves the Dagster UI over the result.
 """
 
+import sys
 import time
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -69,7 +71,10 @@ def demo(
         with stdout.status("Starting Dagster (webserver, daemon, code location) ..."):
             chosen = port if port_is_free(port) else free_port()
             api = stack.enter_context(dagster_dev(settings, chosen, log))
-        stdout.print(f"Sandbox [bold]{sandbox.url}[/]   Dagster UI [bold]{api.url}[/]   log {log}")
+        stdout.print(
+            f"Sandbox [bold]{sandbox.url}[/]   Dagster UI [bold]{api.url}[/]   log {_near(log)}",
+            soft_wrap=True,
+        )
         states = [
             state
             for flow in workspace.project.flows.values()
@@ -80,12 +85,12 @@ def demo(
         if any(state.status != "SUCCESS" for state in states):
             raise ConnectorError(
                 f"a run did not succeed ({', '.join(state.status for state in states)}); "
-                f"look at {api.url}/runs or at {log}"
+                f"look at {api.url}/runs or at {_near(log)}"
             )
         if not equal:
             raise ConnectorError("the destinations do not hold the same; see the summary above")
         if not leave:
-            _serve(api, sandbox, settings)
+            _serve(api, sandbox, settings, next(iter(workspace.project.flows.values())))
 
 
 def _with_flows(settings: Settings, sandbox: Sandbox) -> Settings:
@@ -101,7 +106,7 @@ def _set_up(workspace: Workspace) -> None:
         if is_application(connection):
             with stdout.status(f"Setting up {name} ..."):
                 made = set_up(workspace, name, dry_run=False).made
-            stdout.print(f"{name}: {len(made)} objects, fields and labels made")
+            stdout.print(f"Set up {name}: {len(made)} objects, fields and labels made")
 
 
 def _assets_of(api: DagsterApi, flow: Flow) -> list[AssetNode]:
@@ -184,14 +189,34 @@ def _pages(sandbox: Sandbox) -> str:
     return f"     what it holds: {', '.join(found)}" if found else ""
 
 
-def _serve(api: DagsterApi, sandbox: Sandbox, settings: Settings) -> None:
-    where = "" if settings == read_settings() else f"ML_CONNECTOR_FLOWS={settings.flows} "
+def _serve(api: DagsterApi, sandbox: Sandbox, settings: Settings, flow: Flow) -> None:
+    command = _command(settings)
     stdout.print(
         f"\nDagster UI: [bold]{api.url}[/]     lineage: {api.url}/asset-groups\n"
         f"Sandbox:    [bold]{sandbox.url}[/]{_pages(sandbox)}\n"
-        "Try in another terminal:\n"
-        f"  {where}.venv/bin/ml-connector trace acme/100/10001 --entity suppliers\n"
-        "Ctrl-C ends everything."
+        "Try in another terminal, in this folder:\n"
+        f"  {command} trace acme/100/10001 --entity suppliers\n"
+        f"  {command} plan {flow.name} --full\n"
+        f"  {command} reconcile {flow.name} --destination {flow.destinations[0].name}\n"
+        "Ctrl-C ends everything.",
+        soft_wrap=True,
     )
     while api.is_up():
         time.sleep(2)
+
+
+def _command(settings: Settings) -> str:
+    """How the command is called for this very installation, in another terminal."""
+    usual = read_settings({})
+    told = []
+    if settings.home != usual.home:
+        told.append(f"ML_CONNECTOR_HOME={_near(settings.home)}")
+    if settings.flows != usual.flows:
+        told.append(f"ML_CONNECTOR_FLOWS={_near(settings.flows)}")
+    return " ".join([*told, str(_near(Path(sys.executable).parent / "ml-connector"))])
+
+
+def _near(path: Path) -> Path:
+    """``path`` as a person in this folder writes it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -15,11 +15,16 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 def print_summary(workspace: Workspace, api: DagsterApi) -> bool:
     """Print it; whether every destination of a flow holds the same."""
-    equal = [_print_flow(workspace, flow) for flow in workspace.project.flows.values()]
+    flows = workspace.project.flows.values()
+    for source in dict.fromkeys(flow.source for flow in flows):
+        _print_read(workspace, [flow for flow in flows if flow.source == source])
+    equal = [_print_flow(workspace, flow) for flow in flows]
     checks = api.checks()
     failed = sorted(name for name, status in checks.items() if status == "FAILED")
     passed = sum(status == "SUCCEEDED" for status in checks.values())
-    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed, {len(checks)} in all.")
+    idle = len(checks) - passed - len(failed)
+    later = f"; {idle} not run yet" if idle else ""
+    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed{later}.")
     for name in failed:
         stdout.print(f"  [red]failed[/] {name}")
     return all(equal)
@@ -34,19 +39,26 @@ def print_looker(workspace: Workspace, sandbox_url: str) -> None:
                 f"[green]proved to see the load[/] ({proved})" if proved else "[red]not proved[/]"
             )
             stdout.print(
-                f"Looker: {seen}, plans {', '.join(flow.looker.plans)}; dashboards: [bold]{sandbox_url}/_looker[/]"
+                f"Looker: {seen}, plans {', '.join(flow.looker.plans)}; dashboards: [bold]{sandbox_url}/_looker[/]",
+                soft_wrap=True,
             )
 
 
-def _print_flow(workspace: Workspace, flow: Flow) -> bool:
-    read = [_what_was_read(workspace, flow, entity) for entity in flow.entities]
+def _print_read(workspace: Workspace, flows: Sequence[Flow]) -> None:
+    """What all flows of one tenant have read together: they share it."""
+    source = flows[0].source
+    entities = dict.fromkeys(entity for flow in flows for entity in flow.entities)
+    read = [_what_was_read(workspace, source, entity) for entity in entities]
     totals = (sum(int(str(row[index])) for row in read) for index in (1, 2, 3))
     print_table(
-        f"{flow.name}: read from {flow.source}, once",
-        ["entity", "read", "requests", "rejected"],
+        f"Read from {source}, for all flows together",
+        ["entity", "read", "requests", "unreadable"],
         read,
         footer=["total", *(f"{total:,}" for total in totals)],
     )
+
+
+def _print_flow(workspace: Workspace, flow: Flow) -> bool:
     if not flow.warehouses:
         return _print_applications(workspace, flow)
     with ExitStack() as stack, stdout.status("Asking the destinations ..."):
@@ -89,43 +101,39 @@ def _print_applications(workspace: Workspace, flow: Flow) -> bool:
                     entity,
                     destination.table_name(ENTITIES[entity], ""),
                     destination.inspect(ENTITIES[entity], Scope(tenant=flow.source)).rows,
-                    *_counts(workspace, flow, target.name, entity),
+                    *_written_and_refused(workspace, flow, target.name, entity),
                 ]
                 for entity in flow.entities
             ]
         print_table(
             f"{flow.name}: records, as {target.name} says itself",
-            ["entity", "there", "held", "written", "unchanged", "refused"],
+            ["entity", "there", "held", "written", "refused"],
             rows,
         )
         equal = equal and all(row[2] == row[3] for row in rows)
     return equal
 
 
-def _counts(workspace: Workspace, flow: Flow, destination: str, entity: str) -> list[int]:
+def _written_and_refused(
+    workspace: Workspace, flow: Flow, destination: str, entity: str
+) -> list[int]:
     counts = OutcomeCounts()
     for company in flow.companies:
         counts += workspace.ledger.delivered_counts(
             destination=destination, tenant=flow.source, entity=entity, company=company
         )
-    return [counts.written, counts.unchanged, counts.rejected]
+    return [counts.written, counts.rejected]
 
 
-def _what_was_read(workspace: Workspace, flow: Flow, entity: str) -> list[object]:
-    """The entity, rows read, requests, and rows refused by anybody."""
-    batches = workspace.ledger.batches(tenant=flow.source, entity=entity)
-    counts = OutcomeCounts()
-    for target in flow.destinations:
-        for company in flow.companies:
-            counts += workspace.ledger.delivered_counts(
-                destination=target.name, tenant=flow.source, entity=entity, company=company
-            )
+def _what_was_read(workspace: Workspace, source: str, entity: str) -> list[object]:
+    """The entity, rows read, requests, and rows that could not be read."""
+    batches = workspace.ledger.batches(tenant=source, entity=entity)
     dead = sum(batch.dead_letters for batch in batches)
     return [
         entity,
         sum(batch.rows for batch in batches) + dead,
         sum(batch.requests for batch in batches),
-        counts.rejected + dead,
+        dead,
     ]
 
 

@@ -122,6 +122,7 @@ def _pings(settings: Settings, project: Project) -> Iterator[Diagnosis]:
 
 
 def _print(found: Sequence[Diagnosis]) -> None:
+    areas = list(dict.fromkeys(one.area for one in found))
     print_table(
         "Installation",
         ["area", "check", "", "detail"],
@@ -132,7 +133,7 @@ def _print(found: Sequence[Diagnosis]) -> None:
                 one.verdict.value.upper() if one.verdict is Verdict.PROBLEM else one.verdict.value,
                 one.detail + (f"\n→ {one.next_step}" if one.next_step else ""),
             ]
-            for one in found
+            for one in sorted(found, key=lambda one: areas.index(one.area))
         ],
     )
     counts = {verdict: sum(one.verdict is verdict for one in found) for verdict in Verdict}

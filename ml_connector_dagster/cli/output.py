@@ -47,6 +47,19 @@ def print_table(
     stdout.print(table)
 
 
+def print_records(title: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Rows of too many columns for one line: the values that there are, below each other."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in rows:
+        for name, value in row.items():
+            if value not in (None, ""):
+                table.add_row(name, _cell(value))
+        table.add_section()
+    stdout.print(table)
+
+
 def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with its nulls left out, for JSON output."""
     return {name: value for name, value in row.items() if value is not None}

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ml_connector_dagster.cli.marts import print_marts
-from ml_connector_dagster.cli.output import print_json, print_table, stderr
+from ml_connector_dagster.cli.output import print_json, print_table, stderr, stdout
 from ml_connector_dagster.cli.publications import print_publication
 from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.config.settings import read_settings
@@ -17,7 +17,7 @@ from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.flows import EntityResult, ReadMode, run_flow
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.marts import refresh_marts
-from ml_connector_dagster.sync.publish import publish
+from ml_connector_dagster.sync.publish import Publication, publish, undelivered
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -71,20 +71,45 @@ def run(
         with stderr.status("Refreshing the marts ..."):
             marts = refresh_marts(workspace, chosen, entities=entity or ())
         failed = any(one.error for one in results) or any(one.error for one in marts)
+        # Before Looker is told: whatever comes of that, this was read and delivered.
+        if as_json:
+            print_json([*map(_as_json, results), *map(asdict, marts)])
+        else:
+            print_results(results)
+            if marts:
+                print_marts(chosen.name, marts)
         published = None
         if chosen.looker is not None and not failed:
-            with stderr.status("Publishing in Looker ..."):
-                published = publish(workspace, chosen, sync_id=run_id, companies=company or ())
-    if as_json:
-        print_json([*map(_as_json, results), *map(asdict, marts)])
-    else:
-        print_results(results)
-        if marts:
-            print_marts(chosen.name, marts)
-        if published is not None:
-            print_publication(chosen.name, published)
+            published = _publish(
+                workspace, chosen, run_id, company or (), whole=not entity, quiet=as_json
+            )
     if failed or (published is not None and published.failed_plans):
         raise typer.Exit(1)
+
+
+def _publish(
+    workspace: Workspace,
+    flow: Flow,
+    run_id: str,
+    companies: Sequence[str],
+    *,
+    whole: bool,
+    quiet: bool,
+) -> Publication | None:
+    """Tell Looker. A run of single entities leaves it to the next whole one while others are not delivered."""
+    if not whole and (left := undelivered(workspace, flow, companies)):
+        if not quiet:
+            stdout.print(
+                f"Looker is not told yet: {flow.looker_reads.name} still lacks batches of {left}, which "
+                f"this run was not to deliver. The next run of {flow.name} does it.",
+                markup=False,
+            )
+        return None
+    with stderr.status("Publishing in Looker ..."):
+        published = publish(workspace, flow, sync_id=run_id, companies=companies)
+    if not quiet:
+        print_publication(flow.name, published)
+    return published
 
 
 def find_flow(project: Project, name: str) -> Flow:

@@ -1,6 +1,7 @@
 """``ml-connector trace``: one record's whole story."""
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ def trace(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show when a record was read, in which batch, where it was sent and what was answered."""
+    """Show when a record was read, where it was sent and what was answered; --json names the batches, too."""
     with Workspace.open(read_settings()) as workspace:
         stories = trace_record(workspace, record_id, entity=entity)
     if as_json:
@@ -64,17 +65,16 @@ def _print(story: Story) -> None:
 
 
 def print_events(title: str, events: Sequence[TraceEvent]) -> None:
-    """A trail, oldest first."""
+    """A trail, oldest first. Ids of batches are left to ``--json``: with them no window is wide enough."""
     print_table(
         title,
-        ["at (UTC)", "what", "where", "outcome", "batch", "run", "detail"],
+        ["at (UTC)", "what", "where", "outcome", "run", "detail"],
         [
             [
-                event.at,
+                f"{event.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
                 event.what,
                 event.where,
                 event.outcome,
-                event.batch_id,
                 _short(event.run_id),
                 _detail(event),
             ]

@@ -6,7 +6,7 @@ from typing import Annotated
 import pyarrow as pa
 import typer
 
-from ml_connector_dagster.cli.output import print_json, print_table, stderr, stdout
+from ml_connector_dagster.cli.output import print_json, print_records, print_table, stderr, stdout
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.trail import Trail
@@ -20,6 +20,9 @@ FROM trail GROUP BY ALL ORDER BY entity, what, place, outcome"""
 
 #: Rows that are printed; a file gets all.
 _SHOWN = 200
+
+#: More columns than these are unreadable beside each other.
+_BESIDE = 8
 
 
 def trail(
@@ -59,6 +62,9 @@ def _print(answer: pa.Table, *, as_json: bool) -> None:
         print_json(answer.to_pylist())
         return
     rows = answer.slice(0, _SHOWN).to_pylist()
-    print_table("Trail", answer.column_names, [list(row.values()) for row in rows])
+    if answer.num_columns > _BESIDE:
+        print_records("Trail", rows)
+    else:
+        print_table("Trail", answer.column_names, [list(row.values()) for row in rows])
     if answer.num_rows > _SHOWN:
         stdout.print(f"These are {_SHOWN} of {answer.num_rows:,} rows; --out writes all to a file.")

@@ -18,7 +18,7 @@ from ml_connector_dagster.config.project import Project
 from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.build import build_definitions
-from ml_connector_dagster.defs.instance_setup import pool_limits
+from ml_connector_dagster.defs.instance_setup import open_instance, pool_limits
 from ml_connector_dagster.sync.doctor.diagnoses import Diagnosis, fine, problem, warning
 
 
@@ -42,7 +42,7 @@ def look_at_instance(
         )
         return
     try:
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        with open_instance(home) as instance:
             yield from look_at_storage(instance, home)
             yield from look_at_settings(instance)
             yield from look_at_pools(instance, project)

@@ -7,6 +7,9 @@ A single-writer destination has no pool. A step that finds a pool taken looks ag
 doubled the time of two runs side by side; DuckDB's file lock lets them take turns within milliseconds.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -44,5 +47,24 @@ def create_pools(instance: dg.DagsterInstance, project: Project) -> None:
 
 def prepare_instance(home: Path, project: Project) -> None:
     """Make the storage of the instance in ``home`` and its pools, before any process of Dagster runs on it."""
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+    with open_instance(home) as instance:
         create_pools(instance, project)
+
+
+@contextmanager
+def open_instance(home: Path) -> Iterator[dg.DagsterInstance]:
+    """The instance whose folder is ``home``, as Dagster's own processes see it.
+
+    They have DAGSTER_HOME, from which the storage of ``dagster.yaml`` takes its place (``defs.instance``); a command
+    that was told nothing has not.
+    """
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(home)
+    try:
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            yield instance
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before

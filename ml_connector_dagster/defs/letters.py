@@ -140,9 +140,11 @@ def _metadata(work: OpenWork, flows: Sequence[Flow], location: str) -> dict[str,
         "open": len(letters),
         "given_up": len(given_up),
         "unfinished_deliveries": sum(one.batches for _, one in work.overdue),
-        "oldest": moment(min((group.oldest for group in work.groups), default=None)),
-        "next_try": moment(min(tries, default=None)),
     }
+    if work.groups:
+        metadata["oldest"] = moment(min(group.oldest for group in work.groups))
+    if tries:
+        metadata["next_try"] = moment(min(tries))
     if not letters and not work.overdue:
         return metadata | {"what_to_do": dg.MetadataValue.md(_NOTHING)}
     metadata["by_reason"] = _groups_table(work.groups, location)

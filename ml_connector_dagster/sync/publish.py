@@ -76,7 +76,7 @@ def publish(
     would not last; then no plan was sent. A plan that fails is told in the result, and holds no other.
     """
     wanted = _wanted(flow)
-    _refuse_unfinished(workspace, flow, companies or flow.companies)
+    _refuse_unfinished(workspace, flow, companies)
     target = flow.looker_reads
     with workspace.looker(wanted.connection) as looker:
         _require_calls(looker, wanted)
@@ -162,21 +162,31 @@ def _plan_timeout(workspace: Workspace, wanted: LookerPublication) -> float:
     return connection.plan_timeout_seconds if isinstance(connection, LookerConnection) else 0.0
 
 
-def _refuse_unfinished(workspace: Workspace, flow: Flow, companies: Sequence[str]) -> None:
-    target = flow.looker_reads
+def undelivered(workspace: Workspace, flow: Flow, companies: Sequence[str] = ()) -> str:
+    """Entities of which the warehouse that Looker reads still lacks batches, with how many; "" when it has all.
+
+    As long as there are any, ``publish`` refuses. ``companies`` are all of the flow's when empty.
+    """
     left = {
         entity: len(batches)
         for entity in flow.entities
         if (
             batches := workspace.ledger.pending(
-                destination=target.name, tenant=flow.source, entity=entity, companies=companies
+                destination=flow.looker_reads.name,
+                tenant=flow.source,
+                entity=entity,
+                companies=companies or flow.companies,
             )
         )
     }
-    if left:
-        told = ", ".join(f"{name} ({count})" for name, count in left.items())
+    return ", ".join(f"{name} ({count})" for name, count in left.items())
+
+
+def _refuse_unfinished(workspace: Workspace, flow: Flow, companies: Sequence[str]) -> None:
+    told = undelivered(workspace, flow, companies)
+    if told:
         raise TransientError(
-            f"{target.name} still lacks batches of {told}, so nothing was published in Looker and no plan was sent. "
+            f"{flow.looker_reads.name} still lacks batches of {told}, so nothing was published in Looker and no plan was sent. "
             f"Deliver them first: ml-connector deliver {flow.name}"
         )
 

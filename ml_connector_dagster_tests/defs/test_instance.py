@@ -1,5 +1,6 @@
 """dagster.yaml as it is shipped: it loads, and its storage is SQLite unless PostgreSQL is named."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,12 @@ import dagster as dg
 import pytest
 
 from ml_connector_dagster.config.project import Project
-from ml_connector_dagster.defs.instance_setup import READS_PER_TENANT, create_pools
+from ml_connector_dagster.defs.instance_setup import (
+    READS_PER_TENANT,
+    create_pools,
+    open_instance,
+    prepare_instance,
+)
 
 
 ROOT = Path(__file__).parents[2]
@@ -54,3 +60,21 @@ def test_pools_get_their_slots_once(instance_home: Path, project: Project) -> No
         create_pools(instance, project)
         limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
         assert limits["cloudsuite_acme"] == 2
+
+
+def test_a_command_without_dagster_home_prepares_the_folder_that_it_was_told(
+    instance_home: Path, project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.delenv("DAGSTER_HOME")
+    monkeypatch.chdir(elsewhere)
+
+    prepare_instance(instance_home, project)
+
+    assert (instance_home / "history" / "runs.db").is_file()
+    assert list(elsewhere.iterdir()) == []
+    assert "DAGSTER_HOME" not in os.environ
+    with open_instance(instance_home) as instance:
+        limits = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert limits == {"cloudsuite_acme": READS_PER_TENANT}
