@@ -1,6 +1,6 @@
 """What a destination answered: per record, and counted per delivery."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -53,6 +53,13 @@ class OutcomeCounts:
     def written(self) -> int:
         """Records that the destination changed."""
         return self.inserted + self.updated + self.deleted
+
+    def as_restored(self) -> "OutcomeCounts":
+        """Of a batch that put back what was there before: a row that had been removed was counted when it first came.
+
+        The rows that a table must hold are the sum of what was inserted (``sync/verify.py``).
+        """
+        return replace(self, inserted=0, updated=self.updated + self.inserted)
 
     def __add__(self, other: "OutcomeCounts") -> "OutcomeCounts":
         return OutcomeCounts(

@@ -4,7 +4,7 @@ A delivery that died is simply done again: destinations recognise a batch that t
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.ledger import Ledger
@@ -109,6 +109,8 @@ def _deliver_one(
     except Exception as error:
         ledger.fail_delivery(batch.batch_id, destination.name, f"{type(error).__name__}: {error}")
         raise
+    if batch.restores:
+        report = replace(report, counts=report.counts.as_restored())
     healed = _healed(destination, ledger, staging, batch, report)
     ledger.finish_delivery(
         batch.batch_id,

@@ -30,6 +30,7 @@ from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.sweep import sweep_flow
 from ml_connector_dagster.sync.trace import REPAIRED, trace
+from ml_connector_dagster.sync.verify import verify_delivery
 from ml_connector_dagster_tests.world import World
 
 
@@ -258,6 +259,15 @@ def test_what_was_changed_behind_the_connectors_back_is_repaired_and_told_by_its
         assert story.events[-1].detail == REPAIRED
         assert story.events[-1].where == "warehouse.erp"
     assert world.mend(mended.comparisons).repairs == ()  # there is nothing left to do
+    with world.open() as workspace:
+        verified = verify_delivery(
+            workspace,
+            world.flow,
+            world.flow.destinations[0],
+            entity="supplier_invoices",
+            companies=["100"],
+        )
+    assert verified.problems == ()  # a row that came back is not one row more
 
 
 def test_a_repair_sends_what_it_can_put_right_and_the_rest_is_left(world_of: Worlds) -> None:
