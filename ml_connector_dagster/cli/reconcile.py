@@ -12,6 +12,7 @@ import typer
 from ml_connector_dagster.cli.output import print_json, print_table, stderr, stdout
 from ml_connector_dagster.cli.repairs import announce, as_json_of, print_repairs
 from ml_connector_dagster.cli.run import find_flow
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.controls import read_period
 from ml_connector_dagster.model.reconciliations import ReconciliationState, Standing
@@ -81,46 +82,47 @@ def reconcile(
             since=None if since is None else since.replace(tzinfo=connection.zone).astimezone(UTC),
             period=number,
         )
-        with stderr.status("Reading the ERP ...") as status:
-            found = reconcile_flow(
-                workspace,
-                chosen,
-                request,
-                on_page=lambda name, which, rows: status.update(f"Comparing {name} {which} ..."),
-            )
-
-        def told_of(comparisons: tuple[Comparison, ...]) -> Report:
-            return Report(
-                flow=chosen.name,
-                tenant=chosen.source,
-                made_at=workspace.now(),
-                zone=connection.zone,
-                budget=connection.requests_per_minute,
-                comparisons=comparisons,
-            )
-
-        told = told_of(found)
         repairs: tuple[Repair, ...] = ()
-        if repair:
-            if not as_json:
-                _print(told, None)
-                announce(found)
-            with stderr.status("Repairing, then comparing again ..."):
-                mended = mend(workspace, chosen, request, found)
-            found, repairs = mended.comparisons, mended.repairs
-            told = told_of(found)
-            if not as_json:
-                print_repairs(repairs)
+        with stderr.status("Reading the ERP ...") as status:
+
+            def tell(name: str, which: str, rows: int) -> None:
+                status.update(f"Comparing {name} {which} ...")
+
+            found = reconcile_flow(workspace, chosen, request, on_page=tell)
+            if repair:
+                if not as_json:
+                    _print(_report(workspace, chosen, found))
+                    announce(found)
+                status.update("Putting back what was changed ...")
+                mended = mend(workspace, chosen, request, found, on_page=tell)
+                found, repairs = mended.comparisons, mended.repairs
+        told = _report(workspace, chosen, found)
     if report is not None:
         text = html(told) if report.suffix == ".html" else markdown(told)
         report.write_text(text, encoding="utf-8")
     if as_json:
         print_json([_as_json(one) | as_json_of(one, repairs) for one in found])
-    elif repairs or not repair:
-        _print(told, report)
+    else:
+        print_repairs(repairs)
+        if repairs or not repair:
+            _print(told)
+        if report is not None:
+            stdout.print(f"The report is in {report}.", markup=False, soft_wrap=True)
     failed = any(one.done.state is ReconciliationState.FAILED for one in found)
     if failed or any(one.error for one in repairs) or (fail_on_difference and told.wrong):
         raise typer.Exit(1)
+
+
+def _report(workspace: Workspace, flow: Flow, found: tuple[Comparison, ...]) -> Report:
+    connection = workspace.cloudsuite(flow.source)
+    return Report(
+        flow=flow.name,
+        tenant=flow.source,
+        made_at=workspace.now(),
+        zone=connection.zone,
+        budget=connection.requests_per_minute,
+        comparisons=found,
+    )
 
 
 def _period(text: str) -> int:
@@ -131,7 +133,7 @@ def _period(text: str) -> int:
     return read_period(text)
 
 
-def _print(report: Report, written: Path | None) -> None:
+def _print(report: Report) -> None:
     for name, some in report.by_destination():
         print_table(
             f"{name}: the ERP and what is there",
@@ -169,8 +171,6 @@ def _print(report: Report, written: Path | None) -> None:
         f"{report.verdict}. {report.requests:,} requests of {report.budget:,} a minute.",
         markup=False,
     )
-    if written is not None:
-        stdout.print(f"The report is in {written}.", markup=False, soft_wrap=True)
 
 
 def _print_details(one: Comparison) -> None:

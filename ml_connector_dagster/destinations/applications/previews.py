@@ -11,6 +11,7 @@ from ml_connector_dagster.destinations.applications.diffs import Decision
 from ml_connector_dagster.destinations.applications.drafts import plain_text
 from ml_connector_dagster.destinations.applications.placements import Mapped
 from ml_connector_dagster.model.batches import StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import Outcome, RejectedRecord
 from ml_connector_dagster.model.versions import is_older
@@ -98,7 +99,8 @@ def _newest(
     """Record id → the decision on its newest version in any of the batches."""
     newest: dict[str, Decision] = {}
     for staged in batches:
-        for decisions in destination.decisions(mapped, staged, expected):
+        mode = WriteMode.RESTORE if staged.batch.restores else WriteMode.UPSERT
+        for decisions in destination.decisions(mapped, staged, expected, mode=mode):
             for one in decisions:
                 held = newest.get(one.draft.record_id)
                 if held is None or not is_older(one.draft.stamps, held.draft.stamps):

@@ -25,6 +25,9 @@ delivered and is not there or has other amounts, that nobody ever delivered, or 
 has not. An excuse holds once: what was in flight at one reconciliation and is unchanged after the read or sweep that
 should have healed it is wrong at the next. So red can be trusted, and green cannot last on excuses.
 
+**What can be mended** (``repairing``). Where somebody changed, removed or marked a record, and what is staged of it is what
+the ERP says now, that version is sent again as a batch that restores. Then the table is compared again.
+
 **Two extents.** Everything is compared on demand and by the flow's ``reconcile.schedule``. After each run only what the
 ERP has changed in the run's days is compared (``since``), record by record: that finds what was not read or delivered,
 not what was added or changed elsewhere, and costs about the requests of the run's lists.
