@@ -14,6 +14,9 @@ from rich.table import Table
 stdout = Console()
 stderr = Console(stderr=True)
 
+#: Letters of a cell that is not broken: a company, a word.
+_SHORT = 12
+
 
 def print_json(value: Any) -> None:
     """One JSON document on stdout; Decimals as text, so that no digit is lost."""
@@ -39,8 +42,8 @@ def print_table(
             justify="right" if numeric else "left",
             footer=_cell(footer[index]) if footer is not None else "",
             overflow="fold",
-            # Numbers and names are never broken; only the widest text gives way.
-            no_wrap=index == 0 or numeric,
+            # Numbers, names and single words are never broken; only the widest text gives way.
+            no_wrap=index == 0 or numeric or _is_short(row[index] for row in materialised),
         )
     for row in materialised:
         table.add_row(*(_cell(value) for value in row))
@@ -67,6 +70,10 @@ def plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+
+
+def _is_short(values: Iterable[object]) -> bool:
+    return all(len(_cell(value)) <= _SHORT for value in values)
 
 
 def _cell(value: object) -> str:

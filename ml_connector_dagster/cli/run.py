@@ -148,7 +148,6 @@ def print_results(results: Sequence[EntityResult]) -> None:
             "rejected",
             "repeated",
             "requests",
-            "error",
         ],
         [
             [
@@ -161,7 +160,6 @@ def print_results(results: Sequence[EntityResult]) -> None:
                 one.counts.rejected + one.dead_letters,
                 one.repeated,
                 one.requests,
-                one.error,
             ]
             for one in results
         ],
@@ -175,9 +173,11 @@ def print_results(results: Sequence[EntityResult]) -> None:
             f"{sum(one.counts.rejected + one.dead_letters for one in results):,}",
             f"{sum(one.repeated for one in results):,}",
             f"{sum(one.requests for one in results):,}",
-            "",
         ],
     )
+    for one in results:
+        if one.error:
+            stdout.print(f"- {one.entity} {one.company}: {one.error}", markup=False)
 
 
 def _days(since: datetime | None, until: datetime | None, today: date) -> tuple[date, date] | None:
