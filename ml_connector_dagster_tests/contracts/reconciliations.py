@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow.dataset import dataset
 
 from ml_connector_dagster.destinations.contract import Scope, Warehouse
 from ml_connector_dagster.model.capabilities import WriteMode
@@ -198,9 +199,10 @@ class ReconciliationContract:
 def evidence(staged: Sequence[str]) -> Evidence:
     """Everything was read and delivered; nothing is under way."""
     return Evidence(
-        staged=staged,
+        staged=lambda columns: dataset(list(staged)).scanner(columns=list(columns)).to_reader(),
         pending=(),
         refused={},
+        edits=(),
         sighted=(),
         earlier=(),
         as_of=DAYS[20],
