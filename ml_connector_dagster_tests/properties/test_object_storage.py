@@ -131,7 +131,7 @@ def test_what_an_outage_held_back_is_delivered_later_and_its_trail_is_told(
     record_id = next(iter(world.found("suppliers")))
     with world.open() as workspace:
         (story,) = trace(workspace, record_id)
-    assert tuple(event.what for event in story.events) == ("read", "delivered")
+    assert tuple(event.what for event in story.events) == ("read", "failed", "delivered")
     assert story.events[-1].outcome == "inserted"  # from the receipts in the bucket
 
 

@@ -79,7 +79,7 @@ def test_the_connector_is_refused_in_the_same_words(
     to = connection(account.sandbox, role=role)
     bulk = Bulk(to, Access(to, credential(private_key=pem(key))), pause=no_pause)
     with pytest.raises(Refused) as caught:
-        bulk.load([], table="t", stage="s", rows=0, script=[], tag="", loaded=lambda: None)
+        bulk.load([], table="t", stage="s", rows=0, script=list, tag="")
     assert re.search(words, str(explained(caught.value, to, "key", "It failed")))
 
 

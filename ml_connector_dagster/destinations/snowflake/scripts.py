@@ -124,11 +124,12 @@ class Script:
         values = ", ".join(f"new.{identifier(name)}" for name in self.types)
         return (
             f"MERGE INTO {self.schema.sql(self.names.table)} AS stored"
-            f" USING (SELECT {read} FROM {self.incoming} AS incoming"
+            # A request that was sent again may have brought its rows twice. A stored row that somebody doubled is another
+            # matter: the MERGE refuses it, and it is told.
+            f" USING (SELECT {read} FROM (SELECT * FROM {self.incoming} QUALIFY ROW_NUMBER()"
+            ' OVER (PARTITION BY "_FILE", "_POSITION" ORDER BY record_id) = 1) AS incoming'
             f' JOIN {self.decided} AS decided ON incoming."_FILE" = decided."_FILE"'
-            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}'
-            " QUALIFY ROW_NUMBER() OVER (PARTITION BY decided.record_id"
-            ' ORDER BY incoming."_POSITION") = 1) AS new'
+            f' AND incoming."_POSITION" = decided."_POSITION" WHERE {_WRITTEN}) AS new'
             " ON stored.record_id = new.record_id"
             f" WHEN MATCHED THEN UPDATE SET {changes} WHEN NOT MATCHED THEN INSERT ({own}) VALUES ({values})"
         )
