@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.breakers import BreakerState
 from ml_connector_dagster.model.errors import BreakerOpenError
 from ml_connector_dagster.telemetry import Meter, meter
@@ -124,7 +125,7 @@ class Breaker:
 
     def _after_failure(self, state: BreakerState, now: datetime, reason: str) -> BreakerState:
         failures = state.failures + 1
-        after = replace(state, version=state.version + 1, failures=failures, reason=reason)
+        after = replace(state, version=state.version + 1, failures=failures, reason=redact(reason))
         # Calls that were under way when it opened fail later: they do not prolong the cool-down.
         still_open = state.open_until is not None and now < state.open_until
         if failures < self._threshold or still_open:

@@ -13,6 +13,7 @@ from ml_connector_dagster.columns.layouts import Layout
 from ml_connector_dagster.columns.marks import marked
 from ml_connector_dagster.columns.shaping import shape
 from ml_connector_dagster.config.sweeps import Sweep as SweepSettings
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ContractError
@@ -209,7 +210,8 @@ class SweepSession:
         return ended
 
     def _ended(self, state: SweepState, reason: str) -> Sweep:
-        return replace(self.sweep, state=state, reason=reason, ended_at=self.workspace.now())
+        now = self.workspace.now()
+        return replace(self.sweep, state=state, reason=redact(reason), ended_at=now)
 
 
 def present(records: pa.Table) -> pa.Table:

@@ -1,0 +1,69 @@
+"""What the ledger keeps of an error is masked, also when a server's page quoted the whole request."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_connector_dagster.credentials.redaction import register
+from ml_connector_dagster.destinations.memory import MemoryDestination
+from ml_connector_dagster.ledger import Ledger
+from ml_connector_dagster.model.batches import StagedBatch
+from ml_connector_dagster.model.capabilities import WriteMode
+from ml_connector_dagster.model.entities import Entity
+from ml_connector_dagster.model.errors import TransientError
+from ml_connector_dagster.model.receipts import DeliveryReport
+from ml_connector_dagster.model.secrets import Secret
+from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sync.deliver import deliver
+from ml_connector_dagster_tests.world import World
+
+
+PLANTED = "dapiCANARY77c0ffee"
+PAGE = f"400: <pre>GET /api/2.0/sql authorization: Bearer {PLANTED}</pre>"
+
+
+class Echoing(MemoryDestination):
+    """A destination behind a server that quotes what it was sent."""
+
+    def deliver(self, entity: Entity, staged: StagedBatch, mode: WriteMode) -> DeliveryReport:
+        raise TransientError(f"the statement was not taken: {PAGE}")
+
+
+def fails(ledger: Ledger, world: World) -> None:
+    with pytest.raises(TransientError):
+        send(Echoing("memory.erp"), ledger, world)
+
+
+def refuses(ledger: Ledger, world: World) -> None:
+    send(MemoryDestination("memory.erp", refusal=lambda row: PAGE), ledger, world)
+
+
+def send(destination: MemoryDestination, ledger: Ledger, world: World) -> None:
+    with world.open() as workspace:
+        deliver(
+            destination,
+            ledger,
+            workspace.staging,
+            tenant="acme",
+            entity="suppliers",
+            companies=["100"],
+            run_id="one",
+        )
+
+
+@pytest.mark.parametrize("happens", [fails, refuses])
+def test_no_secret_of_an_error_page_stands_in_the_ledger(
+    sandbox: Sandbox, tmp_path: Path, happens: Callable[[Ledger, World], Any]
+) -> None:
+    register(Secret(PLANTED))
+    world = World(sandbox, tmp_path, ["suppliers"], companies=("100",))
+    world.run_well()
+    with world.open() as workspace:
+        happens(workspace.ledger, world)
+        errors = [one.error for one in workspace.ledger.deliveries(destination="memory.erp")]
+        reasons = [one.reason for one in workspace.ledger.dead_letters(destination="memory.erp")]
+    assert any("authorization" in (text or "") for text in (*errors, *reasons)), "it is told"
+    for file in (world.settings.home).glob("ledger.db*"):
+        assert PLANTED.encode() not in file.read_bytes()
