@@ -1,5 +1,6 @@
 """What a launchpad offers: lists to choose from, and links that open one already filled in."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
@@ -23,7 +24,10 @@ def with_choices(config: type[_Config], choices: Mapping[str, Iterable[str]]) ->
     """``config`` whose text fields take one of a list; the launchpad completes it, and refuses everything else."""
     fields: dict[str, Any] = {}
     for name, values in choices.items():
-        kind: Any = StrEnum(f"{config.__name__}_{name}", {one: one for one in (ALL, *values)})  # type: ignore[misc]  # its members are configured
+        members = {one: one for one in (ALL, *values)}
+        # Dagster keeps one enum for each name in a process: another choice needs another name.
+        mark = hashlib.sha256("\0".join(members).encode()).hexdigest()[:8]
+        kind: Any = StrEnum(f"{config.__name__}_{name}_{mark}", members)  # type: ignore[misc]  # its members are configured
         fields[name] = (
             kind,
             Field(default=kind(ALL), description=config.model_fields[name].description),

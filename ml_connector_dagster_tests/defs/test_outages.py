@@ -167,7 +167,7 @@ def test_an_outage_in_the_middle_of_a_run_is_said_and_the_replay_sensor_finishes
     cloud.come_back()
     (request,) = ask_sensor(both, "purchasing_replay")
     assert isinstance(request, dg.RunRequest)
-    replayed = both.defs.resolve_job_def("replay_purchasing").execute_in_process(
+    replayed = both.defs.resolve_job_def("replay").execute_in_process(
         instance=both.instance, run_config=request.run_config
     )
 

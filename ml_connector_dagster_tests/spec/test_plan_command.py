@@ -10,6 +10,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from ml_connector_dagster.cli.app import app
+from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cli.plan import spoken
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.credentials import open_store
@@ -58,7 +59,7 @@ def home(
     )
     monkeypatch.setenv("ML_CONNECTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ML_CONNECTOR_FLOWS", str(tmp_path / "flows.yaml"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(stdout, "width", 200)  # it may have been made by another test already
     return tmp_path
 
 
