@@ -59,6 +59,7 @@ def home(
     )
     monkeypatch.setenv("ML_CONNECTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ML_CONNECTOR_FLOWS", str(tmp_path / "flows.yaml"))
+    monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(stdout, "width", 200)  # it may have been made by another test already
     return tmp_path
 
