@@ -61,7 +61,7 @@ audit: $(STAMP)
 	@$(BIN)/uv tool run pip-audit --requirement requirements.lock --no-deps --disable-pip
 
 lock: $(STAMP)
-	@$(BIN)/uv pip compile pyproject.toml --extra all --extra dev --universal --quiet --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra all --extra dev --universal --quiet --upgrade --no-header --no-annotate --output-file requirements.lock
 
 clean:
 	rm -rf $(VENV) .ml_connector .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -58,11 +58,9 @@ def as_json_of(one: Comparison, repairs: Sequence[Repair]) -> dict[str, Any]:
         "repairs": [
             {
                 "sent": repair.sent,
-                "inserted": repair.counts.inserted,
-                "updated": repair.counts.updated,
-                "deleted": repair.counts.deleted,
-                "unchanged": repair.counts.unchanged,
+                "put_back": repair.counts.written,
                 "rejected": repair.counts.rejected,
+                "unchanged": repair.counts.unchanged,
                 "error": repair.error,
             }
             for repair in own

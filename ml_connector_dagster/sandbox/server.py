@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import uvicorn
 
 from ml_connector_dagster.sandbox.admin import build_admin
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.erp.erp import Erp
 from ml_connector_dagster.sandbox.faults import Faults
@@ -23,7 +24,6 @@ from ml_connector_dagster.sandbox.ion.m3.execute import Installation
 from ml_connector_dagster.sandbox.ion.m3.rest import M3
 from ml_connector_dagster.sandbox.ion.syteline.service import SyteLine
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKind
-from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import SandboxOptions, Switches
 from ml_connector_dagster.sandbox.services import SERVICES, Service, Surroundings

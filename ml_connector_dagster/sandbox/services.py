@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send
 from ml_connector_dagster.sandbox.clock import Clock
-from ml_connector_dagster.sandbox.ion.wire import Receive, Scope, Send
 
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]

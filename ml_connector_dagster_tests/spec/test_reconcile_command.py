@@ -83,7 +83,7 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     )
     (one,) = json.loads(printed.output)
     assert (one["state"], one["restorable"]) == ("clean", 0)
-    assert [(each["sent"], each["inserted"]) for each in one["repairs"]] == [(1, 1)]
+    assert [(each["sent"], each["put_back"]) for each in one["repairs"]] == [(1, 1)]
 
     idle = runner.invoke(app, ["reconcile", "flow", "--repair"])
     assert "there is nothing that sending the ERP's values again would mend" in idle.output

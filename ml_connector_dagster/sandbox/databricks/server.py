@@ -5,12 +5,12 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import parse_qs, unquote
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.databricks.catalog import Catalog
 from ml_connector_dagster.sandbox.databricks.engine import Engine
 from ml_connector_dagster.sandbox.databricks.executions import Executions
@@ -23,10 +23,6 @@ from ml_connector_dagster.sandbox.databricks.sql import Warehouse
 from ml_connector_dagster.sandbox.databricks.volumes import Volumes
 from ml_connector_dagster.sandbox.serving import Loopback
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _OPEN: Final = re.compile(r"/oidc/.*|/\.well-known/.*|/_external/.*")
 _STATEMENTS: Final = re.compile(
@@ -115,13 +111,13 @@ class DatabricksSandbox:
         """The workspace as an ASGI application."""
         if scope["type"] != "http":
             return
-        body = await _body(receive)
+        body = await read_body(receive)
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         method, path = scope["method"], unquote(scope["path"])
         self.calls.append(f"{method} {path}")
         fault = self.faults.of_call(method, path, _statement(path, body))
         if fault is not None and fault.kind == "refused":
-            _abort(send)
+            abort(send)
             return
         try:
             if fault is not None and fault.kind == "status":
@@ -141,7 +137,7 @@ class DatabricksSandbox:
             return
         if fault is not None and fault.kind == "lost":
             await asyncio.to_thread(self.executions.wait_until_idle)
-            _abort(send)
+            abort(send)
             return
         await _send(send, 200, answer)
 
@@ -231,15 +227,6 @@ def _statement(path: str, body: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
-
-
 async def _send(
     send: Send, status: int, content: object, *, retry_after: int | None = None
 ) -> None:
@@ -256,14 +243,6 @@ async def _send(
     headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()
 
 
 __all__ = ["DatabricksSandbox", "Fault"]

@@ -9,19 +9,12 @@ from email.utils import format_datetime
 from typing import Protocol
 from urllib.parse import parse_qsl
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.faults import Fault, Faults, Target
 from ml_connector_dagster.sandbox.ion.messages import ApiAnswer, ApiRequest, Named, json_answer
 from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer
-from ml_connector_dagster.sandbox.ion.wire import (
-    Receive,
-    Scope,
-    Send,
-    abort,
-    read_body,
-    send_answer,
-    send_half,
-)
+from ml_connector_dagster.sandbox.ion.wire import send_answer, send_half
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import Tenant
 

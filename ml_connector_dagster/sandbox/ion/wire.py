@@ -1,24 +1,10 @@
 """Answers on the wire, whole and broken ones."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
+from ml_connector_dagster.sandbox.asgi import Send
 from ml_connector_dagster.sandbox.ion.messages import ApiAnswer
-
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-async def read_body(receive: Receive) -> bytes:
-    """The whole body of a request."""
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
 
 
 def _head(answer: ApiAnswer) -> MutableMapping[str, Any]:
@@ -44,11 +30,3 @@ async def send_half(send: Send, answer: ApiAnswer) -> None:
     transport = getattr(getattr(send, "__self__", None), "transport", None)
     if transport is not None:
         transport.close()
-
-
-def abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()

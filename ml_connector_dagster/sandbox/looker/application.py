@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, unquote
 from zoneinfo import ZoneInfo
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.looker import page
 from ml_connector_dagster.sandbox.looker.endpoints import ENDPOINTS, Call, Reply, told
@@ -16,10 +17,6 @@ from ml_connector_dagster.sandbox.looker.instance import Instance
 from ml_connector_dagster.sandbox.looker.options import LookerOptions
 from ml_connector_dagster.sandbox.looker.refusals import Refused, invalid, not_found
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _API: Final = "/api/4.0"
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -65,7 +62,7 @@ class LookerApplication:
         """The instance as an ASGI application."""
         if scope["type"] != "http":
             return
-        body = await _body(receive)
+        body = await read_body(receive)
         path = unquote(scope["path"])
         arguments = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
         if not path.startswith(f"{_API}/"):
@@ -79,14 +76,14 @@ class LookerApplication:
         )
         fault = self.faults.of_call(request.call)
         if fault is not None and fault.kind == "refused":
-            _abort(send)
+            abort(send)
             return
         reply, activity = await asyncio.to_thread(self._answer, request, fault)
         self.calls.append(Asked(call=request.call, status=reply.status, activity=activity))
         if fault is not None and fault.kind == "slow":
             await asyncio.sleep(fault.delay)
         if fault is not None and fault.kind == "lost":
-            _abort(send)
+            abort(send)
         elif fault is not None and fault.kind == "lost_500":
             await _send(
                 send, told({"message": "An error has occurred.", "documentation_url": ""}, 500)
@@ -188,15 +185,6 @@ def _json_body(request: _Request) -> Any:
         raise Refused(400, "The body is not JSON") from None
 
 
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
-
-
 async def _send(send: Send, reply: Reply) -> None:
     headers = [(name.lower().encode(), value.encode()) for name, value in reply.headers.items()]
     if reply.status != 204:
@@ -204,11 +192,3 @@ async def _send(send: Send, reply: Reply) -> None:
         headers.append((b"content-length", str(len(reply.body)).encode()))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()

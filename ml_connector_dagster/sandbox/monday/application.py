@@ -2,11 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.clock import Clock
 from ml_connector_dagster.sandbox.monday import page
 from ml_connector_dagster.sandbox.monday.account import Account
@@ -20,10 +21,6 @@ from ml_connector_dagster.sandbox.monday.options import MondayOptions
 from ml_connector_dagster.sandbox.monday.refusals import CallRefused
 from ml_connector_dagster.sandbox.monday.schema import build
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _API: Final = "/v2"
 _FILE: Final = re.compile(r"/_monday/(?P<kind>uploads|reports)/(?P<job>[0-9a-f-]{36})")
@@ -70,7 +67,7 @@ class MondayApplication:
         """The account as an ASGI application."""
         if scope["type"] != "http":
             return
-        body = await _body(receive)
+        body = await read_body(receive)
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
         method, path = scope["method"], scope["path"]
         if path == _API and method == "POST":
@@ -93,7 +90,7 @@ class MondayApplication:
             return
         fault = self.faults.of_call(question.fields)
         if fault is not None and fault.kind == "refused":
-            _abort(send)
+            abort(send)
             return
         early = None if fault is None else self._early(fault)
         if early is not None:
@@ -138,7 +135,7 @@ class MondayApplication:
         fault = self.faults.of_call((kind,))
         early = None if fault is None else self._early(fault)
         if fault is not None and fault.kind == "refused":
-            _abort(send)
+            abort(send)
         elif early is not None:
             await _send(send, early)
         elif "authorization" in headers:
@@ -188,20 +185,11 @@ def _text(status: int, content: str) -> Reply:
     return Reply(status=status, body=content.encode(), headers=(("content-type", "text/plain"),))
 
 
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
-
-
 async def _deliver(send: Send, reply: Reply, fault: Fault | None) -> None:
     """Send the answer of something that was done, or lose it."""
     kind = None if fault is None else fault.kind
     if kind == "lost":
-        _abort(send)
+        abort(send)
     elif kind == "lost_500":
         await _send(send, _text(500, "Internal server error"))
     elif kind == "cut":
@@ -209,7 +197,7 @@ async def _deliver(send: Send, reply: Reply, fault: Fault | None) -> None:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         half = reply.body[: len(reply.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
-        _abort(send)
+        abort(send)
     else:
         await _send(send, reply)
 
@@ -224,11 +212,3 @@ def _headers(reply: Reply) -> list[tuple[bytes, bytes]]:
 async def _send(send: Send, reply: Reply) -> None:
     await send({"type": "http.response.start", "status": reply.status, "headers": _headers(reply)})
     await send({"type": "http.response.body", "body": reply.body})
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()

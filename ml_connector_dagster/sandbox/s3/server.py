@@ -2,13 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import parse_qsl
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.s3.buckets import Bucket, StoredObject, etag_of
 from ml_connector_dagster.sandbox.s3.calls import Call, Reply, Request
 from ml_connector_dagster.sandbox.s3.faults import Fault, Faults
@@ -19,10 +20,6 @@ from ml_connector_dagster.sandbox.s3.refusals import S3Error, no_such_bucket
 from ml_connector_dagster.sandbox.s3.signatures import check_signature
 from ml_connector_dagster.sandbox.serving import Loopback
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _FAULTY = {
     "slow_down": (503, "SlowDown", "Please reduce your request rate."),
@@ -138,7 +135,7 @@ class S3Sandbox:
             reply = None
         self._remember(operation, call, reply)
         if reply is None:
-            _abort(send)
+            abort(send)
         else:
             await _sent(send, reply, call.method, torn=fault is not None and fault.kind == "torn")
 
@@ -182,12 +179,6 @@ class S3Sandbox:
 
 
 async def _received(scope: Scope, receive: Receive) -> Call:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            break
     headers = {name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]}
     path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").partition("?")[0]
     query = parse_qsl(scope["query_string"].decode(), keep_blank_values=True)
@@ -196,7 +187,7 @@ async def _received(scope: Scope, receive: Receive) -> Call:
         path=path,
         query=tuple(query),
         headers=headers,
-        body=b"".join(parts),
+        body=await read_body(receive),
     )
 
 
@@ -214,14 +205,6 @@ async def _sent(send: Send, reply: Reply, method: str, *, torn: bool) -> None:
     if torn:
         half = body[: len(body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
-        _abort(send)
+        abort(send)
         return
     await send({"type": "http.response.body", "body": body})
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()

@@ -3,11 +3,11 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import parse_qs, unquote
 
+from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send, abort, read_body
 from ml_connector_dagster.sandbox.salesforce import wire
 from ml_connector_dagster.sandbox.salesforce.admin import FAULTS_PATH, administer
 from ml_connector_dagster.sandbox.salesforce.api import LONGEST_URL, Api, Several
@@ -30,10 +30,6 @@ from ml_connector_dagster.sandbox.salesforce.schema import Schema
 from ml_connector_dagster.sandbox.salesforce.writes import DuplicateRule, Writes
 from ml_connector_dagster.sandbox.serving import Loopback
 
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 TOKEN_PATH: Final = "/services/oauth2/token"
 PAGE_PATH: Final = "/_salesforce"
@@ -161,7 +157,7 @@ class SalesforceSandbox:
         if scope["type"] != "http":
             return
         started = time.monotonic()
-        body = await _body(receive)
+        body = await read_body(receive)
         headers = {
             name.decode().lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
@@ -188,7 +184,7 @@ class SalesforceSandbox:
             )
         )
         if reply is None:
-            _abort(send)
+            abort(send)
         else:
             await self._send(send, reply)
 
@@ -307,20 +303,3 @@ class SalesforceSandbox:
             }
         )
         await send({"type": "http.response.body", "body": body})
-
-
-async def _body(receive: Receive) -> bytes:
-    parts: list[bytes] = []
-    while True:
-        message = await receive()
-        parts.append(message.get("body", b""))
-        if message["type"] != "http.request" or not message.get("more_body"):
-            return b"".join(parts)
-
-
-def _abort(send: Send) -> None:
-    """Close the connection without a word."""
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
-    if transport is None:
-        raise RuntimeError("the HTTP server does not show its connection; cannot cut it")
-    transport.close()
