@@ -158,9 +158,3 @@ class Sandbox(StandIn):
     def max_requests_in_any_span(self, tenant: str, seconds: float = 60.0) -> int:
         """The most API calls of the tenant within any span of so many real seconds."""
         return self.journal.max_requests_in_any_span(tenant, seconds)
-
-
-def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8700) -> None:
-    """Serve a sandbox until it is interrupted."""
-    with Sandbox(options).listen(port, host) as sandbox:
-        sandbox.wait()
