@@ -37,7 +37,7 @@ from ml_connector_dagster_tests.world import World
 Found = tuple[Finding, Standing]
 
 
-@dataclass(slots=True)
+@dataclass
 class ReconciledWorld(World):
     """A world that can compare, and whose warehouse somebody else can write to."""
 
@@ -45,7 +45,7 @@ class ReconciledWorld(World):
 
     @property
     def flow(self) -> Flow:
-        usual: Flow = World.flow.fget(self)  # type: ignore[attr-defined]  # slots make a new class: no super()
+        usual: Flow = super().flow
         return usual.model_copy(update={"sweep": self.sweeps})
 
     def reconcile(self, **what: Any) -> tuple[Comparison, ...]:
