@@ -135,7 +135,7 @@ def extract(
         for chain, page in _pages(line, open_chains, read.progress, concurrency):
             session.take(chain, page)
             on_page(page.records.num_rows)
-            if session.rows >= batch_rows:
+            if session.records >= batch_rows:
                 session.commit(finished=False)
         session.commit(finished=True)
     finally:
@@ -194,8 +194,10 @@ class _Session:
         self.gathering = Gathering(use=self._write)
 
     @property
-    def rows(self) -> int:
-        return self.gathering.rows + (0 if self.writer is None else self.writer.rows)
+    def records(self) -> int:
+        """Of the open batch; those that cannot be staged are held in memory, and count too."""
+        written = 0 if self.writer is None else self.writer.rows
+        return self.gathering.rows + written + len(self.dead_letters)
 
     def take(self, chain: Slice, page: Page) -> None:
         self.gathering.add(page.records, page.requested_at)
