@@ -15,18 +15,20 @@ from ml_connector_dagster.sync.workspace import Workspace
 def newest_rows(
     workspace: Workspace, tenant: str, entity: str, company: str, record_ids: Sequence[str]
 ) -> tuple[pa.Table, Batch | None]:
-    """The newest staged version of each record, and the newest batch that carries one of them."""
-    found: list[pa.Table] = []
+    """The newest staged version of each record, and the newest batch that carries one of them.
+
+    One version of each is held at a time: a table that is read whole each time has all records in every batch.
+    """
+    newest = pa.table({})
     carrier: Batch | None = None
     for batch in workspace.ledger.batches(tenant=tenant, entity=entity, company=company):
         if batch.rows:
             rows = workspace.staging.find(batch, record_ids)
             if rows.num_rows:
-                found.append(rows)
-                carrier = batch
-    if not found:
-        return pa.table({}), None
-    return newest_versions(pa.concat_tables(found, promote_options="default")), carrier
+                known = [newest] if newest.num_rows else []
+                both = pa.concat_tables([*known, rows], promote_options="default")
+                newest, carrier = newest_versions(both), batch
+    return newest, carrier
 
 
 def stage_again(
