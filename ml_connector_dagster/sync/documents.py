@@ -14,12 +14,13 @@ import pyarrow as pa
 from ml_connector_dagster.cloudsuite.bods.documents import Document, read_document
 from ml_connector_dagster.cloudsuite.bods.nouns import Noun, load_nouns
 from ml_connector_dagster.cloudsuite.bods.xml import MAX_BYTES
+from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, RejectedError
-from ml_connector_dagster.model.receipts import NewDeadLetter, Stage
+from ml_connector_dagster.model.receipts import RAW_LIMIT, NewDeadLetter, Stage
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.document_rows import Origin, rows_of, unreadable
 from ml_connector_dagster.sync.flows import PendingResult, deliver_pending
@@ -30,9 +31,6 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 #: Files of one transaction; when more have arrived, they are taken in turns.
 PORTION: Final = 2_000
-
-#: Raw text of a dead letter is cut here; the whole document is in the folder of the rejected.
-RAW_LIMIT: Final = 64 * 1024
 
 DONE: Final = "done"
 REJECTED: Final = "rejected"
@@ -253,9 +251,7 @@ class _Portion:
             started_at=now,
             timezone=zone,
         ) as writer:
-            place = rows.schema.get_field_index("_batch_id")
-            ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-            writer.append(rows.set_column(place, "_batch_id", ids))
+            writer.append(carried_by(rows, writer.batch_id))
             return writer.commit(
                 route="documents", finished_at=now, requests=0, rejected_cells=0, dead_letters=0
             )
@@ -314,6 +310,7 @@ def _refuse_special(file: Path) -> None:
 
 
 def _head(file: Path) -> str:
+    """What a dead letter keeps; the whole document is in the folder of the rejected."""
     if file.is_symlink() or not file.is_file():
         return ""
     with file.open("rb") as content:

@@ -19,7 +19,7 @@ from ml_connector_dagster.columns.shaping import RejectedSource, rejected_text, 
 from ml_connector_dagster.ledger import Ledger, WindowRead
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.model.receipts import NewDeadLetter, Stage
+from ml_connector_dagster.model.receipts import RAW_LIMIT, NewDeadLetter, Stage
 from ml_connector_dagster.model.windows import Watermark, Window
 from ml_connector_dagster.staging import BatchWriter, Staging
 from ml_connector_dagster.sync.gathering import Gathering
@@ -34,9 +34,6 @@ BATCH_ROWS = 245_760
 
 #: A read that stopped less than this ago is taken up where it stopped; an older one begins anew.
 RESUME_WITHIN = timedelta(hours=20)
-
-#: Raw text of a dead letter is cut here.
-RAW_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

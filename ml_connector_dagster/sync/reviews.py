@@ -151,7 +151,7 @@ def _parts_of(
     }
     batches = _staged(workspace, scope.tenant, scope.entity, scope.company)
     with workspace.staging.files(batches) as files:
-        return records_pointing_at(files, reference, moved)
+        return records_pointing_at(workspace.settings.home, files, reference, moved)
 
 
 def _touched(
@@ -159,5 +159,5 @@ def _touched(
 ) -> set[str]:
     """The records, of those that were decided on, that something in ``batches`` points at."""
     with workspace.staging.files(batches) as files:
-        named = keys_of(files, derived.reference)
+        named = keys_of(workspace.settings.home, files, derived.reference)
     return set(workspace.ledger.remote_records(scope.destination, scope.entity, sorted(named)))

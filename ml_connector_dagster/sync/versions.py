@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.versions import is_older
@@ -40,10 +41,7 @@ def stage_again(
     route: str,
     run_id: str,
 ) -> Batch:
-    """Stage ``rows`` as a batch for ``destination`` alone; ``carrier`` is a batch that they came with.
-
-    They say that this batch carries them: a destination knows by that what a delivery has written already.
-    """
+    """Stage ``rows`` as a batch for ``destination`` alone; ``carrier`` is a batch that they came with."""
     now = workspace.now()
     with workspace.staging.write(
         tenant=carrier.tenant,
@@ -56,9 +54,7 @@ def stage_again(
         timezone=workspace.cloudsuite(carrier.tenant).zone,
         for_destination=destination,
     ) as writer:
-        place = rows.schema.get_field_index("_batch_id")
-        ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-        writer.append(rows.set_column(place, rows.schema.field(place), ids))
+        writer.append(carried_by(rows, writer.batch_id))
         batch = writer.commit(
             route=route, finished_at=now, requests=0, rejected_cells=0, dead_letters=0
         )
