@@ -128,9 +128,7 @@ def _period(text: str) -> int:
     try:
         return read_period(text) if text else 0
     except ValueError:
-        raise typer.BadParameter(
-            f"--period {text!r} is no period; write it like 2026-10"
-        ) from None
+        raise typer.BadParameter(f"--period {text!r} is no period; write it like 2026-10") from None
 
 
 def _print(report: Report) -> None:
