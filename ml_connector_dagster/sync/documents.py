@@ -82,7 +82,7 @@ def take_documents(workspace: Workspace, tenant: str, *, run_id: str) -> Intake:
         raise ConfigError(f"{tenant} takes no documents; give it bods: with a folder")
     nouns = load_nouns(intake.nouns)
     done = Intake()
-    with workspace.ledger.take_documents_alone(tenant):
+    with workspace.ledger.documents.take_alone(tenant):
         while files := waiting(intake)[:PORTION]:
             done += _Portion(
                 workspace=workspace, tenant=tenant, intake=intake, nouns=nouns, run_id=run_id
@@ -129,7 +129,7 @@ class _Portion:
             for entity, company in self._places(fresh)
             for batch in self._stage(entity, company, fresh)
         ]
-        self.workspace.ledger.record_documents(
+        self.workspace.ledger.documents.record(
             self.tenant,
             batches=batches,
             variations={
@@ -137,7 +137,7 @@ class _Portion:
                 for one in fresh
                 if one.variation is not None
             },
-            dead_letters=[self._letter(file, why) for file, why in self.refused.items()],
+            letters=[self._letter(file, why) for file, why in self.refused.items()],
             resolved=[one.file.name for one in arrived],
         )
         self._put_away(arrived)
@@ -199,7 +199,9 @@ class _Portion:
         """The documents that are newer than what was taken, in the order of their versions, none twice."""
         documents = [one.document for one in arrived]
         taken = dict(
-            self.workspace.ledger.document_variations(self.tenant, {_key(one) for one in documents})
+            self.workspace.ledger.documents.variations(
+                self.tenant, {_key(one) for one in documents}
+            )
         )
         fresh = []
         for one in sorted(documents, key=lambda one: one.order):

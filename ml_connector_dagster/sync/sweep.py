@@ -52,7 +52,7 @@ def sweep_company(
 
     Answers how it ended, also when it failed; with ``dry_run`` nothing is written down.
     """
-    with workspace.ledger.sweep_alone(source.tenant, entity, company):
+    with workspace.ledger.sweeps.alone(source.tenant, entity, company):
         started_at = workspace.now()
         session = SweepSession(
             workspace=workspace,

@@ -129,7 +129,7 @@ class SweepSession:
         )
 
     def _judge(self, missed: Mapping[str, Staged], returned: Mapping[str, Staged]) -> Sweep:
-        earlier = self.workspace.ledger.sightings(
+        earlier = self.workspace.ledger.sweeps.sightings(
             self.sweep.tenant, self.sweep.entity, self.sweep.company
         )
         sightings = [
@@ -149,7 +149,7 @@ class SweepSession:
             *self._stage(returned, deleted_at=None),
         ]
         done = self._ended(SweepState.COMPLETE, "")
-        self.workspace.ledger.record_sweep(
+        self.workspace.ledger.sweeps.record(
             done,
             batches=batches,
             sightings=[one for one in sightings if one.record_id not in gone],
@@ -206,7 +206,7 @@ class SweepSession:
         """Write down that the sweep proved nothing."""
         ended = self._ended(state, reason)
         if not self.dry_run:
-            self.workspace.ledger.record_sweep(ended)
+            self.workspace.ledger.sweeps.record(ended)
         return ended
 
     def _ended(self, state: SweepState, reason: str) -> Sweep:

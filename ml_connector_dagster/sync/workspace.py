@@ -189,7 +189,7 @@ class Workspace:
             self.settings.home,
             self.credential,
             flow=flow,
-            records=self.ledger,
+            records=self.ledger.remote,
             call_counts=self.ledger.call_counts,
         )
 

@@ -38,8 +38,8 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 
 def keep(workspace: Workspace, batches: Sequence[Batch]) -> None:
-    workspace.ledger.record_documents(
-        "acme", batches=batches, variations={}, dead_letters=[], resolved=[]
+    workspace.ledger.documents.record(
+        "acme", batches=batches, variations={}, letters=[], resolved=[]
     )
 
 

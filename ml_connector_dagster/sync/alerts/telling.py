@@ -96,13 +96,13 @@ def tell_all(workspace: Workspace, send: Send | None = None) -> tuple[Told, ...]
 def _tell(workspace: Workspace, channel: AlertChannel, send: Send) -> Told:
     name, done = channel.credential, 0
     try:
-        with workspace.ledger.tell_alone(name):
+        with workspace.ledger.alerts.tell_alone(name):
             address = None
-            for alert in workspace.ledger.untold_alerts(name):
+            for alert in workspace.ledger.alerts.untold(name):
                 if channel.wants(alert.condition.kind):
                     address = address or workspace.credential(name).value(URL)
                     send(address, notice_of(alert, workspace.project.alerts))
-                    workspace.ledger.mark_told(name, alert)
+                    workspace.ledger.alerts.mark_told(name, alert)
                     done += 1
     except ConnectorError as error:
         return Told(channel=name, notices=done, error=redact(str(error)))
