@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Alias, ColumnElement, Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, insert, select, update
 
 from ml_connector_dagster.ledger.databases import Database
 from ml_connector_dagster.ledger.tables import alert, alert_told
@@ -97,7 +97,7 @@ class LedgerAlerts:
         return self._database.alone(f"alerts to {channel}", wait_seconds=60)
 
 
-def _told(which: Alias, channel: str, state: str) -> ColumnElement[bool]:
+def _told(which: FromClause, channel: str, state: str) -> ColumnElement[bool]:
     return and_(which.c.alert_id == alert.c.id, which.c.channel == channel, which.c.state == state)
 
 
