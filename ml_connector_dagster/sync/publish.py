@@ -6,7 +6,7 @@ answer that is old stops everything: nobody gets a report of yesterday's rows un
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -66,7 +66,6 @@ def publish(
     *,
     sync_id: str,
     companies: Sequence[str] = (),
-    on_step: Callable[[str], None] = lambda step: None,
 ) -> Publication:
     """Publish what the flow's warehouse holds now. ``sync_id`` names this load, and a repetition of it.
 
@@ -80,14 +79,10 @@ def publish(
     target = flow.looker_reads
     with workspace.looker(wanted.connection) as looker:
         _require_calls(looker, wanted)
-        on_step("logged in")
         with workspace.ledger.publish_alone(target.name):
             finished_at = mark(workspace, flow, sync_id)
-            on_step("marked")
             datagroup_id = _trigger(workspace, looker, wanted)
-            on_step("triggered")
             proof = _proved(workspace, flow, looker, sync_id)
-            on_step("proved")
             begun = _begin_plans(workspace, flow, looker, sync_id, companies)
         plans = await_plans(
             looker,
