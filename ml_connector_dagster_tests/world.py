@@ -68,7 +68,7 @@ class CrashingWorkspace(Workspace):
                     self.application(target.connection),
                     connection,
                     target,
-                    self.ledger,
+                    self.ledger.remote,
                     now=self.now,
                     checkpoint=self.points,
                 )

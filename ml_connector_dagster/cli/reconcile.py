@@ -1,6 +1,5 @@
 """``ml-connector reconcile``: prove that destinations hold what the ERP has, or list what differs."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -126,11 +125,10 @@ def _report(workspace: Workspace, flow: Flow, found: tuple[Comparison, ...]) -> 
 
 
 def _period(text: str) -> int:
-    if not text:
-        return 0
-    if not re.fullmatch(r"[0-9]{4}(-[0-9]{1,2})?", text):
-        raise typer.BadParameter(f"--period {text!r} is no period; write it like 2026-10")
-    return read_period(text)
+    try:
+        return read_period(text) if text else 0
+    except ValueError:
+        raise typer.BadParameter(f"--period {text!r} is no period; write it like 2026-10") from None
 
 
 def _print(report: Report) -> None:

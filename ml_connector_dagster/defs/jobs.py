@@ -18,7 +18,12 @@ from ml_connector_dagster.defs.names import BY_HAND, REPLAY_JOB, REPLAY_OP, REPL
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import DeadLetter
-from ml_connector_dagster.sync.pending import OverdueResult, deliver_overdue, overdue_deliveries
+from ml_connector_dagster.sync.pending import (
+    OverdueResult,
+    deliver_overdue,
+    due_deliveries,
+    overdue_deliveries,
+)
 from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters, replay
 from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
@@ -65,7 +70,7 @@ class ReplayConfig(dg.Config):
     )
     only_due: bool = Field(
         default=False,
-        description="Only dead letters whose next automatic try is due, and that are not given up; the sensor sets it.",
+        description="Only what is due for its next automatic try, and not given up; the sensor sets it.",
     )
     unfinished_deliveries: bool = Field(
         default=True,
@@ -212,9 +217,14 @@ def _deliver(
 ) -> tuple[OverdueResult, ...]:
     if not config.unfinished_deliveries or not config.whole:
         return ()
+    overdue = (
+        due_deliveries(workspace, flow)
+        if config.only_due
+        else overdue_deliveries(workspace, flow, older_than=timedelta(0))
+    )
     chosen = [
         one
-        for one in overdue_deliveries(workspace, flow, older_than=timedelta(0))
+        for one in overdue
         if config.entity in (ALL, one.entity)
         and config.company in ("", one.company)
         and config.destination in (ALL, one.target.name)

@@ -141,10 +141,10 @@ def recently_swept(
 ) -> dg.AssetCheckResult:
     """Whether each company's last complete sweep is younger than two of the schedule's pauses; its age as metadata."""
     now = workspace.now()
-    last = {one.company: one for one in workspace.ledger.last_sweeps(flow.source, entity=entity)}
+    last = {one.company: one for one in workspace.ledger.sweeps.last(flow.source, entity=entity)}
     complete = {
         one.company: one
-        for one in workspace.ledger.last_sweeps(
+        for one in workspace.ledger.sweeps.last(
             flow.source, entity=entity, state=SweepState.COMPLETE
         )
     }

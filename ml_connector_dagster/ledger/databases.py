@@ -11,7 +11,7 @@ breaker) is ``durable=False``: no fsync a request. A process that dies loses not
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, make_url
@@ -62,9 +62,12 @@ class Database:
     def alone(self, subject: str, *, wait_seconds: float = ALONE_SECONDS) -> Iterator[None]:
         """The only process and thread in a block of this ``subject``; for work that is longer than a transaction.
 
-        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``.
+        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``, or when
+        the database is away.
         """
-        with self._dialect.alone(self._engine, subject, wait_seconds):
+        with ExitStack() as stack:
+            with self._explained(subject):
+                stack.enter_context(self._dialect.alone(self._engine, subject, wait_seconds))
             yield
 
     def close(self) -> None:

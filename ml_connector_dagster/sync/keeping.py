@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.staging.writing import BatchWriter
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 #: The route of a kept batch: no request has brought it.
 KEPT: Final = "kept"
 
-#: Memory of the comparison; what does not fit goes to disk.
-_MEMORY: Final = "256MB"
 _STAMPS: Final = ("record_id", "_row_hash", "_modified_at", "_extracted_at")
 _ROWS: Final = 50_000
 
@@ -65,16 +64,8 @@ class _Version:
 
 def rows_to_keep(staging: Staging, batches: Sequence[Batch], folder: Path) -> list[Sequence[int]]:
     """Of each batch, which rows a destination would hold after all of them. Compared on disk below ``folder``."""
-    import duckdb  # definitions load without it
-
     chosen: list[array[int]] = [array("q") for _ in batches]
-    with (
-        TemporaryDirectory(prefix="clean-up-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "versions.duckdb"),
-            config={"memory_limit": _MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
+    with scratch_database(folder, "clean-up") as connection:
         _collect(connection, staging, batches)
         for version in _held(_by_record(connection)):
             chosen[version.batch].append(version.position)
@@ -87,9 +78,7 @@ def write_kept(
     """Add the ``chosen`` rows of each batch to ``writer``; they say that they are carried by its batch."""
     for batch, positions in zip(batches, chosen, strict=True):
         for rows in _taken(staging.open(batch).reader(), positions):
-            place = rows.schema.get_field_index("_batch_id")
-            ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-            writer.append(rows.set_column(place, rows.schema.field(place), ids))
+            writer.append(carried_by(rows, writer.batch_id))
 
 
 def keep_receipts(
@@ -119,7 +108,6 @@ def keep_receipts(
 def _collect(
     connection: "duckdb.DuckDBPyConnection", staging: Staging, batches: Sequence[Batch]
 ) -> None:
-    connection.execute("SET TimeZone = 'UTC'")
     connection.execute(
         "CREATE TABLE versions (record_id VARCHAR, _row_hash VARCHAR, _modified_at TIMESTAMPTZ,"
         " _extracted_at TIMESTAMPTZ, batch BIGINT, position BIGINT)"

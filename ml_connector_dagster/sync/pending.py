@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.contract import Scope
@@ -12,6 +13,10 @@ from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import DeliveryState, OutcomeCounts
 from ml_connector_dagster.sync.flows import deliver_entity
 from ml_connector_dagster.sync.workspace import Workspace
+
+
+#: A delivery that nobody has touched for so long is not in the middle of a run.
+OVERDUE_AFTER: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,15 @@ def overdue_deliveries(
                     )
                 )
     return tuple(found)
+
+
+def due_deliveries(workspace: Workspace, flow: Flow) -> tuple[Overdue, ...]:
+    """Those that may be tried again by themselves now: their pause is over, and they are not given up."""
+    return tuple(
+        one
+        for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+        if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
+    )
 
 
 def answers(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:

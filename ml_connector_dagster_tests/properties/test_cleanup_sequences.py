@@ -165,7 +165,7 @@ def _assert_nothing_needed_is_gone(aging: _Aging) -> None:
         assert checked.problems == ()
         assert workspace.ledger.watermark("acme", ENTITY, "100") is not None
         there = {batch.batch_id for batch in workspace.ledger.batches(tenant="acme")}
-        assert workspace.ledger.watermark_batches() <= there
+        assert workspace.ledger.cleaning.watermark_batches() <= there
         for batch in workspace.ledger.batches(tenant="acme"):
             assert workspace.staging.open(batch).reader().read_all().num_rows == batch.rows
 

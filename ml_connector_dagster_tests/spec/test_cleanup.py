@@ -148,7 +148,7 @@ def test_the_batch_that_proves_the_watermark_stays(world: World) -> None:
     clean(world, retention=Retention(batches_days=1))
     with world.open() as workspace:
         there = {one.batch_id for one in workspace.ledger.batches(tenant="acme")}
-        assert workspace.ledger.watermark_batches() <= there
+        assert workspace.ledger.cleaning.watermark_batches() <= there
     assert len(there) == 2
 
 

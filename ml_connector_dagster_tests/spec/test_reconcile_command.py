@@ -88,5 +88,5 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     idle = runner.invoke(app, ["reconcile", "flow", "--repair"])
     assert "there is nothing that sending the ERP's values again would mend" in idle.output
 
-    for wrong in (["--period", "October"], ["--report", "report.pdf"]):
+    for wrong in (["--period", "October"], ["--period", "0202-10"], ["--report", "report.pdf"]):
         assert runner.invoke(app, ["reconcile", "flow", *wrong]).exit_code == 2

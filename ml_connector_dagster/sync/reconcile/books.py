@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -13,14 +12,12 @@ import pyarrow as pa
 from ml_connector_dagster.model.controls import Control
 from ml_connector_dagster.model.entities import ColumnType
 from ml_connector_dagster.model.reconciliations import Group, Side
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
     import duckdb
 
-
-#: Memory of a comparison; what does not fit goes to disk.
-MEMORY: Final = "256MB"
 
 _TYPES: Final[Mapping[ColumnType, str]] = {
     ColumnType.INTEGER: "BIGINT",
@@ -197,14 +194,5 @@ def side_by_side(
 @contextmanager
 def open_books(folder: Path, control: Control, columns: Sequence[str]) -> Iterator[Books]:
     """A comparison in a database file of its own below ``folder``, gone at the end. ``columns``: those that are read."""
-    import duckdb  # definitions load without it
-
-    with (
-        TemporaryDirectory(prefix="reconcile-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "books.duckdb"),
-            config={"memory_limit": MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
+    with scratch_database(folder, "reconcile") as connection:
         yield Books(connection, control, columns)
