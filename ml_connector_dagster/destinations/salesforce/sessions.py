@@ -18,7 +18,12 @@ import tenacity
 
 from ml_connector_dagster.destinations.salesforce.logins import Login, log_in
 from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, problem_of
-from ml_connector_dagster.destinations.salesforce.wire import Wire, retry_after, was_never_sent
+from ml_connector_dagster.destinations.salesforce.wire import (
+    Wire,
+    is_whole,
+    retry_after,
+    was_never_sent,
+)
 from ml_connector_dagster.model.errors import (
     ConnectorError,
     ContractError,
@@ -148,6 +153,7 @@ class TokenSession(requests.Session):
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
         ) as error:
             raise self._lost(error, str(request.method), where, is_login) from error
         status = response.status_code
@@ -171,6 +177,11 @@ class TokenSession(requests.Session):
             raise self._not_accepted(problem_of(status, response.content))
         if status >= 300 and not is_login:
             raise Refused(status, problem_of(status, response.content))
+        if status < 300 and not is_whole(response):
+            said = f"Salesforce answered {where} with something else than whole JSON (HTTP {status})"
+            if not repeatable:
+                raise OutcomeUnknownError(f"{said}: it may have been done")
+            raise _Again(TransientError(f"{said}, for as long as we tried; does a proxy answer?"))
         return response
 
     def _answered(

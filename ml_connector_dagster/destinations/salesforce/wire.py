@@ -1,5 +1,6 @@
 """Sockets below the session, and what HTTP itself says about waiting."""
 
+import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -51,6 +52,18 @@ def retry_after(response: requests.Response) -> float | None:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+def is_whole(response: requests.Response) -> bool:
+    """Whether an answer is what it says it is: no page of a proxy, and no JSON that was cut on the way."""
+    kind = response.headers.get("Content-Type", "").lower()
+    if "json" not in kind:
+        return "html" not in kind
+    try:
+        json.loads(response.content or b"null")
+    except ValueError:
+        return False
+    return True
 
 
 def was_never_sent(error: requests.RequestException) -> bool:
