@@ -260,6 +260,9 @@ class RoutedLine:
                 return name, reader
             obstacles.append(f"{reader.label}: {reason}")
             forbidden = forbidden or by_right
+        for name in order:
+            # Whoever mends it starts the run again at once: then all of them are tried anew.
+            self._learned.take_back(self._question(entity, company, name))
         text = f"no route of {entity} can serve company {company}:\n  " + "\n  ".join(obstacles)
         if forbidden:
             raise CredentialError(text)
