@@ -9,8 +9,10 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ml_connector_dagster.credentials.disguises import Disguises, masked
 from ml_connector_dagster.model.secrets import MASK, Secret
@@ -186,6 +188,18 @@ _PROCESS = Redactor()
 def register(secret: Secret) -> None:
     """Mask ``secret`` in whatever this process redacts from now on."""
     _PROCESS.register(secret)
+
+
+def register_url(url: str) -> None:
+    """Mask the passwords that the URL of a database holds: before its host, or in its query.
+
+    One that is the user's name is no secret, and may be a word of ours ("dagster").
+    """
+    with suppress(ValueError):  # no URL: whoever opens it says so
+        parts = urlsplit(url)
+        for password in (unquote(parts.password or ""), *parse_qs(parts.query).get("password", ())):
+            if password != parts.username:
+                register(Secret(password))
 
 
 def redact(text: str) -> str:
