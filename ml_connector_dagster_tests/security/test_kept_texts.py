@@ -22,7 +22,9 @@ from ml_connector_dagster_tests.world import World
 
 
 PLANTED = "dapiCANARY77c0ffee"
-PAGE = f"400: <pre>GET /api/2.0/sql authorization: Bearer {PLANTED}</pre> {PLANTED} is not known here"
+PAGE = (
+    f"400: <pre>GET /api/2.0/sql authorization: Bearer {PLANTED}</pre> {PLANTED} is not known here"
+)
 
 
 class Echoing(MemoryDestination):
@@ -79,7 +81,7 @@ def test_no_secret_of_an_error_page_is_kept(
     ],
 )
 def test_the_password_in_the_url_of_a_database_is_not_shown(url: str) -> None:
-    with pytest.raises(TransientError, match="127.0.0.1:1/ledger") as told:
+    with pytest.raises(TransientError, match=r"127\.0\.0\.1:1/ledger") as told:
         Ledger.open(url.format(PLANTED))
     assert PLANTED not in str(told.value)
     assert PLANTED not in redact(f"psycopg2 was given {PLANTED!r}")
