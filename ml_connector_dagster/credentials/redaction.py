@@ -1,7 +1,7 @@
 """Masks secrets in any text: by value those that this process knows, by shape those that it does not.
 
-Whatever reads or receives a secret calls ``register``; whatever shows text of unsure origin calls ``redact``, or logs
-through a handler with a ``RedactingFilter``. Too much masked is better than too little.
+Whatever reads or receives a secret calls ``register``; whatever shows or keeps text of unsure origin calls ``redact``, or
+logs through a handler with a ``RedactingFilter``. Too much masked is better than too little.
 """
 
 import json

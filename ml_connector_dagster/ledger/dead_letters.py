@@ -38,7 +38,10 @@ def record(
     read_id: int | None,
     now: datetime,
 ) -> set[int]:
-    """Keep ``letters``, secrets in their reasons masked. One that is open already counts an attempt more; answers the numbers of those."""
+    """Keep ``letters``. One that is open already counts an attempt more; answers the numbers of those.
+
+    Secrets in reasons are masked. ``raw`` is kept as it is: it is data, and what is replayed.
+    """
     unique = {_identity(letter): letter for letter in letters}
     known = _open(connection, list(unique.values()))
     fresh, again = [], []
