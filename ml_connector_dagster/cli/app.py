@@ -33,7 +33,7 @@ from ml_connector_dagster.cli import (
     trail,
 )
 from ml_connector_dagster.cli.output import stderr
-from ml_connector_dagster.credentials.redaction import RedactingFilter
+from ml_connector_dagster.credentials.redaction import RedactingFilter, redact
 from ml_connector_dagster.model.errors import ConnectorError
 
 
@@ -87,4 +87,4 @@ def main() -> None:
 
 
 def _escaped(error: Exception) -> str:
-    return str(error).replace("[", r"\[")
+    return redact(str(error)).replace("[", r"\[")

@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from ml_connector_dagster.credentials.redaction import redact, register_url
 from ml_connector_dagster.ledger import postgresql, sqlite
 from ml_connector_dagster.ledger.dialects import LOCK_SECONDS, Dialect
 from ml_connector_dagster.model.errors import ConfigError, TransientError
@@ -38,7 +39,7 @@ class Database:
     @property
     def name(self) -> str:
         """Where it is, for messages; without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return redact(self._engine.url.render_as_string(hide_password=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -95,6 +96,7 @@ class Database:
 
 def open_database(url: str) -> Database:
     """Open the database of ``url``; a file is made if it is not there. Raises ConfigError for what cannot be a ledger."""
+    register_url(url)
     try:
         parsed = make_url(url)
     except ArgumentError as error:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
@@ -100,7 +101,7 @@ class StoredBatch:
         return pa.concat_tables(found)
 
     def write_receipts(self, destination: str, receipts: "pa.Table | pa.RecordBatchReader") -> str:
-        """Add a file of receipts; answers its path relative to the batch's folder."""
+        """Add a file of receipts; answers its path relative to the batch's folder. Secrets in reasons are masked."""
         below = f"{RECEIPTS}/{safe_part(destination)}"
         reader = receipts if isinstance(receipts, pa.RecordBatchReader) else receipts.to_reader()
         name = quote(destination, errors="surrogatepass").encode()
@@ -109,7 +110,7 @@ class StoredBatch:
         def write(path: Path) -> None:
             with pq.ParquetWriter(path, schema, compression="snappy") as file:
                 for part in reader:
-                    file.write_batch(part)
+                    file.write_batch(_masked(part))
 
         return f"{below}/{self._store.add_numbered(f'{self.batch.path}/{below}', write)}"
 
@@ -153,6 +154,17 @@ class StoredBatch:
         column = pa.array([name] * table.num_rows, pa.string())
         chosen = table.select(list(RECEIPT_COLUMNS))
         return chosen.add_column(0, "destination", column).cast(_RECEIPTS)
+
+
+def _masked(receipts: pa.RecordBatch) -> pa.RecordBatch:
+    """What a destination says may quote a secret, such as a page that shows the whole request."""
+    place = receipts.schema.get_field_index("reason")
+    said = receipts.column(place)
+    if said.null_count == len(said):
+        return receipts
+    each = pc.dictionary_encode(said)
+    told = pa.array([redact(one) for one in each.dictionary.to_pylist()], said.type)
+    return receipts.set_column(place, receipts.schema.field(place), told.take(each.indices))
 
 
 def _may_hold(file: pq.ParquetFile, number: int, wanted: Sequence[str]) -> bool:

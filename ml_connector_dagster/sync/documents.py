@@ -17,6 +17,7 @@ from ml_connector_dagster.cloudsuite.bods.xml import MAX_BYTES
 from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.project import Flow
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, RejectedError
@@ -289,7 +290,7 @@ class _Portion:
     def _put_away(self, arrived: Sequence[_Arrived]) -> None:
         for file, reason in self.refused.items():
             folder = _made(self.intake.folder / REJECTED)
-            (folder / f"{file.name}.reason.txt").write_text(f"{reason}\n", encoding="utf-8")
+            (folder / f"{file.name}.reason.txt").write_text(f"{redact(reason)}\n", encoding="utf-8")
             os.replace(file, folder / file.name)
         for one in arrived:
             if one.file not in self.refused:

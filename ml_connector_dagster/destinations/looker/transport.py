@@ -26,6 +26,7 @@ from looker_sdk.rtl.transport import (
     response_mode,
 )
 
+from ml_connector_dagster.credentials.redaction import register
 from ml_connector_dagster.destinations.looker.answers import reason_of, refusal
 from ml_connector_dagster.destinations.looker.quotas import Quota, kind_of
 from ml_connector_dagster.destinations.requests_errors import was_never_sent
@@ -147,6 +148,8 @@ class LookerTransport(RequestsTransport):
     ) -> requests.Response | requests.RequestException:
         """One sending. A dict of its own for the login: the SDK writes the login's content type into it."""
         signed = {} if authenticator is None else authenticator({})
+        for header in signed.values():
+            register(Secret(header.rpartition(" ")[2]))
         self._quota.spend(kind_of(urlsplit(call.url).path))
         try:
             response = self.session.request(

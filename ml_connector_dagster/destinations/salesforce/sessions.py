@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import requests
 import tenacity
 
+from ml_connector_dagster.credentials.redaction import register
 from ml_connector_dagster.destinations.requests_errors import was_never_sent
 from ml_connector_dagster.destinations.salesforce.logins import Login, log_in
 from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, problem_of
@@ -29,6 +30,7 @@ from ml_connector_dagster.model.errors import (
     TransientError,
 )
 from ml_connector_dagster.model.retry_after import parse_retry_after
+from ml_connector_dagster.model.secrets import Secret
 
 
 _TOKEN_PATH: Final = "/services/oauth2/token"  # noqa: S105  # a path
@@ -227,6 +229,7 @@ class TokenSession(requests.Session):
                 raise self._not_accepted(Problem(code="", message="the new token is refused too"))
             self._unproved = self._token is not None
             self._token, self.instance = self._log_in()
+            register(Secret(self._token))
             self._issued = self._elapsed()
             return self._token
 
