@@ -121,7 +121,7 @@ def _details(report: Report, one: Comparison) -> str:
     opened = " open" if one.is_wrong else ""
     parts = [
         f"<details{opened}><summary>{escape(done.entity)}, company {escape(done.company)} {_state(one)}</summary>",
-        f'<p class="dim">Compared: {escape(compared(one))}.</p>',
+        f'<p class="dim">Compared: {escape(compared(one, report.zone))}.</p>',
     ]
     if done.reason:
         parts.append(f"<p>{escape(done.reason)}</p>")
