@@ -174,7 +174,10 @@ def _dead_letters(
         NO_DEAD_LETTERS,
         passed=not letters,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"open": len(letters), "letters": letters_table(letters[:20], given_up)},
+        metadata={
+            "open": len(letters),
+            **({"letters": letters_table(letters[:20], given_up)} if letters else {}),
+        },
     )
 
 

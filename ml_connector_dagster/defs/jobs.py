@@ -13,7 +13,7 @@ from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.launchpads import ALL, location_of, op_with, with_choices
 from ml_connector_dagster.defs.letters import OPEN_LETTERS, letters_table, open_letters_metadata
-from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.metadata import REASON_CELL, table
 from ml_connector_dagster.defs.names import BY_HAND, REPLAY_JOB, REPLAY_OP, REPLAY_TAG, WORKSPACE
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
@@ -254,22 +254,27 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
         "still_open": len(open_letters),
         "rows_changed": written + sum(one.counts.written for one in delivered),
         "by_place": _places(done),
-        "deliveries": table(
-            ["destination", "entity", "company", "batches", "changed", "error"],
-            [
-                [
-                    one.overdue.target.name,
-                    one.overdue.entity,
-                    one.overdue.company,
-                    one.overdue.batches,
-                    one.counts.written,
-                    redact(one.error),
-                ]
-                for one in delivered
-            ],
-        ),
-        "open_letters": letters_table(open_letters[:SHOWN]),
+        **({"deliveries": _deliveries(delivered)} if delivered else {}),
+        **({"open_letters": letters_table(open_letters[:SHOWN])} if open_letters else {}),
     }
+
+
+def _deliveries(delivered: Sequence[OverdueResult]) -> dg.MarkdownMetadataValue:
+    return table(
+        ["destination", "entity", "company", "batches", "changed", "error"],
+        [
+            [
+                one.overdue.target.name,
+                one.overdue.entity,
+                one.overdue.company,
+                one.overdue.batches,
+                one.counts.written,
+                redact(one.error),
+            ]
+            for one in delivered
+        ],
+        width=REASON_CELL,
+    )
 
 
 def _places(done: Sequence[_Done]) -> dg.MarkdownMetadataValue:
@@ -297,7 +302,7 @@ def _unfinished(
     names = ", ".join(one.flow.name for one in done if one.errors or one.still_open)
     tried = sum(len(one.letters) for one in done)
     left = sum(len(one.still_open) for one in done)
-    happened = [f"{left} of {tried} records failed again"] if left else []
+    happened = [f"{left:,} of {tried:,} records failed again"] if left else []
     happened += [redact(error) for error in errors]
     return dg.Failure(
         description=f"{names} was replayed in part: {'; '.join(happened)}. What is open stays open and is listed "

@@ -65,7 +65,7 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
     records = [record for one in report.comparisons for record in one.differences]
     return {
         "verdict": report.verdict,
-        "compared": ", ".join(dict.fromkeys(map(compared, report.comparisons))) or "nothing",
+        "compared": _compared(report),
         "tables": _tables(report, now),
         **({"records": dg.MetadataValue.md(_records(records))} if records else {}),
         **({"totals": dg.MetadataValue.md(_totals(differing))} if differing else {}),
@@ -80,6 +80,12 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
         "erp_requests": report.requests,
         "erp_requests_allowed_per_minute": report.budget,
     }
+
+
+def _compared(report: Report) -> str:
+    """What was, in words; mostly the same of every table."""
+    told = dict.fromkeys(compared(one, report.zone) for one in report.comparisons)
+    return ", ".join(told) or "nothing"
 
 
 def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from ml_connector_dagster.defs.names import (
     RECONCILE_TAG,
     TENANT_TAG,
     WORKSPACE,
+    destination_group,
 )
 from ml_connector_dagster.defs.partitions import companies_of_run
 from ml_connector_dagster.defs.reconciliation_pages import (
@@ -133,8 +134,8 @@ def _spec(
         skippable=True,
         description=f"Does {target.name} hold what the ERP has? Counts and exact sums by company, period and currency, "
         "asked of both sides; records that differ, with the reason. Red only where nothing that is under way will heal "
-        f"it. Compare everything now with the job reconcile_{flow.name}.",
-        group_name="_".join(key.path[:-2]),
+        f"it. Compare everything now with the job `reconcile_{flow.name}`.",
+        group_name=destination_group(key),
         kinds={"reconciliation"},
         owners=list(flow.owners),
         tags={"tenant": flow.source, "stage": "proved"},

@@ -17,7 +17,7 @@ from ml_connector_dagster_tests.defs.conftest import Installation
 from ml_connector_dagster_tests.defs.test_marts import run
 
 
-KEY = dg.AssetKey(["acme", "warehouse", "reconciliation", "purchasing"])
+KEY = dg.AssetKey(["acme", "warehouse", "reconciliation_purchasing"])
 
 
 def reconcile(installation: Installation, **config: Any) -> dg.ExecuteInProcessResult:

@@ -100,7 +100,7 @@ def test_the_change_sensor_runs_what_has_changed(installation: Installation) -> 
         dg.AssetKey(["acme", "purchase_orders"]),
         dg.AssetKey(["acme", "warehouse", "purchase_orders"]),
         dg.AssetKey(["acme", "warehouse", "marts", "purchase_commitments"]),
-        dg.AssetKey(["acme", "warehouse", "reconciliation", "purchasing"]),
+        dg.AssetKey(["acme", "warehouse", "reconciliation_purchasing"]),
     ]
 
 
