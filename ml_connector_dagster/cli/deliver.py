@@ -11,6 +11,7 @@ from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.applications import FlowPreview, preview_delivery
 from ml_connector_dagster.sync.flows import PendingResult, deliver_pending
+from ml_connector_dagster.sync.flows import chosen as choices
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.workspace import Workspace
 
@@ -30,7 +31,7 @@ def deliver(
     """Deliver what is pending, without reading the ERP; exit code 1 when something failed or is refused."""
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
-        _check_entities(chosen, entity or [])
+        choices("entity", entity or (), chosen.entities, chosen.name)
         targets = find_targets(chosen, destination)
         if dry_run:
             previews = [
@@ -60,14 +61,6 @@ def find_targets(flow: Flow, name: str | None) -> tuple[FlowDestination, ...]:
         known = ", ".join(one.name for one in flow.destinations)
         raise ConfigError(f"flow {flow.name!r} has no destination {name!r}; it has {known}")
     return found
-
-
-def _check_entities(flow: Flow, entities: list[str]) -> None:
-    for name in entities:
-        if name not in flow.entities:
-            raise ConfigError(
-                f"flow {flow.name!r} has no entity {name!r}; it has {', '.join(flow.entities)}"
-            )
 
 
 def _print_previews(previews: list[FlowPreview], *, as_json: bool) -> None:
@@ -167,15 +160,21 @@ def _print_results(results: tuple[PendingResult, ...], *, as_json: bool) -> None
         return
     print_table(
         "Delivered",
-        ["destination", "entity", *columns, "requests", "error"],
+        ["destination", "entity", *columns, "requests"],
         [
             [
                 one.destination,
                 one.entity,
                 *(getattr(one.counts, name) for name in columns),
                 one.requests,
-                one.error,
             ]
             for one in results
         ],
     )
+    # What keeps a destination away fails all of its entities in the same words.
+    failed: dict[tuple[str, str], list[str]] = {}
+    for one in results:
+        if one.error:
+            failed.setdefault((one.destination, one.error), []).append(one.entity)
+    for (destination, error), entities in failed.items():
+        stdout.print(f"- {destination}, {', '.join(entities)}: {error}", markup=False)

@@ -40,7 +40,7 @@ def marts(
 
 
 def _listed(flow: Flow) -> list[dict[str, str]]:
-    kept = {mart.name for mart in flow.own_marts}
+    kept = {mart.name for mart in flow.own_marts} if flow.warehouses else set()
     places = ", ".join(target.name for target in flow.warehouses)
     return [
         {
@@ -54,6 +54,8 @@ def _listed(flow: Flow) -> list[dict[str, str]]:
 
 
 def _why_not(flow: Flow, mart: str) -> str:
+    if not flow.warehouses:
+        return "the flow has no warehouse"
     missing = flow.marts_left_out.get(mart)
     return f"the flow has no {', '.join(missing)}" if missing else "not among the flow's marts:"
 

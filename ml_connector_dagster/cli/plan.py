@@ -286,6 +286,8 @@ def _days(since: datetime | None, days: str | None, today: date) -> tuple[date, 
         span = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         span = None
-    if not dots or span is None or span[0] > span[1]:
+    if span is not None and span[0] > span[1]:
+        raise typer.BadParameter(f"--days {days!r} ends before it begins")
+    if not dots or span is None:
         raise typer.BadParameter(f"--days {days!r} is not like 2026-01-01..2026-03-31")
     return span
