@@ -16,7 +16,10 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 def marts(
     refresh: Annotated[
-        bool, typer.Option(help="Define the views anew and check them, as a run does at its end.")
+        bool,
+        typer.Option(
+            "--refresh", help="Define the views anew and check them, as a run does at its end."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

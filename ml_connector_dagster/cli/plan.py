@@ -35,7 +35,7 @@ def plan(
         str | None,
         typer.Option(metavar="A..B", help="These days: 2026-01-01..2026-03-31, both included."),
     ] = None,
-    full: Annotated[bool, typer.Option(help="Read everything again.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again.")] = False,
     entity: Annotated[list[str] | None, typer.Option(help="Only this entity. Repeat it.")] = None,
     company: Annotated[list[str] | None, typer.Option(help="Only this company. Repeat it.")] = None,
     destination: Annotated[

@@ -238,5 +238,5 @@ class Project(StrictModel):
         intakes = (getattr(one, "bods", None) for one in self.connections.values())
         for part in (*self.connections.values(), *intakes, *self.alerts.channels):
             if getattr(part, "credential", None) == credential:
-                return str(part.stored_by)
+                return str(getattr(part, "stored_by", ""))
         return ""
