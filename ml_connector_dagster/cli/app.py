@@ -5,10 +5,8 @@ Commands stand in the order of a first day: try it, set it up, run it, prove it,
 Exit codes: 0 all well, 1 something failed (said on stderr), 2 the command was typed wrongly.
 """
 
-import errno
 import logging
 import sys
-from typing import Final
 
 import typer
 
@@ -38,7 +36,7 @@ from ml_connector_dagster.cli import (
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter
-from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.model.errors import ConnectorError, is_of_this_machine
 
 
 app = typer.Typer(
@@ -74,12 +72,6 @@ app.add_typer(lookml.app, name="lookml", rich_help_panel="Set it up")
 app.add_typer(alerts.app, name="alerts", rich_help_panel="Look after it")
 
 
-#: What a person can mend outside of the connector: rights and room. Everything else is a fault, with its traceback.
-_OF_THIS_MACHINE: Final = frozenset(
-    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
-)
-
-
 def main() -> None:
     """Run the command line; a ConnectorError is a message, never a traceback."""
     handler = logging.StreamHandler()
@@ -93,7 +85,7 @@ def main() -> None:
         stderr.print(f"[bold red]error:[/] {_escaped(error)}", highlight=False)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _OF_THIS_MACHINE:
+        if not is_of_this_machine(error):
             raise
         stderr.print(
             f"[bold red]error:[/] cannot use {error.filename or 'a file'}: {error.strerror}; give this user the right "
