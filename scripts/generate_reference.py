@@ -600,13 +600,15 @@ def _argument_helps(callback: Callable[..., Any] | None) -> dict[str, str]:
 
 def _option(option: click.Option) -> list[str]:
     if option.is_flag:
-        value, default = "", ""
+        value, default = "", _code(option.opts[0]) if option.default is True else ""
     else:
         value = {"integer": "number", "datetime": "date, like 2025-11-01"}.get(
             option.type.name, option.type.name
         )
         default = "" if option.default in (None, [], ()) else _code(str(option.default) or "''")
-    return [", ".join(map(_code, option.opts)), value, default, _sentence(option.help or "")]
+    # Where a flag is on by itself, what people type is its opposite.
+    names = [*option.opts, *(option.secondary_opts if option.default is True else ())]
+    return [", ".join(map(_code, names)), value, default, _sentence(option.help or "")]
 
 
 if __name__ == "__main__":

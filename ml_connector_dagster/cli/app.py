@@ -1,5 +1,7 @@
 """The command tree, and the one place where errors become exit codes.
 
+Commands stand in the order of a first day: try it, set it up, run it, prove it, mend it, look after it.
+
 Exit codes: 0 all well, 1 something failed (said on stderr), 2 the command was typed wrongly.
 """
 
@@ -34,39 +36,40 @@ from ml_connector_dagster.cli import (
 )
 from ml_connector_dagster.cli.output import stderr
 from ml_connector_dagster.credentials.redaction import RedactingFilter, redact
-from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.model.errors import ConnectorError, is_of_this_machine
 
 
 app = typer.Typer(
     name="ml-connector",
-    help="Infor CloudSuite ERP data into warehouses and applications, through Dagster.",
+    help="Infor CloudSuite ERP data into warehouses and applications, through Dagster.\n\n"
+    "It works on the YAML in ML_CONNECTOR_FLOWS (./flows) and keeps everything in ML_CONNECTOR_HOME (./.ml_connector).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    suggest_commands=False,  # click does that by itself
 )
-app.command()(demo.demo)
-app.command()(dev.dev)
-app.command()(sandbox.sandbox)
-app.command()(ping.ping)
-app.command()(plan.plan)
-app.command()(doctor.doctor)
-app.command()(prepare.prepare)
-app.command()(run.run)
-app.command()(deliver.deliver)
-app.command()(setup.setup)
-app.command()(marts.marts)
-app.command()(lookml.publish)
-app.command()(trace.trace)
-app.command()(trail.trail)
-app.command()(replay.replay)
-app.command()(letter.letter)
-app.command()(sweep.sweep)
-app.command()(reconcile.reconcile)
-app.command()(cleanup.cleanup)
-app.add_typer(alerts.app, name="alerts")
-app.add_typer(bods.app, name="bods")
-app.add_typer(credentials.app, name="credentials")
-app.add_typer(lookml.app, name="lookml")
+for _panel, _commands in {
+    "Try it": (demo.demo, sandbox.sandbox),
+    "Set it up": (ping.ping, setup.setup, prepare.prepare, doctor.doctor),
+    "Run it": (
+        dev.dev,
+        plan.plan,
+        run.run,
+        deliver.deliver,
+        marts.marts,
+        lookml.publish,
+        sweep.sweep,
+    ),
+    "Prove it": (reconcile.reconcile, trace.trace, trail.trail),
+    "Mend it": (replay.replay, letter.letter),
+    "Look after it": (cleanup.cleanup,),
+}.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+app.add_typer(credentials.app, name="credentials", rich_help_panel="Set it up")
+app.add_typer(bods.app, name="bods", rich_help_panel="Run it")
+app.add_typer(lookml.app, name="lookml", rich_help_panel="Set it up")
+app.add_typer(alerts.app, name="alerts", rich_help_panel="Look after it")
 
 
 def main() -> None:
@@ -80,6 +83,15 @@ def main() -> None:
         app()
     except ConnectorError as error:
         stderr.print(f"[bold red]error:[/] {_escaped(error)}", highlight=False)
+        sys.exit(1)
+    except OSError as error:
+        if not is_of_this_machine(error):
+            raise
+        stderr.print(
+            f"[bold red]error:[/] cannot use {error.filename or 'a file'}: {error.strerror}; give this user the right "
+            "to it, or room, or name another place",
+            highlight=False,
+        )
         sys.exit(1)
     except KeyboardInterrupt:
         stderr.print("stopped")

@@ -39,9 +39,6 @@ def serve(
 ) -> None:
     """Put posted documents into the tenant's folder, until interrupted. TLS belongs to a proxy in front of it."""
     with Workspace.open(read_settings()) as workspace:
-        stdout.print(
-            f"POST documents of {tenant} to http://{host}:{port}/documents; Ctrl-C ends it."
-        )
         serve_documents(workspace, tenant, host=host, port=port)
 
 

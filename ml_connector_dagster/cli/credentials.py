@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ml_connector_dagster.cli.output import print_json, print_table, stdout
+from ml_connector_dagster.cloudsuite.ionapi import IonApi
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.credentials import open_store, rotate_keys
 from ml_connector_dagster.model.errors import ConfigError
@@ -38,6 +39,8 @@ def add(
     """Add a credential, or replace the one of that name. Values are never taken from the command line."""
     if ionapi is not None:
         text = sys.stdin.read() if str(ionapi) == "-" else _read(ionapi)
+        # Read once for its problems. The address that is missing on-premise stands in YAML (base_url).
+        IonApi.parse(text, base_url="https://on-premise.invalid")
         kind, values = "ionapi", {"ionapi": Secret(text)}
     elif field:
         values = {one: Secret(_ask(one)) for one in field}

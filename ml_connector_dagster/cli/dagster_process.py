@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi
 from ml_connector_dagster.config.loading import load_project
-from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.settings import Settings, make_home
 from ml_connector_dagster.model.errors import ConnectorError
 
 
@@ -50,6 +50,7 @@ def dagster_environment(settings: Settings) -> dict[str, str]:
     environment = dict(os.environ)
     home = dagster_home(settings)
     environment["DAGSTER_HOME"] = str(home)
+    make_home(settings)
     home.mkdir(parents=True, exist_ok=True)
     here = Path("dagster.yaml")
     if here.exists() and here.resolve() != (home / "dagster.yaml").resolve():

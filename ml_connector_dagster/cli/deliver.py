@@ -153,15 +153,21 @@ def _print_results(results: tuple[PendingResult, ...], *, as_json: bool) -> None
         return
     print_table(
         "Delivered",
-        ["destination", "entity", *columns, "requests", "error"],
+        ["destination", "entity", *columns, "requests"],
         [
             [
                 one.destination,
                 one.entity,
                 *(getattr(one.counts, name) for name in columns),
                 one.requests,
-                one.error,
             ]
             for one in results
         ],
     )
+    # What keeps a destination away fails all of its entities in the same words.
+    failed: dict[tuple[str, str], list[str]] = {}
+    for one in results:
+        if one.error:
+            failed.setdefault((one.destination, one.error), []).append(one.entity)
+    for (destination, error), entities in failed.items():
+        stdout.print(f"- {destination}, {', '.join(entities)}: {error}", markup=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.settings import Settings, make_home
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ _LOCK = "demo.lock"
 def claim(settings: Settings) -> None:
     """Mark an empty home as one for made-up data; nothing happens to any other."""
     home = settings.home
-    home.mkdir(parents=True, exist_ok=True)
+    make_home(settings)
     if not any(home.iterdir()):
         (home / MARKER).touch()
 

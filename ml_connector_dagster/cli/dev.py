@@ -8,7 +8,7 @@ import typer
 
 from ml_connector_dagster.cli.dagster_process import dagster_dev, free_port, port_is_free
 from ml_connector_dagster.cli.output import stdout
-from ml_connector_dagster.config.settings import read_settings
+from ml_connector_dagster.config.settings import make_home, read_settings
 
 
 def dev(
@@ -18,7 +18,7 @@ def dev(
 ) -> None:
     """Serve the Dagster UI, its daemon and your flows until Ctrl-C."""
     settings = read_settings()
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_home(settings)
     chosen = port if port_is_free(port) else free_port()
     log = settings.home / "dagster.log"
     with ExitStack() as stack:

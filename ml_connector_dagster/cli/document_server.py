@@ -21,7 +21,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.cloudsuite.bods.xml import MAX_BYTES
+from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sync.workspace import Workspace
@@ -59,11 +61,10 @@ def serve_documents(workspace: Workspace, tenant: str, *, host: str, port: int) 
     if intake is None or intake.credential is None:
         raise ConfigError(
             f"{tenant} serves no documents; give it bods: with folder: and credential:, and store the token with "
-            "ml-connector credentials add NAME --field token"
+            f"ml-connector credentials add NAME {DocumentIntake.stored_by}"
         )
-    token = workspace.credential(intake.credential).values.get("token")
-    if token is None or not token.reveal():
-        raise ConfigError(f"credential {intake.credential!r} has no field 'token'")
+    token = workspace.credential(intake.credential).value("token")
+    stdout.print(f"POST documents of {tenant} to http://{host}:{port}/documents; Ctrl-C ends it.")
     uvicorn.run(
         document_server(intake.folder, token, workspace.now),
         host=host,

@@ -16,7 +16,10 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 def marts(
     refresh: Annotated[
-        bool, typer.Option(help="Define the views anew and check them, as a run does at its end.")
+        bool,
+        typer.Option(
+            "--refresh", help="Define the views anew and check them, as a run does at its end."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -40,7 +43,7 @@ def marts(
 
 
 def _listed(flow: Flow) -> list[dict[str, str]]:
-    kept = {mart.name for mart in flow.own_marts}
+    kept = {mart.name for mart in flow.own_marts} if flow.warehouses else set()
     places = ", ".join(target.name for target in flow.warehouses)
     return [
         {
@@ -54,6 +57,8 @@ def _listed(flow: Flow) -> list[dict[str, str]]:
 
 
 def _why_not(flow: Flow, mart: str) -> str:
+    if not flow.warehouses:
+        return "the flow has no warehouse"
     missing = flow.marts_left_out.get(mart)
     return f"the flow has no {', '.join(missing)}" if missing else "not among the flow's marts:"
 

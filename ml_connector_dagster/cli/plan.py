@@ -35,7 +35,7 @@ def plan(
         str | None,
         typer.Option(metavar="A..B", help="These days: 2026-01-01..2026-03-31, both included."),
     ] = None,
-    full: Annotated[bool, typer.Option(help="Read everything again.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again.")] = False,
     entity: Annotated[list[str] | None, typer.Option(help="Only this entity. Repeat it.")] = None,
     company: Annotated[list[str] | None, typer.Option(help="Only this company. Repeat it.")] = None,
     destination: Annotated[
@@ -286,6 +286,8 @@ def _days(since: datetime | None, days: str | None, today: date) -> tuple[date, 
         span = date.fromisoformat(first), date.fromisoformat(last)
     except ValueError:
         span = None
-    if not dots or span is None or span[0] > span[1]:
+    if span is not None and span[0] > span[1]:
+        raise typer.BadParameter(f"--days {days!r} ends before it begins")
+    if not dots or span is None:
         raise typer.BadParameter(f"--days {days!r} is not like 2026-01-01..2026-03-31")
     return span

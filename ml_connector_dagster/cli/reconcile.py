@@ -70,6 +70,8 @@ def reconcile(
     number = _period(period)
     if report is not None and report.suffix not in (".html", ".md"):
         raise typer.BadParameter("--report takes a file that ends in .html or .md")
+    if report is not None and not report.absolute().parent.is_dir():
+        raise typer.BadParameter(f"--report {report}: there is no folder {report.parent}")
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
         connection = workspace.cloudsuite(chosen.source)

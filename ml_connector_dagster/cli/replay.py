@@ -6,18 +6,20 @@ from typing import Annotated
 
 import typer
 
+from ml_connector_dagster.cli.deliver import find_targets
 from ml_connector_dagster.cli.output import print_json, print_table, stdout
 from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.receipts import DeadLetter
+from ml_connector_dagster.sync.flows import chosen as choices
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.pending import (
     OverdueResult,
     deliver_overdue,
     overdue_deliveries,
 )
-from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters
+from ml_connector_dagster.sync.replay import UNREADABLE, ReplaySummary, choose_letters
 from ml_connector_dagster.sync.replay import replay as replay_letters
 from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
@@ -28,7 +30,8 @@ def replay(
     entity: Annotated[str | None, typer.Option(help="Only this entity.")] = None,
     company: Annotated[str | None, typer.Option(help="Only this company.")] = None,
     destination: Annotated[
-        str | None, typer.Option(help="Only what this destination refused.")
+        str | None,
+        typer.Option(help="Only what this destination refused; ERP: what could not be read."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Only reasons that contain this text.")] = "",
     since: Annotated[
@@ -54,6 +57,8 @@ def replay(
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
         first, last = span_of(since, until, workspace.cloudsuite(chosen.source).zone)
+        choices("entity", [entity] if entity else (), chosen.entities, chosen.name)
+        choices("company", [company] if company else (), chosen.companies, chosen.name)
         letters = choose_letters(
             workspace,
             chosen,
@@ -61,13 +66,19 @@ def replay(
             until=last,
             entity=entity,
             company=company,
-            destination=destination,
+            destination=_place(chosen, destination),
             reason=reason,
             record_ids=record or (),
             ids=number or (),
         )
         if show:
             _print_letters(chosen, letters, as_json=as_json)
+            return
+        narrowed = any((entity, company, destination, reason, since, until, record, number))
+        if narrowed and not letters and not as_json:
+            stdout.print(
+                "Nothing that is open is chosen by this. Without a choice, --list shows all."
+            )
             return
         run_id = f"cli-{new_id(workspace.now())}"
         summary = replay_letters(
@@ -77,8 +88,7 @@ def replay(
             run_id=run_id,
         )
         unfinished: tuple[OverdueResult, ...] = ()
-        narrowed = (entity, company, destination, reason, since, until, record, number)
-        if not any(narrowed):
+        if not narrowed:
             overdue = overdue_deliveries(workspace, chosen, older_than=timedelta())
             unfinished = deliver_overdue(workspace, chosen, overdue, run_id=run_id)
         still_open = workspace.ledger.dead_letters(
@@ -91,6 +101,13 @@ def replay(
         _print_letters(chosen, still_open, as_json=False)
     if summary.still_open or errors:
         raise typer.Exit(1)
+
+
+def _place(flow: Flow, destination: str | None) -> str | None:
+    """The destination by its whole name; "" for what could not be read, as dead letters say it."""
+    if destination is None:
+        return None
+    return "" if destination == UNREADABLE else find_targets(flow, destination)[0].name
 
 
 def _print_letters(flow: Flow, letters: tuple[DeadLetter, ...], *, as_json: bool) -> None:

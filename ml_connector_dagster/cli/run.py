@@ -32,7 +32,7 @@ def run(
     ] = None,
     company: Annotated[list[str] | None, typer.Option(help="Only this company. Repeat it.")] = None,
     entity: Annotated[list[str] | None, typer.Option(help="Only this entity. Repeat it.")] = None,
-    full: Annotated[bool, typer.Option(help="Read everything again.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Read everything again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read what changed since the last run and deliver it; exit code 1 when any entity failed."""

@@ -1,6 +1,6 @@
 """Whom to tell when something needs a person, and from when on it does."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator, Field, field_validator
 
@@ -20,9 +20,12 @@ def _kind(value: object) -> object:
 class AlertChannel(StrictModel):
     """One place that is told: a Slack or Teams channel, a mailbox, a program that takes JSON."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind alerts --field url"
+
     credential: CredentialName = Field(
         description="Name of the stored credential whose field url says where and how "
-        "(ml-connector credentials add NAME --kind alerts --field url)."
+        f"(ml-connector credentials add NAME {stored_by})."
     )
     only: tuple[Annotated[AlertKind, BeforeValidator(_kind)], ...] = Field(
         default=(), description="Which alerts it is told; all when left out."

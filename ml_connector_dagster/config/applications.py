@@ -1,6 +1,6 @@
 """Connections to applications: systems that take records one by one, through a mapping."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, Field
 
@@ -22,10 +22,13 @@ from ml_connector_dagster.config.values import (
 class MondayConnection(StrictModel):
     """A Monday.com account: a board for each entity."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind monday --field token"
+
     type: Literal["monday"] = Field(default="monday", description="Which kind of system.")
     name: Name = Field(description="The account's name in assets and commands.")
     credential: CredentialName = Field(
-        description="Name of the stored API token (ml-connector credentials add NAME --kind monday --field token)."
+        description=f"Name of the stored API token (ml-connector credentials add NAME {stored_by})."
     )
     workspace_id: str = Field(
         default="",
@@ -79,6 +82,9 @@ class MondayConnection(StrictModel):
 class SalesforceConnection(StrictModel):
     """A Salesforce org, through an app with the client credentials flow."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind salesforce --field client_id --field client_secret"
+
     type: Literal["salesforce"] = Field(default="salesforce", description="Which kind of system.")
     name: Name = Field(description="The org's name in assets and commands.")
     domain: SalesforceDomain = Field(
@@ -86,7 +92,7 @@ class SalesforceConnection(StrictModel):
     )
     credential: CredentialName = Field(
         description="Name of the stored client_id and client_secret of the app "
-        "(ml-connector credentials add NAME --kind salesforce --field client_id --field client_secret)."
+        f"(ml-connector credentials add NAME {stored_by})."
     )
     api_version: str = Field(
         default="64.0", pattern=r"^\d\d\.0$", description="REST API version, in quotes."

@@ -1,6 +1,6 @@
 """Connections to ERPs."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
@@ -21,6 +21,9 @@ from ml_connector_dagster.config.values import (
 class CloudSuiteConnection(StrictModel):
     """A CloudSuite tenant, read through its ION API Gateway."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--ionapi FILE"
+
     type: Literal["cloudsuite"] = Field(default="cloudsuite", description="Which kind of system.")
     name: Name = Field(description="The tenant's name everywhere: assets, tables, record ids.")
     product_line: Literal["m3", "syteline", "ln", "financials", "distribution"] = Field(
@@ -28,7 +31,7 @@ class CloudSuiteConnection(StrictModel):
         "Management, or Distribution SX.e."
     )
     credential: CredentialName = Field(
-        description="Name of the stored .ionapi file (ml-connector credentials add NAME --ionapi FILE)."
+        description=f"Name of the stored .ionapi file (ml-connector credentials add NAME {stored_by})."
     )
     timezone: Timezone = Field(
         description="IANA name of the zone in which the ERP stamps dates and times, like Europe/Stockholm."

@@ -1,5 +1,7 @@
 """Where business object documents arrive, and what they call our companies."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from ml_connector_dagster.config.models import StrictModel
@@ -8,6 +10,9 @@ from ml_connector_dagster.config.values import CredentialName, ReadFile, Written
 
 class DocumentIntake(StrictModel):
     """Documents of one tenant, as ION puts them into a folder or posts them to ``ml-connector bods serve``."""
+
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--field token"
 
     folder: WrittenFolder = Field(
         description="Where they arrive as *.xml; a relative path is inside ML_CONNECTOR_HOME. What was taken goes to its "
@@ -27,5 +32,6 @@ class DocumentIntake(StrictModel):
     )
     credential: CredentialName | None = Field(
         default=None,
-        description="Name of the stored token that whoever posts documents must bear; nothing is served without.",
+        description="Name of the stored token that whoever posts documents must bear; nothing is served without "
+        f"(ml-connector credentials add NAME {stored_by}).",
     )

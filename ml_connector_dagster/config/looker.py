@@ -1,6 +1,6 @@
 """What Looker has in YAML: a connection to it, and in a flow what is published there."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -24,14 +24,16 @@ from ml_connector_dagster.config.values import (
 class LookerConnection(StrictModel):
     """A Looker instance, through the API key of one of its users."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind looker --field client_id --field client_secret"
+
     type: Literal["looker"] = Field(default="looker", description="Which kind of system.")
     name: Name = Field(description="The instance's name in assets and commands.")
     base_url: WebAddress = Field(
         description="Where the API answers, with its port where it has one, like https://acme.cloud.looker.com."
     )
     credential: CredentialName = Field(
-        description="Name of the stored API key "
-        "(ml-connector credentials add NAME --kind looker --field client_id --field client_secret)."
+        description=f"Name of the stored API key (ml-connector credentials add NAME {stored_by})."
     )
     database: LookerDatabase = Field(
         description="Looker's own name of its connection to the database that holds the tables (Admin, Connections)."

@@ -232,3 +232,11 @@ class Project(StrictModel):
     alerts: Alerts = Field(
         default=Alerts(), description="Who is told when something needs a person."
     )
+
+    def stored_by(self, credential: str) -> str:
+        """The options of ``ml-connector credentials add`` for a credential that is named here; "" when it is not."""
+        intakes = (getattr(one, "bods", None) for one in self.connections.values())
+        for part in (*self.connections.values(), *intakes, *self.alerts.channels):
+            if getattr(part, "credential", None) == credential:
+                return str(getattr(part, "stored_by", ""))
+        return ""

@@ -69,6 +69,19 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def make_home(settings: Settings) -> None:
+    """Make the home when it is not there, for its owner only: it holds records and keys. Raises ConfigError."""
+    if settings.home.is_dir():
+        return
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the folder {settings.home}: {error.strerror}; set ML_CONNECTOR_HOME to a folder that can be "
+            "written"
+        ) from error
+
+
 def _switched_on(given: Mapping[str, str], name: str, word: str) -> bool:
     """Whether a variable says ``word``, in any case; blank is off. Raises ConfigError for anything else."""
     value = given.get(name, "")

@@ -1,6 +1,6 @@
 """Connections to warehouses: systems that hold tables and answer SQL."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,9 @@ class DuckDBConnection(StrictModel):
 class DatabricksConnection(StrictModel):
     """A Databricks SQL warehouse, with a Unity Catalog catalog that holds the tables."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind databricks --field token"
+
     type: Literal["databricks"] = Field(default="databricks", description="Which kind of system.")
     name: Name = Field(description="The warehouse's name in assets and commands.")
     host: WebAddress = Field(
@@ -53,7 +56,7 @@ class DatabricksConnection(StrictModel):
     )
     credential: CredentialName = Field(
         description="Name of the stored token, or of the service principal's client_id and client_secret "
-        "(ml-connector credentials add NAME --kind databricks --field token)."
+        f"(ml-connector credentials add NAME {stored_by})."
     )
     inline_rows: WholeNumber = Field(
         default=1000,
@@ -79,6 +82,9 @@ class DatabricksConnection(StrictModel):
 class SnowflakeConnection(StrictModel):
     """A Snowflake account, as one user and role."""
 
+    #: Options of ``ml-connector credentials add NAME``.
+    stored_by: ClassVar[str] = "--kind snowflake --field private_key"
+
     type: Literal["snowflake"] = Field(default="snowflake", description="Which kind of system.")
     name: Name = Field(description="The warehouse's name in assets and commands.")
     account: str = Field(
@@ -87,7 +93,8 @@ class SnowflakeConnection(StrictModel):
     )
     user: str = Field(min_length=1, description="The user that loads; best of TYPE = SERVICE.")
     credential: CredentialName = Field(
-        description="Name of the stored credential: private_key (PEM) and passphrase, or token."
+        description="Name of the stored private_key (PEM), with its passphrase when it has one, or token "
+        f"(ml-connector credentials add NAME {stored_by})."
     )
     role: str = Field(min_length=1, description="The role that owns the tables.")
     warehouse: str = Field(

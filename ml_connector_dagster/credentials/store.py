@@ -84,10 +84,15 @@ class CredentialStore:
                 "fields": {field: self._encrypt(name, value) for field, value in values.items()},
             }
 
-    def get(self, name: str) -> Credential:
-        """The credential called ``name``, decrypted."""
+    def get(self, name: str, stored_by: str = "") -> Credential:
+        """The credential called ``name``, decrypted. ``stored_by`` is with which options a missing one is added."""
         entries = self._read()
-        entry = self._entry(entries, name)
+        if name not in entries:
+            near = difflib.get_close_matches(name, entries, n=1)
+            hint = f"did you mean {near[0]!r}? Or add" if near else "add"
+            command = f"ml-connector credentials add {name} {stored_by}".rstrip()
+            raise CredentialError(f"{self._no_such(name)}; {hint} it with: {command}")
+        entry = entries[name]
         values = {field: self._decrypt(name, text) for field, text in entry["fields"].items()}
         for value in values.values():
             register(value)
@@ -108,7 +113,10 @@ class CredentialStore:
     def remove(self, name: str) -> None:
         """Forget the credential; raises CredentialError when there is none of that name."""
         with self._changing() as entries:
-            self._entry(entries, name)
+            if name not in entries:
+                raise CredentialError(
+                    f"{self._no_such(name)}; there are {', '.join(entries) or 'none'}"
+                )
             del entries[name]
 
     def rotate(self, new_keys: KeyRing) -> int:
@@ -171,15 +179,8 @@ class CredentialStore:
             f"stored, or remove it (ml-connector credentials remove {name}) and add it again"
         )
 
-    def _entry(self, entries: dict[str, Any], name: str) -> Any:
-        if name not in entries:
-            near = difflib.get_close_matches(name, entries, n=1)
-            hint = f"did you mean {near[0]!r}? Or add" if near else "add"
-            raise CredentialError(
-                f"there is no credential {name!r} in {self._path}; "
-                f"{hint} it with: ml-connector credentials add {name}"
-            )
-        return entries[name]
+    def _no_such(self, name: str) -> str:
+        return f"there is no credential {name!r} in {self._path}"
 
     @contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:

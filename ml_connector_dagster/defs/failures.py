@@ -22,6 +22,7 @@ from ml_connector_dagster.model.errors import (
     OutcomeUnknownError,
     StaleError,
     TransientError,
+    is_of_this_machine,
 )
 
 
@@ -71,6 +72,11 @@ _NEXT_STEPS: Final[tuple[tuple[type[Exception], str], ...]] = (
     ),
 )
 
+_MACHINE: Final = (
+    "This machine refused a file: give the connector's user the right to it, or make room (`ml-connector doctor` looks "
+    "at both), then run again. Nothing was lost."
+)
+
 _OWN_FAULT: Final = (
     "This looks like a fault of the connector itself. The traceback is below; please report it. What was read "
     "before is kept, and running again is safe."
@@ -114,6 +120,8 @@ def failure(what: str, problems: Sequence[Problem], *, unharmed: str = "") -> dg
 
 def next_step(error: Exception) -> str:
     """What a person can do about ``error``."""
+    if is_of_this_machine(error):
+        return _MACHINE
     for kind, step in _NEXT_STEPS:
         if isinstance(error, kind):
             return step

@@ -24,13 +24,10 @@ from ml_connector_dagster.sync.pending import (
     due_deliveries,
     overdue_deliveries,
 )
-from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters, replay
+from ml_connector_dagster.sync.replay import UNREADABLE, ReplaySummary, choose_letters, replay
 from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
 
-
-#: As a destination: what could not be read from the ERP, and so was refused by nobody.
-UNREADABLE: Final = "ERP"
 
 #: Open letters that a run shows.
 SHOWN: Final = 50

@@ -8,7 +8,6 @@ import dagster as dg
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import next_step
-from ml_connector_dagster.defs.jobs import UNREADABLE
 from ml_connector_dagster.defs.names import (
     BY_HAND,
     COMPANY_TAG,
@@ -25,7 +24,7 @@ from ml_connector_dagster.model.receipts import Stage
 from ml_connector_dagster.sync.flows import days_due
 from ml_connector_dagster.sync.pending import answers, due_deliveries
 from ml_connector_dagster.sync.probe import changed_entities
-from ml_connector_dagster.sync.replay import choose_letters
+from ml_connector_dagster.sync.replay import UNREADABLE, choose_letters
 from ml_connector_dagster.sync.workspace import Workspace
 
 

@@ -14,6 +14,20 @@
 A message names the thing, the value and the next step. It never holds a secret or a whole payload.
 """
 
+import errno
+from typing import Final
+
+
+#: Rights and room of this machine.
+_OF_THIS_MACHINE: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+)
+
+
+def is_of_this_machine(error: Exception) -> bool:
+    """Whether a person mends it outside of the connector, by rights or room: no fault of ours."""
+    return isinstance(error, OSError) and error.errno in _OF_THIS_MACHINE
+
 
 class ConnectorError(Exception):
     """Base of everything this package raises on purpose."""

@@ -48,7 +48,8 @@ def preview_delivery(
     with workspace.destination(target) as destination:
         if not isinstance(destination, ApplicationDestination):
             raise ConfigError(
-                f"{target.name} is a warehouse, which compares by itself: nothing is known before it is done"
+                f"{target.name} is a warehouse, which compares by itself: nothing is known before it is done. A dry run "
+                "is for applications: name one with --destination"
             )
         for name in chosen:
             all_mapped = destination.all_mapped(ENTITIES[name])
@@ -150,7 +151,7 @@ def set_up(workspace: Workspace, connection: str, *, dry_run: bool) -> SetupRepo
 
 def mapped_entities(workspace: Workspace, connection: str) -> list[Mapped]:
     """How each entity that any flow delivers to ``connection`` stands there, in the canonical order; then companions."""
-    model = workspace.project.connections[connection]
+    model = workspace.application_connection(connection)
     found: dict[str, Mapped] = {}
     for flow in workspace.project.flows.values():
         for target in flow.destinations:

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.model.entities import ENTITIES
@@ -18,6 +19,10 @@ from ml_connector_dagster.sync.extract import extract
 from ml_connector_dagster.sync.flows import deliver_entity
 from ml_connector_dagster.sync.versions import newest_rows, stage_again
 from ml_connector_dagster.sync.workspace import Workspace
+
+
+#: As a destination: what could not be read from the ERP, and so was refused by nobody.
+UNREADABLE: Final = "ERP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

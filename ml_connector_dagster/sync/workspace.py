@@ -21,8 +21,8 @@ from ml_connector_dagster.config.applications import is_application
 from ml_connector_dagster.config.cloudsuite import CloudSuiteConnection
 from ml_connector_dagster.config.loading import load_project
 from ml_connector_dagster.config.looker import LookerConnection
-from ml_connector_dagster.config.project import FlowDestination, Project
-from ml_connector_dagster.config.settings import Settings
+from ml_connector_dagster.config.project import Connection, FlowDestination, Project
+from ml_connector_dagster.config.settings import Settings, make_home
 from ml_connector_dagster.credentials import Credential, KeyRing, open_store
 from ml_connector_dagster.destinations.applications.contract import Application
 from ml_connector_dagster.destinations.contract import Destination, Warehouse
@@ -124,7 +124,7 @@ class Workspace:
         share_memory()
         listen(settings)
         loaded = load_project(settings.flows, settings) if project is None else project
-        settings.home.mkdir(parents=True, exist_ok=True)
+        make_home(settings)
         staging = open_staging(settings)  # before what would have to be closed again
         return cls(settings, loaded, Ledger.open(settings.ledger_url, now=now), staging, now)
 
@@ -143,7 +143,14 @@ class Workspace:
         """The CloudSuite connection called ``name``; raises ConfigError when it is none."""
         connection = self.project.connections.get(name)
         if not isinstance(connection, CloudSuiteConnection):
-            raise ConfigError(f"{name!r} is not a cloudsuite connection")
+            known = [
+                one
+                for one, model in self.project.connections.items()
+                if isinstance(model, CloudSuiteConnection)
+            ]
+            raise ConfigError(
+                f"{name!r} is not a cloudsuite connection; configured are {', '.join(known) or 'none'}"
+            )
         return connection
 
     @contextmanager
@@ -157,8 +164,8 @@ class Workspace:
         Raises CredentialError when its credential is not stored, ConfigError when its .ionapi file is no use.
         """
         connection = self.cloudsuite(name)
-        stored = open_store(self.settings).get(connection.credential)
-        ionapi = IonApi.parse(stored.values["ionapi"].reveal(), base_url=connection.base_url)
+        stored = self.credential(connection.credential).value("ionapi")
+        ionapi = IonApi.parse(stored.reveal(), base_url=connection.base_url)
         product_line = registered(connection.product_line)
         with open_gateway(
             connection,
@@ -221,11 +228,15 @@ class Workspace:
         )
 
     def credential(self, name: str) -> Credential:
-        """A stored credential; raises CredentialError when there is none of that name."""
-        return open_store(self.settings).get(name)
+        """A stored credential; raises CredentialError that says how to store it when there is none of that name."""
+        return open_store(self.settings).get(name, self.project.stored_by(name))
 
     def application(self, name: str) -> Application:
         """The application behind the connection called ``name``; close it. Raises ConfigError when it is none."""
+        return open_application(self.application_connection(name), self.credential)
+
+    def application_connection(self, name: str) -> Connection:
+        """The connection called ``name``; raises ConfigError when it is to no application."""
         connection = self.project.connections.get(name)
         if connection is None or not is_application(connection):
             known = [
@@ -234,4 +245,4 @@ class Workspace:
             raise ConfigError(
                 f"{name!r} is not a connection to an application; configured are {', '.join(known) or 'none'}"
             )
-        return open_application(connection, self.credential)
+        return connection

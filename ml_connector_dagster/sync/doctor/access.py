@@ -82,7 +82,7 @@ def look_at_store(settings: Settings, project: Project) -> Iterator[Diagnosis]:
                 AREA,
                 connection,
                 f"needs the credential {name!r}, which is not stored",
-                f"Add it: ml-connector credentials add {name}",
+                f"Add it: ml-connector credentials add {name} {project.stored_by(name)}".rstrip(),
             )
     unused = sorted(stored - set(wanted.values()))
     if unused:

@@ -30,6 +30,14 @@ _MOUNTS: Final = Path("/proc/self/mountinfo")
 def look_at_home(settings: Settings) -> Iterator[Diagnosis]:
     """Whether ``ML_CONNECTOR_HOME`` can be written, has room, and is a place where locks and SQLite work."""
     home = settings.home
+    if home.exists() and not home.is_dir():
+        yield problem(
+            AREA,
+            "home",
+            f"{home} is a file",
+            "Set ML_CONNECTOR_HOME to a folder that this user may write.",
+        )
+        return
     if not home.is_dir():
         parent = next(folder for folder in home.parents if folder.exists())
         if os.access(parent, os.W_OK):
