@@ -24,6 +24,7 @@ from ml_connector_dagster.cli import (
     plan,
     prepare,
     reconcile,
+    recount,
     replay,
     run,
     sandbox,
@@ -62,6 +63,7 @@ app.command()(replay.replay)
 app.command()(letter.letter)
 app.command()(sweep.sweep)
 app.command()(reconcile.reconcile)
+app.command()(recount.recount)
 app.command()(cleanup.cleanup)
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(bods.app, name="bods")

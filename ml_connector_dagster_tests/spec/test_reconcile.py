@@ -266,6 +266,7 @@ def test_what_was_changed_behind_the_connectors_back_is_repaired_and_told_by_its
             world.flow.destinations[0],
             entity="supplier_invoices",
             companies=["100"],
+            run_id="check",
         )
     assert verified.problems == ()  # a row that came back is not one row more
 
