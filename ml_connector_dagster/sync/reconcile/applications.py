@@ -32,6 +32,7 @@ class ApplicationPlace:
         self.shape = Shape(
             amounts=tuple(self._amounts),
             grouped=False,
+            marked=False,
             decimals={
                 column: decimals
                 for column, name in self._amounts.items()
