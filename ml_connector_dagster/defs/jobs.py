@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import dagster as dg
@@ -13,12 +13,17 @@ from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.launchpads import ALL, location_of, op_with, with_choices
 from ml_connector_dagster.defs.letters import OPEN_LETTERS, letters_table, open_letters_metadata
-from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.metadata import REASON_CELL, table
 from ml_connector_dagster.defs.names import BY_HAND, REPLAY_JOB, REPLAY_OP, REPLAY_TAG, WORKSPACE
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import DeadLetter
-from ml_connector_dagster.sync.pending import OverdueResult, deliver_overdue, overdue_deliveries
+from ml_connector_dagster.sync.pending import (
+    Overdue,
+    OverdueResult,
+    choose_overdue,
+    deliver_overdue,
+)
 from ml_connector_dagster.sync.replay import ReplaySummary, choose_letters, replay
 from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
@@ -69,7 +74,7 @@ class ReplayConfig(dg.Config):
     )
     unfinished_deliveries: bool = Field(
         default=True,
-        description="Also deliver batches whose delivery failed or never ended. Ignored when records, dead letters or "
+        description="Also deliver batches whose delivery failed or never ended, repairs too. Ignored when records, dead letters or "
         "a span are named.",
     )
     only_show: bool = Field(
@@ -89,6 +94,7 @@ class _Done:
 
     flow: Flow
     letters: tuple[DeadLetter, ...]
+    unended: tuple[Overdue, ...] = ()  # only shown
     summary: ReplaySummary = field(default_factory=ReplaySummary)
     delivered: tuple[OverdueResult, ...] = ()
     still_open: tuple[DeadLetter, ...] = ()
@@ -165,6 +171,8 @@ def _replayed(
         )[: config.limit - len(tried)]
         tried |= {letter.id for letter in letters}
         one = _Done(flow=flow, letters=letters)
+        if config.only_show:
+            one = replace(one, unended=_unended(workspace, flow, config))
         if not config.only_show:
             summary = replay(workspace, flow, letters, run_id=run_id)
             one = replace(
@@ -210,17 +218,20 @@ def _span(
 def _deliver(
     workspace: Workspace, flow: Flow, config: ReplayConfig, run_id: str
 ) -> tuple[OverdueResult, ...]:
+    return deliver_overdue(workspace, flow, _unended(workspace, flow, config), run_id=run_id)
+
+
+def _unended(workspace: Workspace, flow: Flow, config: ReplayConfig) -> tuple[Overdue, ...]:
     if not config.unfinished_deliveries or not config.whole:
         return ()
-    chosen = [
-        one
-        for one in overdue_deliveries(workspace, flow, older_than=timedelta(0))
-        if config.entity in (ALL, one.entity)
-        and config.company in ("", one.company)
-        and config.destination in (ALL, one.target.name)
-        and config.reason_contains.casefold() in one.error.casefold()
-    ]
-    return deliver_overdue(workspace, flow, chosen, run_id=run_id)
+    return choose_overdue(
+        workspace,
+        flow,
+        entity=None if config.entity == ALL else str(config.entity),
+        company=config.company or None,
+        destination=None if config.destination == ALL else str(config.destination),
+        reason=config.reason_contains,
+    )
 
 
 def _still_open(
@@ -237,7 +248,19 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
     written = sum(one.summary.counts.written for one in done)
     if only_show:
         chosen = [letter for one in done for letter in one.letters]
-        return {"would_be_tried": len(chosen), "letters": letters_table(chosen[:SHOWN])}
+        return {
+            "would_be_tried": len(chosen),
+            "letters": letters_table(chosen[:SHOWN]),
+            "deliveries": table(
+                ["destination", "entity", "company", "batches", "last error"],
+                [
+                    [each.target.name, each.entity, each.company, each.what, redact(each.error)]
+                    for one in done
+                    for each in one.unended
+                ],
+                width=REASON_CELL,
+            ),
+        }
     return {
         "tried": sum(one.summary.attempted for one in done),
         "resolved": sum(one.summary.resolved for one in done),
@@ -251,7 +274,7 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
                     one.overdue.target.name,
                     one.overdue.entity,
                     one.overdue.company,
-                    one.overdue.batches,
+                    one.overdue.what,
                     one.counts.written,
                     redact(one.error),
                 ]

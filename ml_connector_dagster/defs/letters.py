@@ -180,7 +180,7 @@ def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
         ["batches", "destination", "entity", "company", "last error", "next try", ""],
         [
             [
-                one.batches,
+                one.what,
                 one.target.name,
                 one.entity,
                 one.company,

@@ -19,6 +19,7 @@ class Overdue:
     """Batches of one entity and company that a destination should have by now.
 
     Attributes:
+        repairs: how many of them put back what somebody changed at the destination (``reconcile --repair``).
         error: of the last attempt, and ``attempts`` how many there were for the batch that was tried most.
         due_at: when it may be tried again by itself: the pauses grow like those of dead letters.
     """
@@ -27,9 +28,16 @@ class Overdue:
     entity: str
     company: str
     batches: int
+    repairs: int
     error: str
     attempts: int
     due_at: datetime
+
+    @property
+    def what(self) -> str:
+        """How many batches, in words; a repair is named."""
+        told = f"{self.batches:,}"
+        return f"{told} ({self.repairs:,} of a repair)" if self.repairs else told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +83,33 @@ def overdue_deliveries(
                         entity=entity,
                         company=company,
                         batches=len(batches),
+                        repairs=sum(batch.restores for batch in batches),
                         error=errors[-1] if errors else "",
                         attempts=attempts,
                         due_at=max(touched) + pause_after(max(attempts, 1)),
                     )
                 )
     return tuple(found)
+
+
+def choose_overdue(
+    workspace: Workspace,
+    flow: Flow,
+    *,
+    entity: str | None = None,
+    company: str | None = None,
+    destination: str | None = None,
+    reason: str = "",
+) -> tuple[Overdue, ...]:
+    """Every delivery of ``flow`` that did not end, and meets every condition given. A failed repair is one, too."""
+    return tuple(
+        one
+        for one in overdue_deliveries(workspace, flow, older_than=timedelta())
+        if entity in (None, one.entity)
+        and company in (None, one.company)
+        and destination in (None, one.target.name)
+        and reason.casefold() in one.error.casefold()
+    )
 
 
 def answers(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:
