@@ -33,6 +33,7 @@ class ApplicationPlace:
             amounts=tuple(self._amounts),
             grouped=False,
             marked=False,
+            archives=destination.application.archives,
             decimals={
                 column: decimals
                 for column, name in self._amounts.items()

@@ -43,6 +43,7 @@ class Shape:
         grouped: it knows period and currency too; otherwise all is one group.
         decimals: of an amount that it keeps with fewer than six.
         marked: it can add up marks, too: what cancels out in the sums does not in these.
+        archives: what does not belong there is archived, and a repair finds what somebody brought back.
         wanted: which of the flags of ``Books.enter`` says what belongs there; "" when all does.
     """
 
@@ -50,6 +51,7 @@ class Shape:
     grouped: bool = True
     decimals: Mapping[str, int] = field(default_factory=dict)
     marked: bool = True
+    archives: bool = False
     wanted: str = ""
 
 
