@@ -92,7 +92,7 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     world.tamper(f"DELETE FROM payments WHERE record_id = '{record}'")
     world.tamper("ALTER TABLE payments ALTER COLUMN _modified_at TYPE VARCHAR")
     failed = runner.invoke(app, ["reconcile", "flow", "--entity", "payments", "--repair"])
-    told = failed.output.replace("\n", " ")
+    told = " ".join(failed.output.split())
     assert failed.exit_code == 1
     assert "staged and did not arrive. Nothing is lost: `ml-connector replay flow` sends" in told
     world.tamper("ALTER TABLE payments ALTER COLUMN _modified_at TYPE TIMESTAMP WITH TIME ZONE")

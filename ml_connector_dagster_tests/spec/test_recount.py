@@ -12,6 +12,7 @@ from ml_connector_dagster.config.project import FlowDestination
 from ml_connector_dagster.model.recounts import Recount, RecountKind
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.deliver import deliver
+from ml_connector_dagster.sync.flows import ReadMode
 from ml_connector_dagster.sync.sweep import sweep_flow
 from ml_connector_dagster.sync.trace import REPAIRED, RETURNED, trace
 from ml_connector_dagster.sync.verify import CompanyVerification, verify_delivery
@@ -175,6 +176,18 @@ def test_a_record_that_comes_marked_deleted_is_one_row(world: ReconciledWorld) -
     found = verified(world, late)
     assert found.found.deleted == 1
     assert found.problems == ()
+
+
+def test_a_table_that_was_emptied_and_read_again_in_full_counts_each_record_once(
+    world: ReconciledWorld,
+) -> None:
+    world.tamper("DELETE FROM suppliers")
+    assert verified(world).held == 0
+    world.run(ReadMode.FULL)
+    found = verified(world)
+    assert found.problems == ()
+    assert found.count.last is not None
+    assert found.count.last.returned == found.held > 0
 
 
 def test_without_all_receipts_nothing_is_guessed(world: ReconciledWorld) -> None:
