@@ -159,8 +159,11 @@ def _print_overdue(overdue: Sequence[Overdue]) -> None:
     if overdue:
         print_table(
             "Deliveries that did not end",
-            ["destination", "entity", "company", "batches", "last error"],
-            [[one.target.name, one.entity, one.company, one.what, one.error] for one in overdue],
+            ["destination", "entity", "company", "batches", "repairs", "last error"],
+            [
+                [one.target.name, one.entity, one.company, one.batches, one.repairs, one.error]
+                for one in overdue
+            ],
         )
 
 
@@ -203,13 +206,14 @@ def _print_summary(
     if unfinished:
         print_table(
             "Deliveries that had not ended",
-            ["destination", "entity", "company", "batches", "rows written", "result"],
+            ["destination", "entity", "company", "batches", "repairs", "rows written", "result"],
             [
                 [
                     one.overdue.target.name,
                     one.overdue.entity,
                     one.overdue.company,
-                    one.overdue.what,
+                    one.overdue.batches,
+                    one.overdue.repairs,
                     one.counts.written,
                     "failed again" if one.error else "done",
                 ]

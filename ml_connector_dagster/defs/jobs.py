@@ -252,9 +252,16 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
             "would_be_tried": len(chosen),
             "letters": letters_table(chosen[:SHOWN]),
             "deliveries": table(
-                ["destination", "entity", "company", "batches", "last error"],
+                ["destination", "entity", "company", "batches", "repairs", "last error"],
                 [
-                    [each.target.name, each.entity, each.company, each.what, redact(each.error)]
+                    [
+                        each.target.name,
+                        each.entity,
+                        each.company,
+                        each.batches,
+                        each.repairs,
+                        redact(each.error),
+                    ]
                     for one in done
                     for each in one.unended
                 ],
@@ -268,13 +275,14 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
         "rows_changed": written + sum(one.counts.written for one in delivered),
         "by_place": _places(done),
         "deliveries": table(
-            ["destination", "entity", "company", "batches", "changed", "error"],
+            ["destination", "entity", "company", "batches", "repairs", "changed", "error"],
             [
                 [
                     one.overdue.target.name,
                     one.overdue.entity,
                     one.overdue.company,
-                    one.overdue.what,
+                    one.overdue.batches,
+                    one.overdue.repairs,
                     one.counts.written,
                     redact(one.error),
                 ]

@@ -177,10 +177,11 @@ def _groups_table(groups: Sequence[OpenGroup], location: str) -> dg.MarkdownMeta
 
 def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
     return table(
-        ["batches", "destination", "entity", "company", "last error", "next try", ""],
+        ["batches", "repairs", "destination", "entity", "company", "last error", "next try", ""],
         [
             [
-                one.what,
+                one.batches,
+                one.repairs,
                 one.target.name,
                 one.entity,
                 one.company,

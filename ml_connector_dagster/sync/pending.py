@@ -33,12 +33,6 @@ class Overdue:
     attempts: int
     due_at: datetime
 
-    @property
-    def what(self) -> str:
-        """How many batches, in words; a repair is named."""
-        told = f"{self.batches:,}"
-        return f"{told} ({self.repairs:,} of a repair)" if self.repairs else told
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverdueResult:

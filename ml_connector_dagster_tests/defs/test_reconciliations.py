@@ -108,11 +108,11 @@ def test_a_repair_that_does_not_arrive_is_told_and_sent_by_a_replay(
 
     would = output(replay(installation, only_show=True))
     assert would["would_be_tried"] == 0
-    assert "1 (1 of a repair)" in str(would["deliveries"])
+    assert "| suppliers | 100 | 1 | 1 |" in str(would["deliveries"])
     done = replay(installation)
     assert done.success
     assert output(done)["rows_changed"] == 1
-    assert "1 (1 of a repair)" in str(output(done)["deliveries"])
+    assert "| suppliers | 100 | 1 | 1 | 1 |" in str(output(done)["deliveries"])
     assert checks(reconcile(installation))["suppliers_agree"].passed
 
 

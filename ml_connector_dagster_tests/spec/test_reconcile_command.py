@@ -98,10 +98,12 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     world.tamper("ALTER TABLE payments ALTER COLUMN _modified_at TYPE TIMESTAMP WITH TIME ZONE")
     listed = runner.invoke(app, ["replay", "flow", "--list"])
     assert "No record is open." in listed.output
-    assert "1 (1 of a repair)" in listed.output
-    replayed = runner.invoke(app, ["replay", "flow", "--entity", "payments"])
+    assert "Deliveries that did not end" in listed.output
+    assert "repairs" in listed.output
+    replayed = runner.invoke(app, ["replay", "flow", "--entity", "payments", "--json"])
     assert replayed.exit_code == 0, replayed.output
-    assert "1 (1 of a repair)" in replayed.output
+    (sent,) = json.loads(replayed.output)["deliveries"]
+    assert (sent["entity"], sent["repairs"], sent["written"]) == ("payments", 1, 1)
     healed = runner.invoke(app, ["reconcile", "flow", "--fail-on-difference"])
     assert healed.exit_code == 0, healed.output
 
