@@ -10,6 +10,7 @@ from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import Attempt, DeliveryState, Outcome
 from ml_connector_dagster.sync.keeping import KEPT
+from ml_connector_dagster.sync.record_places import places_of
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -67,13 +68,15 @@ def _story(workspace: Workspace, tenant: str, company: str, entity: str, record_
     current: Mapping[str, Any] = {}
     carriers: list[Batch] = []
     batches = workspace.ledger.batches(tenant=tenant, entity=entity, company=company)
+    places = places_of(workspace, record_id, batches)
     for batch in batches:
         if batch.route == KEPT and not batch.rows:
             carriers.append(
                 batch
             )  # of what was refused and never staged again, only receipts are left
-        rows = workspace.staging.find(batch, [record_id]).to_pylist() if batch.rows else []
-        for row in rows:
+        if not places.may_hold(batch):
+            continue
+        for row in workspace.staging.find(batch, [record_id]).to_pylist():
             carriers.append(batch)
             if batch.for_destination:
                 continue
@@ -123,8 +126,7 @@ def _delivery_events(
     receipts = [
         receipt
         for batch in by_id.values()
-        for receipt in workspace.staging.receipts(batch).to_pylist()
-        if receipt["record_id"] == record_id
+        for receipt in workspace.staging.receipts(batch, record_ids=[record_id]).to_pylist()
     ]
     answered = {(one["batch_id"], one["destination"]) for one in receipts}
     attempts = workspace.ledger.attempts(list(by_id))
