@@ -26,6 +26,7 @@ from ml_connector_dagster.cli import (
     plan,
     prepare,
     reconcile,
+    recount,
     replay,
     run,
     sandbox,
@@ -60,7 +61,7 @@ for _panel, _commands in {
         lookml.publish,
         sweep.sweep,
     ),
-    "Prove it": (reconcile.reconcile, trace.trace, trail.trail),
+    "Prove it": (reconcile.reconcile, recount.recount, trace.trace, trail.trail),
     "Mend it": (replay.replay, letter.letter),
     "Look after it": (cleanup.cleanup,),
 }.items():

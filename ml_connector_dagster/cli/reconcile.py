@@ -18,7 +18,11 @@ from ml_connector_dagster.model.reconciliations import ReconciliationState, Stan
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import markdown
-from ml_connector_dagster.sync.reconcile.repairing import Repair, mend
+from ml_connector_dagster.sync.reconcile.repairing import (
+    Repair,
+    mend,
+    unfinished_records,
+)
 from ml_connector_dagster.sync.reconcile.report import (
     STANDINGS,
     STATES,
@@ -93,7 +97,7 @@ def reconcile(
             if repair:
                 if not as_json:
                     _print(_report(workspace, chosen, found))
-                    announce(found)
+                    announce(found, unfinished_records(workspace, found))
                 status.update("Putting back what was changed ...")
                 mended = mend(workspace, chosen, request, found, on_page=tell)
                 found, repairs = mended.comparisons, mended.repairs
@@ -104,7 +108,7 @@ def reconcile(
     if as_json:
         print_json([_as_json(one) | as_json_of(one, repairs) for one in found])
     else:
-        print_repairs(repairs)
+        print_repairs(repairs, flow)
         if repairs or not repair:
             _print(told)
         if report is not None:

@@ -186,10 +186,11 @@ def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
     """What was tried and failed comes first."""
     listed = sorted(work.overdue, key=lambda pair: not pair[1].attempts)
     return table(
-        ["batches", "destination", "entity", "company", "last error", "next try", ""],
+        ["batches", "repairs", "destination", "entity", "company", "last error", "next try", ""],
         [
             [
                 one.batches,
+                one.repairs,
                 one.target.name,
                 one.entity,
                 one.company,

@@ -97,7 +97,7 @@ def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, An
         [
             one.entity,
             one.company,
-            one.sent,
+            one.sent + one.resumed,
             one.counts.written,
             one.counts.rejected,
             redact(one.error),
@@ -105,6 +105,7 @@ def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, An
         for one in own
     ]
     return {
+        "records_not_arrived": sum(one.waiting for one in own),
         "records_put_back": sum(one.counts.written for one in own),
         "repairs": table(["entity", "company", "sent", "put back", "refused", "problem"], rows),
     }

@@ -21,6 +21,7 @@ from ml_connector_dagster.defs.names import (
     PARTITION_TAG,
     RANGE_START_TAG,
     RECONCILE_TAG,
+    REPLAY_JOB,
     TENANT_TAG,
     WORKSPACE,
     destination_group,
@@ -120,9 +121,19 @@ def reconciliation_assets(
             if one.problem is not None
         ]
         if problems:
-            raise failure(f"{flow.name} was not repaired everywhere", problems)
+            raise failure(_not_repaired(flow, repairs), problems)
 
     return reconcile
+
+
+def _not_repaired(flow: Flow, repairs: Sequence[Repair]) -> str:
+    waiting = sum(one.waiting for one in repairs)
+    if not waiting:
+        return f"{flow.name} was not repaired everywhere"
+    return (
+        f"{flow.name} was not repaired everywhere: {waiting:,} records are staged and did not arrive; the job "
+        f"{REPLAY_JOB} sends them, and so does the next delivery or repair"
+    )
 
 
 def _spec(

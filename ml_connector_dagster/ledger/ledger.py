@@ -16,6 +16,7 @@ from ml_connector_dagster.ledger import (
     past_reads,
     reads,
     reconciliations,
+    recounts,
 )
 from ml_connector_dagster.ledger.alerts import LedgerAlerts
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
@@ -50,6 +51,7 @@ from ml_connector_dagster.model.reconciliations import (
     Reconciliation,
     ReconciliationState,
 )
+from ml_connector_dagster.model.recounts import NewRecount, Recount
 from ml_connector_dagster.model.windows import Watermark, Window
 
 
@@ -332,13 +334,40 @@ class Ledger:
     def delivered_counts(
         self, *, destination: str, tenant: str, entity: str, company: str | None = None
     ) -> OutcomeCounts:
-        """Outcomes of all deliveries that are done, added up. ``inserted`` is what the table must hold."""
+        """Outcomes of all deliveries that are done, added up. What the table must hold is said by ``expected_rows``."""
         return deliveries.count(
             self._database,
             destination=destination,
             tenant=tenant,
             entity=entity,
             company=company,
+        )
+
+    def expected_rows(self, *, destination: str, tenant: str, entity: str, company: str) -> int:
+        """How many rows a table must hold: what was inserted, as the last recount has corrected it."""
+        counts = self.delivered_counts(
+            destination=destination, tenant=tenant, entity=entity, company=company
+        )
+        known = self.recounts(
+            destination=destination, tenant=tenant, entity=entity, company=company
+        )
+        return counts.inserted + (known[-1].adjustment if known else 0)
+
+    def record_recount(self, new: NewRecount) -> None:
+        """Keep a recount; from now on it counts."""
+        recounts.record(self._database, new, now=self._now())
+
+    def recounts(
+        self,
+        *,
+        destination: str,
+        tenant: str,
+        entity: str | None = None,
+        company: str | None = None,
+    ) -> tuple[Recount, ...]:
+        """The recounts of a destination's tables, oldest first; the newest of each table counts."""
+        return recounts.find(
+            self._database, destination=destination, tenant=tenant, entity=entity, company=company
         )
 
     # Dead letters

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ml_connector_dagster.columns.marks import carried_by
-from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.batches import REPAIR, Batch
 from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.staging.writing import BatchWriter
 from ml_connector_dagster.sync.scratch_databases import scratch_database
@@ -32,6 +32,9 @@ _ROWS: Final = 50_000
 
 #: Receipts of one file.
 _FILE_RECEIPTS: Final = 500_000
+
+#: Receipts that make up the number of rows.
+_COUNTED: Final = pa.array(["inserted", "deleted"], pa.string())
 
 _IN_ORDER: Final = """
     SELECT record_id, _row_hash, epoch_us(_modified_at), epoch_us(_extracted_at), batch, position
@@ -84,7 +87,10 @@ def write_kept(
 def keep_receipts(
     staging: Staging, batches: Iterable[Batch], kept: Batch, *, since: datetime
 ) -> int:
-    """Put the receipts of ``batches`` from ``since`` on beside ``kept``, in few files; answers how many."""
+    """Put the receipts of ``batches`` from ``since`` on beside ``kept``, in few files; answers how many.
+
+    Those that tell when a record came or was marked deleted stay however old they are: a recount needs them.
+    """
     waiting: dict[str, list[pa.Table]] = {}
     count = 0
 
@@ -93,9 +99,12 @@ def keep_receipts(
 
     for batch in batches:
         receipts = staging.receipts(batch)
-        recent = receipts.filter(pc.greater_equal(receipts["delivered_at"], since))
-        for name in recent["destination"].unique().to_pylist():
-            own = recent.filter(pc.equal(recent["destination"], name))
+        if batch.restores:
+            receipts = _as_repairs(receipts)
+        young = pc.greater_equal(receipts["delivered_at"], since)
+        chosen = receipts.filter(pc.or_(young, pc.is_in(receipts["outcome"], _COUNTED)))
+        for name in chosen["destination"].unique().to_pylist():
+            own = chosen.filter(pc.equal(chosen["destination"], name))
             waiting.setdefault(name, []).append(own.drop_columns(["destination"]))
             count += own.num_rows
             if sum(table.num_rows for table in waiting[name]) >= _FILE_RECEIPTS:
@@ -103,6 +112,13 @@ def keep_receipts(
     for name in sorted(waiting):
         write(name)
     return count
+
+
+def _as_repairs(receipts: pa.Table) -> pa.Table:
+    """The batch that said so is about to go: from now on each receipt says itself that it is of a repair."""
+    place = receipts.schema.get_field_index("reason")
+    said = pc.fill_null(receipts["reason"], REPAIR)
+    return receipts.set_column(place, receipts.schema.field(place), said)
 
 
 def _collect(

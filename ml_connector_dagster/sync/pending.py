@@ -24,6 +24,7 @@ class Overdue:
     """Batches of one entity and company that a destination should have by now.
 
     Attributes:
+        repairs: how many of them put back what somebody changed at the destination (``reconcile --repair``).
         error: of the last attempt, and ``attempts`` how many there were for the batch that was tried most.
         due_at: when it may be tried again by itself: the pauses grow like those of dead letters.
     """
@@ -32,6 +33,7 @@ class Overdue:
     entity: str
     company: str
     batches: int
+    repairs: int
     error: str
     attempts: int
     due_at: datetime
@@ -80,6 +82,7 @@ def overdue_deliveries(
                         entity=entity,
                         company=company,
                         batches=len(batches),
+                        repairs=sum(batch.restores for batch in batches),
                         error=errors[-1] if errors else "",
                         attempts=attempts,
                         due_at=max(touched) + pause_after(max(attempts, 1)),
@@ -94,6 +97,32 @@ def due_deliveries(workspace: Workspace, flow: Flow) -> tuple[Overdue, ...]:
         one
         for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
         if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
+    )
+
+
+def choose_overdue(
+    workspace: Workspace,
+    flow: Flow,
+    *,
+    only_due: bool = False,
+    entity: str | None = None,
+    company: str | None = None,
+    destination: str | None = None,
+    reason: str = "",
+) -> tuple[Overdue, ...]:
+    """Every delivery of ``flow`` that did not end, and meets every condition given. A failed repair is one, too."""
+    found = (
+        due_deliveries(workspace, flow)
+        if only_due
+        else overdue_deliveries(workspace, flow, older_than=timedelta())
+    )
+    return tuple(
+        one
+        for one in found
+        if entity in (None, one.entity)
+        and company in (None, one.company)
+        and destination in (None, one.target.name)
+        and reason.casefold() in one.error.casefold()
     )
 
 

@@ -160,7 +160,12 @@ def _assert_nothing_needed_is_gone(aging: _Aging) -> None:
         assert {row["record_id"]: _content(row) for row in rows.to_pylist()} == expected
         target = aging.world.flow.destinations[0]
         checked = verify_delivery(
-            workspace, aging.world.flow, target, entity=ENTITY, companies=["100"]
+            workspace,
+            aging.world.flow,
+            target,
+            entity=ENTITY,
+            companies=["100"],
+            run_id="check",
         )
         assert checked.problems == ()
         assert workspace.ledger.watermark("acme", ENTITY, "100") is not None

@@ -113,7 +113,12 @@ def assert_verified(world: ApplicationWorld) -> None:
     with world.open() as workspace:
         for entity in world.entities:
             found = verify_delivery(
-                workspace, world.flow, target, entity=entity, companies=world.companies
+                workspace,
+                world.flow,
+                target,
+                entity=entity,
+                companies=world.companies,
+                run_id="check",
             )
             assert found.problems == ()
 

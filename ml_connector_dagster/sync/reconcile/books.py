@@ -39,12 +39,16 @@ class Shape:
         amounts: the control totals that it has.
         grouped: it knows period and currency too; otherwise all is one group.
         decimals: of an amount that it keeps with fewer than six.
+        marked: it can add up marks, too: what cancels out in the sums does not in these.
+        archives: what does not belong there is archived, and a repair finds what somebody brought back.
         wanted: which of the flags of ``Books.enter`` says what belongs there; "" when all does.
     """
 
     amounts: tuple[str, ...]
     grouped: bool = True
     decimals: Mapping[str, int] = field(default_factory=dict)
+    marked: bool = True
+    archives: bool = False
     wanted: str = ""
 
 
@@ -124,14 +128,15 @@ class Books:
         )
 
     def _sides(self, query: str, shape: Shape, prefix: str) -> dict[tuple[int, str], Side]:
-        sums = "".join(
-            f", coalesce(sum({prefix}{name if prefix else rounded(name, shape)}), 0)"
-            for name in shape.amounts
-        )
-        found = self.connection.execute(query.format(f"count(*){sums}") + " GROUP BY 1, 2")
+        columns = [prefix + name if prefix else rounded(name, shape) for name in shape.amounts]
+        sums = "".join(f", coalesce(sum({column}), 0)" for column in columns)
+        mark = f"sum({self.control.mark_sql(columns)})" if shape.marked else "0"
+        found = self.connection.execute(query.format(f"count(*), {mark}{sums}") + " GROUP BY 1, 2")
         return {
-            (int(period), str(currency)): Side(rows=rows, sums=tuple(map(Decimal, totals)))
-            for period, currency, rows, *totals in found.fetchall()
+            (int(period), str(currency)): Side(
+                rows=rows, sums=tuple(map(Decimal, totals)), mark=Decimal(marked)
+            )
+            for period, currency, rows, marked, *totals in found.fetchall()
         }
 
     def open_groups(self, groups: Sequence[Group] | None) -> None:
