@@ -151,6 +151,14 @@ def test_a_right_that_every_route_lacked_counts_as_soon_as_it_is_given(
     assert reading.route == "list CRS620MI/LstSuppliers"
 
 
+def test_a_no_without_a_known_reason_turns_away_one_read_only(
+    tenant: LineTenant, sandbox: Sandbox
+) -> None:
+    sandbox.faults.add(Fault(kind="error_in_200", program="CRS620MI", message="Job was ended"))
+    assert tenant.read(tenant.line(), "suppliers", COMPANY).route == "export CIDMAS"
+    assert tenant.read(tenant.line(), "suppliers", COMPANY).route == "list CRS620MI/LstSuppliers"
+
+
 def test_a_right_lost_in_the_middle_of_a_read(tenant: LineTenant, sandbox: Sandbox) -> None:
     line = tenant.line(page_rows=3)
     (chain,) = line.slices("customers", COMPANY, tenant.everything())

@@ -16,6 +16,7 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
     ROUTE_REFUSALS,
     AuthorityError,
     NotThereError,
+    RefusedError,
 )
 from ml_connector_dagster.cloudsuite.reckonings import Reckoned, Reckoning
 from ml_connector_dagster.columns.layouts import Layout
@@ -277,12 +278,16 @@ class RoutedLine:
         def ask() -> list[str | bool]:
             try:
                 reader.check(company)
-            except ROUTE_REFUSALS as error:
+            except (AuthorityError, NotThereError) as error:
                 # The ledger keeps it for a day, and an ERP may quote the request.
                 return [redact(str(error)), isinstance(error, AuthorityError)]
             return ["", False]
 
-        reason, forbidden = self._learned.recall(self._question(entity, company, name), ask)
+        try:
+            reason, forbidden = self._learned.recall(self._question(entity, company, name), ask)
+        except RefusedError as error:
+            # Not remembered: a reason that nobody knows (M3 was ended, …) may be gone at the next read.
+            return redact(str(error)), False
         return str(reason), bool(forbidden)
 
     def _question(self, entity: str, company: str, name: str) -> str:
