@@ -113,7 +113,8 @@ class FieldRule(StrictModel):
     )
     cut: Flag = Field(
         default=False,
-        description="Cut a text that is too long, instead of having its record refused.",
+        description="Cut a text that is too long, and round a number to the digits after the point that the field has, "
+        "instead of having the record refused.",
     )
     kind: (
         Literal["text", "long_text", "number", "flag", "date", "moment", "choice", "email", "phone"]

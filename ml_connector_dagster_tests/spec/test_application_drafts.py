@@ -1,5 +1,6 @@
 """Which value a rule gives for a row, and what a filter lets through."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from ml_connector_dagster.config.mappings import EntityMapping
+from ml_connector_dagster.destinations.applications.checks import fitted
 from ml_connector_dagster.destinations.applications.contract import FieldKind, FieldValue
 from ml_connector_dagster.destinations.applications.drafts import Draft, draft
 from ml_connector_dagster.destinations.applications.placements import mapped_entity
@@ -119,3 +121,34 @@ def test_content_changes_with_mapped_columns_and_with_nothing_else() -> None:
     )
     assert first.content == other_project.content
     assert len({first.content, other_buyer.content, elsewhere.content}) == 3
+
+
+#: value, digits after the point that the field has, whether it may be cut, what is sent, why it is refused
+FITTING: list[tuple[str, int, bool, str, str]] = [
+    ("12.340000", 2, False, "12.34", ""),
+    ("12.345000", 3, False, "12.345", ""),
+    ("12.345000", 2, False, "12.345", "X: 12.345000 has more than 2 digits after the point"),
+    ("12.345000", 2, True, "12.35", ""),
+    ("-12.345000", 2, True, "-12.35", ""),
+    ("0.000001", 0, True, "0", ""),
+    ("12345678901234567", 2, True, "12345678901234567", "X: 12345678901234567.00 has more than 16"),
+]
+
+
+@pytest.mark.parametrize(("value", "after", "cut", "sent", "refusal"), FITTING)
+def test_a_number_that_the_application_would_round_is_refused_or_rounded_when_the_mapping_says_so(
+    value: str, after: int, cut: bool, sent: str, refusal: str
+) -> None:
+    mapping = {"fields": {"X": {"column": "net_amount", "cut": cut}}}
+    flow = {"purchase_orders": EntityMapping.model_validate(mapping)}
+    mapped = mapped_entity("monday", "purchase_orders", flow)
+    shape = mapped.placement.shape
+    there = {
+        name: replace(field, digits=(18, after)) if name == "X" else replace(field, required=False)
+        for name, field in shape.fields.items()
+    }
+    one = draft(mapped, row(ORDERS, "PO1", net_amount=Decimal(value)))
+    fitting = fitted(mapped, replace(shape, fields=there), one)
+    assert fitting.fields["X"] == Decimal(sent)
+    assert refusal in fitting.refusal
+    assert bool(fitting.refusal) == bool(refusal)

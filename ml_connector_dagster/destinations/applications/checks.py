@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Final
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
@@ -80,13 +80,26 @@ def fitted(mapped: Mapped, facts: ObjectFacts, one: Draft) -> Fitting:
     refusals: list[str] = []
     for name, value in one.fields.items():
         field = facts.fields[name]
-        if mapped.rules[name].cut and isinstance(value, str) and field.length is not None:
-            fields[name] = value[: field.length].rstrip()
+        if mapped.rules[name].cut:
+            fields[name] = _cut(field, value)
         refusals.extend(f"{name}: {problem}" for problem in _value_problems(field, fields[name]))
     key = facts.fields[mapped.placement.key_field]
     if key.length is not None and len(one.external_id) > key.length:
         refusals.append(f"{key.name}: the key {shown(one.external_id)} is longer than {key.length}")
     return Fitting(fields=fields, refusal="; ".join(refusals))
+
+
+def _cut(field: FieldFacts, value: FieldValue) -> FieldValue:
+    if isinstance(value, str) and field.length is not None:
+        return value[: field.length].rstrip()
+    if isinstance(value, Decimal) and field.digits is not None:
+        return _rounded(value, field.digits[1])
+    return value
+
+
+def _rounded(value: Decimal, after: int) -> Decimal:
+    """Half away from zero, as amounts are rounded in books."""
+    return value.quantize(Decimal(1).scaleb(-after), ROUND_HALF_UP, Context(prec=60))
 
 
 def _value_problems(field: FieldFacts, value: FieldValue) -> Iterable[str]:
@@ -101,3 +114,9 @@ def _value_problems(field: FieldFacts, value: FieldValue) -> Iterable[str]:
         digits, after = field.digits
         if abs(value) >= 10 ** (digits - after):
             yield f"{value} has more than {digits - after} digits before the point"
+        # The application would take it, and hold another number than the ERP.
+        if isinstance(value, Decimal) and value != _rounded(value, after):
+            yield (
+                f"{value} has more than {after} digits after the point (cut: true in the mapping rounds it; "
+                "a field with more digits holds it)"
+            )
