@@ -62,7 +62,8 @@ class Asking:
     ) -> AnswerT:
         """The answer to ``question``, taken apart by ``read`` (from status and body; ContractError: it is not whole).
 
-        ``kind``: questions of one kind can get each other's answers from a cache on the way. ``what`` names the call.
+        ``kind``: questions of one kind can get each other's answers from a cache on the way; it names the company, since
+        two companies often hold the same, and each is usually read by a process of its own. ``what`` names the call.
         """
         repeated = False
         for left in reversed(range(_READS_OF_ONE_ANSWER)):

@@ -65,7 +65,7 @@ class SxApi:
             lambda: self._calls.post(_PATH, json=body),
             partial(parse_answer, asked.table),
             what=str(asked),
-            kind=asked.table,
+            kind=f"{asked.company}/{asked.table}",
             question=json.dumps(body),
             meter=meter,
         )

@@ -29,7 +29,7 @@ class LandmarkApi:
             lambda: self._calls.get(path),
             parse_answer,
             what=what,
-            kind=asked.business_class,
+            kind=f"{company}/{asked.business_class}",
             question=path,
             meter=meter,
         )

@@ -75,8 +75,8 @@ class ODataService:
             lambda: self._calls.get(path, headers=_headers(call.company)),
             parse_set,
             what=str(call),
-            kind=f"{call.service}/{call.set}",
-            question=(call.company, path),
+            kind=f"{call.company}/{call.service}/{call.set}",
+            question=path,
             meter=meter,
         )
         if answer.refusal is not None:
@@ -90,7 +90,7 @@ class ODataService:
             lambda: self._calls.get(f"{_ODATA}/{service}/$metadata", headers=_headers(company)),
             parse_metadata,
             what=what,
-            kind=f"{service}/$metadata",
+            kind=f"{company}/{service}/$metadata",
             question=company,
             meter=Meter(),
         )

@@ -69,8 +69,8 @@ class IdoService:
             lambda: self._calls.get(path, headers=_headers(configuration)),
             parse_load,
             what=str(call),
-            kind=call.ido,
-            question=(configuration, path),
+            kind=f"{configuration}/{call.ido}",
+            question=path,
             meter=meter,
         )
         if answer.refusal is not None:
@@ -91,7 +91,7 @@ class IdoService:
             lambda: self._calls.get(f"{_SERVICE}/info/{ido}", headers=_headers(configuration)),
             parse_info,
             what=what,
-            kind=f"info/{ido}",
+            kind=f"{configuration}/info/{ido}",
             question=configuration,
             meter=Meter(),
         )
