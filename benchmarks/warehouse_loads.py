@@ -81,25 +81,12 @@ class Reading:
 # The stand-ins, each in a process of its own
 
 
-class _Counted:
-    """Counts the requests that an application answers."""
-
-    def __init__(self, application: Any) -> None:
-        self._application = application
-        self.requests = 0
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        self.requests += scope["type"] == "http"
-        await self._application(scope, receive, send)
-
-
 def serve_snowflake() -> None:
     """Say how to connect, then count for whoever asks, until stdin ends."""
     from ml_connector_dagster.sandbox.snowflake import loader_account as loader
 
     sandbox, login = loader.loader_account()
-    sandbox.application = counted = _Counted(sandbox.application)  # type: ignore[assignment]
-    with sandbox:
+    with sandbox.listen():
         connection = SnowflakeConnection(
             name="target",
             account=loader.ACCOUNT,
@@ -115,7 +102,7 @@ def serve_snowflake() -> None:
         _answer(
             connection,
             login,
-            lambda: {"statements": len(sandbox.statements), "requests": counted.requests},
+            lambda: {"statements": len(sandbox.statements), "requests": sandbox.requests},
         )
 
 

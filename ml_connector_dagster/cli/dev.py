@@ -1,6 +1,7 @@
 """``ml-connector dev``: Dagster's UI over your own flows."""
 
 import time
+from contextlib import ExitStack
 from typing import Annotated
 
 import typer
@@ -20,12 +21,9 @@ def dev(
     settings.home.mkdir(parents=True, exist_ok=True)
     chosen = port if port_is_free(port) else free_port()
     log = settings.home / "dagster.log"
-    with stdout.status("Starting Dagster ..."):
-        server = dagster_dev(settings, chosen, log)
-        api = server.__enter__()
-    try:
+    with ExitStack() as stack:
+        with stdout.status("Starting Dagster ..."):
+            api = stack.enter_context(dagster_dev(settings, chosen, log))
         stdout.print(f"Dagster UI: [bold]{api.url}[/]   log: {log}   (Ctrl-C ends it)")
         while api.is_up():
             time.sleep(2)
-    finally:
-        server.__exit__(None, None, None)

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ml_connector_dagster.cli.dagster_process import port_is_free
 from ml_connector_dagster.cli.demo_home import claim
 from ml_connector_dagster.cli.output import stdout
 from ml_connector_dagster.config.settings import Settings, read_settings
@@ -37,7 +38,11 @@ def sandbox(
     ] = "acme",
     ionapi: Annotated[Path | None, typer.Option(help="Also write the .ionapi file here.")] = None,
 ) -> None:
-    """Serve the sandbox until Ctrl-C: the ION gateway with M3 over a seeded ERP, and the systems it is delivered to."""
+    """Serve the sandbox until Ctrl-C: the ION gateway over a seeded ERP, and the systems it is delivered to."""
+    if port and not port_is_free(port):
+        raise ConfigError(
+            f"port {port} is taken, perhaps by another sandbox; end that one, or give --port another, or 0 for any"
+        )
     with Sandbox.start(sandbox_options(size, seed), port=port) as running:
         if credential:
             settings = read_settings()

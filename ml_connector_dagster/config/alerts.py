@@ -47,7 +47,6 @@ class Alerts(StrictModel):
         default=1.0,
         ge=0,
         lt=100,
-        allow_inf_nan=False,
         description="More than this share of a table's last batch refused is told.",
     )
 

@@ -9,9 +9,11 @@ from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.values import (
     CredentialName,
     Flag,
+    JobSeconds,
     Name,
     Number,
     SalesforceDomain,
+    Seconds,
     WebAddress,
     WholeNumber,
 )
@@ -37,7 +39,6 @@ class MondayConnection(StrictModel):
         default=0.8,
         gt=0,
         le=1,
-        allow_inf_nan=False,
         description="Share of the account's daily calls that may be used up; a delivery stops there.",
     )
     api_version: str = Field(
@@ -58,25 +59,16 @@ class MondayConnection(StrictModel):
         default=False,
         description="Archive items that have the key of another one, all but the oldest; they are reported anyway.",
     )
-    request_timeout_seconds: Number = Field(
+    request_timeout_seconds: Seconds = Field(
         default=65.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long one request may take; the service itself stops at 60 seconds.",
     )
-    retry_seconds: Number = Field(
+    retry_seconds: Seconds = Field(
         default=300.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long a request that must wait (limits, a locked board) is tried again.",
     )
-    job_timeout_seconds: Number = Field(
+    job_timeout_seconds: JobSeconds = Field(
         default=3600.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
         description="How long a job of many items is waited for.",
     )
     base_url: WebAddress = Field(
@@ -110,7 +102,6 @@ class SalesforceConnection(StrictModel):
         default=0.8,
         gt=0,
         le=1,
-        allow_inf_nan=False,
         description="Share of the org's daily API requests, of everybody, at which a delivery stops.",
     )
     allow_duplicates: Flag = Field(
@@ -123,25 +114,16 @@ class SalesforceConnection(StrictModel):
         le=1440,
         description="A session is renewed at this age; below the session timeout of the org.",
     )
-    request_timeout_seconds: Number = Field(
+    request_timeout_seconds: Seconds = Field(
         default=120.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long one request may take.",
     )
-    retry_seconds: Number = Field(
+    retry_seconds: Seconds = Field(
         default=120.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long a request that fails for a passing reason, or a locked record, is tried again.",
     )
-    job_timeout_seconds: Number = Field(
+    job_timeout_seconds: JobSeconds = Field(
         default=3600.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
         description="How long a bulk job is waited for.",
     )
     base_url: WebAddress | None = Field(

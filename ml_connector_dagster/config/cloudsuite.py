@@ -10,8 +10,8 @@ from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.values import (
     CredentialName,
     Name,
-    Number,
     ReadFile,
+    Seconds,
     Timezone,
     WebAddress,
     WholeNumber,
@@ -58,11 +58,8 @@ class CloudSuiteConnection(StrictModel):
         description="An incremental read starts this much before the last one ended: for clocks that differ "
         "and transactions that commit late. What is read twice is not written twice.",
     )
-    request_timeout_seconds: Number = Field(
+    request_timeout_seconds: Seconds = Field(
         default=60.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long one request may take before it is tried again.",
     )
     catalog: ReadFile | None = Field(

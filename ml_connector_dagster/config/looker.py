@@ -9,12 +9,13 @@ from ml_connector_dagster.config.problems import shown
 from ml_connector_dagster.config.values import (
     CredentialName,
     Flag,
+    JobSeconds,
     LookerDatabase,
     LookmlName,
     Name,
-    Number,
     PlainName,
     PlanId,
+    Seconds,
     WebAddress,
     WholeNumber,
 )
@@ -52,25 +53,16 @@ class LookerConnection(StrictModel):
     verify_tls: Flag = Field(
         default=True, description="Whether the server's certificate is checked."
     )
-    request_timeout_seconds: Number = Field(
+    request_timeout_seconds: Seconds = Field(
         default=120.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long one call may take.",
     )
-    retry_seconds: Number = Field(
+    retry_seconds: Seconds = Field(
         default=120.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long a call that fails for a passing reason is tried again.",
     )
-    plan_timeout_seconds: Number = Field(
+    plan_timeout_seconds: JobSeconds = Field(
         default=300.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
         description="How long the status of a plan that was sent is asked for.",
     )
     dialect: Literal["", "databricks", "duckdb", "snowflake"] = Field(

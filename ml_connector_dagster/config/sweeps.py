@@ -18,7 +18,6 @@ class Sweep(StrictModel):
         default=5.0,
         ge=0,
         le=100,
-        allow_inf_nan=False,
         description="A sweep that misses more than this share of an entity's records of a company stops and marks "
         "nothing. So does one that finds no record at all, unless this is 100.",
     )

@@ -14,7 +14,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BeforeValidator, Strict, ValidationInfo
+from pydantic import AfterValidator, AllowInfNan, BeforeValidator, Field, Strict, ValidationInfo
 from pydantic_core import PydanticCustomError
 
 from ml_connector_dagster.config.problems import did_you_mean, shown
@@ -306,5 +306,9 @@ WrittenFolder = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_wri
 ReadFile = Annotated[Path, BeforeValidator(_path_text), AfterValidator(_read_file)]
 WebAddress = Annotated[str, AfterValidator(_url)]
 WholeNumber = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
+Number = Annotated[float, Strict(), AllowInfNan(False)]
 Flag = Annotated[bool, Strict()]
+#: Patience with one request: up to an hour.
+Seconds = Annotated[Number, Field(gt=0, le=3600)]
+#: Patience with a job of the other side: up to a day.
+JobSeconds = Annotated[Number, Field(gt=0, le=86_400)]

@@ -7,9 +7,10 @@ from pydantic import Field, model_validator
 from ml_connector_dagster.config.models import StrictModel
 from ml_connector_dagster.config.values import (
     CredentialName,
+    JobSeconds,
     MemorySize,
     Name,
-    Number,
+    Seconds,
     UnityName,
     WarehouseId,
     WebAddress,
@@ -61,25 +62,16 @@ class DatabricksConnection(StrictModel):
         description="Batches of up to so many rows go as a parameter of the statement, larger ones as files; "
         "0 sends every batch as files.",
     )
-    request_timeout_seconds: Number = Field(
+    request_timeout_seconds: Seconds = Field(
         default=60.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long one request may take before it is tried again.",
     )
-    retry_seconds: Number = Field(
+    retry_seconds: Seconds = Field(
         default=120.0,
-        gt=0,
-        le=3600,
-        allow_inf_nan=False,
         description="How long a request that fails for a passing reason is tried again.",
     )
-    statement_timeout_seconds: Number = Field(
+    statement_timeout_seconds: JobSeconds = Field(
         default=3600.0,
-        gt=0,
-        le=86_400,
-        allow_inf_nan=False,
         description="A statement that is not done after this time is cancelled. It includes the warehouse's start.",
     )
 

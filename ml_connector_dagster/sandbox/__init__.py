@@ -31,7 +31,7 @@ EXPORTMI header row counts as a row of ``maxrecs``; REPL is cut off silently aft
 from ml_connector_dagster.sandbox.erp.sizes import ErpSize
 from ml_connector_dagster.sandbox.faults import Fault
 from ml_connector_dagster.sandbox.options import SandboxOptions, Switches, Tenant
-from ml_connector_dagster.sandbox.server import Sandbox, serve
+from ml_connector_dagster.sandbox.server import Sandbox
 
 
-__all__ = ["ErpSize", "Fault", "Sandbox", "SandboxOptions", "Switches", "Tenant", "serve"]
+__all__ = ["ErpSize", "Fault", "Sandbox", "SandboxOptions", "Switches", "Tenant"]

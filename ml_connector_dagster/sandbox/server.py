@@ -1,14 +1,8 @@
 """The running sandbox: real HTTP on loopback, uvicorn on a thread of its own."""
 
-import socket
-import threading
-from collections.abc import Callable
 from dataclasses import fields
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from zoneinfo import ZoneInfo
-
-import uvicorn
 
 from ml_connector_dagster.sandbox.admin import build_admin
 from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send
@@ -27,21 +21,10 @@ from ml_connector_dagster.sandbox.ion.tokens import AuthorizationServer, FileKin
 from ml_connector_dagster.sandbox.journal import Journal, Request, SpikeArrest
 from ml_connector_dagster.sandbox.options import SandboxOptions, Switches
 from ml_connector_dagster.sandbox.services import SERVICES, Service, Surroundings
+from ml_connector_dagster.sandbox.serving import StandIn
 
 
-class _Server(uvicorn.Server):
-    """uvicorn that says when it has started, and leaves signals alone."""
-
-    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_start = started
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self._on_start()
-
-
-class Sandbox:
+class Sandbox(StandIn):
     """A stand-in of the ION API Gateway, with the product lines behind it, and of the other systems that its options name.
 
     All are served on one port, told apart by their paths. Use ``Sandbox.start`` as a context manager.
@@ -50,8 +33,9 @@ class Sandbox:
         services: the other systems' stand-ins, by name; there from ``listen`` to ``stop``.
     """
 
-    def __init__(self, options: SandboxOptions) -> None:
-        self.options = options
+    def __init__(self, options: SandboxOptions | None = None) -> None:
+        super().__init__()
+        self.options = options = options or SandboxOptions()
         self.clock = Clock(ZoneInfo(options.timezone), options.now)
         self.faults = Faults()
         self.journal = Journal()
@@ -71,10 +55,6 @@ class Sandbox:
             clock=self.clock,
         )
         self.lake = Compass(self.erp.database, self.switches, self.clock)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
-        self._socket: socket.socket | None = None
-        self.url = ""
         self.services: dict[str, Service] = {}
         self._gateway = self._build_gateway()
         self._admin = build_admin(self)
@@ -82,9 +62,7 @@ class Sandbox:
     @classmethod
     def start(cls, options: SandboxOptions | None = None, *, port: int = 0) -> Self:
         """Generate the ERP and listen on 127.0.0.1; port 0 picks a free one."""
-        sandbox = cls(options or SandboxOptions())
-        sandbox.listen("127.0.0.1", port)
-        return sandbox
+        return cls(options).listen(port)
 
     def reset(self) -> None:
         """As right after the start, on the same port: data, clock, faults, switches, limits, log and tokens.
@@ -144,70 +122,26 @@ class Sandbox:
             return
         for name, service in self.services.items():
             if SERVICES[name].answers(scope["path"]):
-                await service.application(scope, receive, send)
+                await service.stand_in(scope, receive, send)
                 return
         await self._gateway(scope, receive, send)
 
-    def listen(self, host: str, port: int) -> None:
-        """Serve on a thread until ``stop``."""
-        self._socket = socket.create_server((host, port))
-        address = self._socket.getsockname()
-        self.url = f"http://{address[0]}:{address[1]}"
+    def listen(self, port: int = 0, host: str = "127.0.0.1") -> Self:
+        """Open the other systems' stand-ins, and serve all on a thread until ``stop``."""
+        bound = self._bind(port, host)
         surroundings = Surroundings(url=self.url, clock=self.clock, home=self.options.home)
         for name in self.options.services:
             self.services[name] = SERVICES[name].open(surroundings)
-        ready = threading.Event()
-        self._server = _Server(self.config(), ready.set)
-        self._thread = threading.Thread(
-            target=self._server.run, args=([self._socket],), name="sandbox", daemon=True
-        )
-        self._thread.start()
-        if not ready.wait(timeout=30):
-            raise RuntimeError(f"the sandbox did not start on {self.url} within 30 s")
-
-    def config(self) -> uvicorn.Config:
-        """How uvicorn serves this sandbox."""
-        application: Any = self
-        return uvicorn.Config(
-            application,
-            log_level="critical",
-            lifespan="off",
-            access_log=False,
-            ws="none",
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=1,
-            server_header=False,
-        )
-
-    def wait(self) -> None:
-        """Block until the server ends; an interrupt of the main thread passes through."""
-        if self._thread is not None:
-            self._thread.join()
-
-    def stop(self) -> None:
-        """Stop serving and free everything; a second call does nothing."""
-        self.faults.clear()
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(timeout=10)
-        if self._socket is not None:
-            self._socket.close()
-        self._server = self._thread = self._socket = None
-        while self.services:
-            self.services.popitem()[1].close()
-        self.lake.reset()
-        self.erp.database.close()
-
-    def __enter__(self) -> Self:
+        self._serve(bound)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
+    def close(self) -> None:
+        """Free what is not of the server: the other stand-ins, the lake and the ERP; a second call does nothing."""
+        self.faults.clear()
+        while self.services:
+            self.services.popitem()[1].stand_in.close()
+        self.lake.reset()
+        self.erp.database.close()
 
     def ionapi_text(self, tenant: str, kind: FileKind = "service_account") -> str:
         """The tenant's ``.ionapi`` file: of a service account, of client credentials, or of a web app."""
@@ -224,10 +158,3 @@ class Sandbox:
     def max_requests_in_any_span(self, tenant: str, seconds: float = 60.0) -> int:
         """The most API calls of the tenant within any span of so many real seconds."""
         return self.journal.max_requests_in_any_span(tenant, seconds)
-
-
-def serve(options: SandboxOptions, host: str = "127.0.0.1", port: int = 8700) -> None:
-    """Serve a sandbox until it is interrupted."""
-    with Sandbox(options) as sandbox:
-        sandbox.listen(host, port)
-        sandbox.wait()

@@ -1,20 +1,17 @@
 """The stand-ins that share the sandbox's process and port, besides the ION gateway.
 
-A stand-in is an ASGI application; a line in ``SERVICES`` names it, and says which paths it answers. Its own module is
+A line in ``SERVICES`` names a stand-in, and says which paths it answers. Its own module is
 imported when a sandbox is to serve it, and not before: some need packages that are not installed everywhere.
 """
 
 import importlib.util
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from ml_connector_dagster.sandbox.asgi import Receive, Scope, Send
 from ml_connector_dagster.sandbox.clock import Clock
-
-
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from ml_connector_dagster.sandbox.serving import StandIn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +35,10 @@ class Service:
     Attributes:
         stand_in: the object itself, for faults and questions from Python.
         login: what its clients log in with, as the fields of a stored credential.
-        close: gives back what it holds.
     """
 
-    stand_in: object
-    application: Application
+    stand_in: StandIn
     login: Mapping[str, str]
-    close: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,64 +70,44 @@ def _snowflake(surroundings: Surroundings) -> Service:
     from ml_connector_dagster.sandbox.snowflake.loader_account import loader_account
 
     stand_in, login = loader_account()
-    return Service(
-        stand_in=stand_in, application=stand_in.application, login=login, close=stand_in.close
-    )
+    return Service(stand_in=stand_in, login=login)
 
 
 def _databricks(surroundings: Surroundings) -> Service:
-    from ml_connector_dagster.sandbox.databricks import DatabricksSandbox, WorkspaceOptions
+    from ml_connector_dagster.sandbox.databricks import DatabricksSandbox
 
-    stand_in = DatabricksSandbox(WorkspaceOptions())
+    stand_in = DatabricksSandbox()
     stand_in.url = surroundings.url
-    return Service(
-        stand_in=stand_in,
-        application=stand_in,
-        login={"token": stand_in.options.token},
-        close=stand_in.close,
-    )
+    return Service(stand_in=stand_in, login={"token": stand_in.options.token})
 
 
 def _salesforce(surroundings: Surroundings) -> Service:
-    from ml_connector_dagster.sandbox.salesforce import OrgOptions, SalesforceSandbox
+    from ml_connector_dagster.sandbox.salesforce import SalesforceSandbox
 
-    stand_in = SalesforceSandbox(OrgOptions())
+    stand_in = SalesforceSandbox()
     ((key, secret),) = stand_in.options.clients.items()
-    return Service(
-        stand_in=stand_in,
-        application=stand_in,
-        login={"client_id": key, "client_secret": secret},
-        close=stand_in.stop,
-    )
+    return Service(stand_in=stand_in, login={"client_id": key, "client_secret": secret})
 
 
 def _monday(surroundings: Surroundings) -> Service:
-    from ml_connector_dagster.sandbox.monday import MondayOptions
-    from ml_connector_dagster.sandbox.monday.application import MondayApplication
+    from ml_connector_dagster.sandbox.monday import MondaySandbox
 
-    stand_in = MondayApplication(MondayOptions())
-    return Service(
-        stand_in=stand_in,
-        application=stand_in,
-        login={"token": stand_in.options.token},
-        close=lambda: None,
-    )
+    stand_in = MondaySandbox()
+    return Service(stand_in=stand_in, login={"token": stand_in.options.token})
 
 
 def _looker(surroundings: Surroundings) -> Service:
-    from ml_connector_dagster.sandbox.looker import LookerApplication, LookerOptions
+    from ml_connector_dagster.sandbox.looker import LookerOptions, LookerSandbox
 
     home = surroundings.home
-    stand_in = LookerApplication(
+    stand_in = LookerSandbox(
         LookerOptions()
         if home is None
         else LookerOptions(
             lookml=home / "lookml", databases={"warehouse": home / "warehouse.duckdb"}
         )
     )
-    return Service(
-        stand_in=stand_in, application=stand_in, login=stand_in.login, close=stand_in.close
-    )
+    return Service(stand_in=stand_in, login=stand_in.login)
 
 
 #: Name → stand-in. The name is also the type of the connections that it serves.

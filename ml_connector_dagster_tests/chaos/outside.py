@@ -179,7 +179,7 @@ def _with_passphrase(pem: str) -> dict[str, str]:
 
 def _url(stand: Any) -> str:
     if isinstance(stand, _Snowflake):
-        return f"http://{stand.account.host}:{stand.account.port}"
+        return stand.account.url
     if isinstance(stand, SalesforceStand):
         return stand.org.url
     return str(stand.sandbox.url if isinstance(stand, MondayStand) else stand.url)

@@ -166,7 +166,7 @@ def sandbox_account() -> Iterator[Account]:
     users = {"ETL": User(roles=("LOADER", "GUEST"), public_key=PUBLIC, tokens={PAT})}
     guest = Role(grants={("USAGE", "DATABASE", "ERP"), ("USAGE", "WAREHOUSE", "LOADING")})
     roles = {"LOADER": Role(grants=set(GRANTS)), "GUEST": guest, "SECRET": Role()}
-    with SnowflakeSandbox(users=users, roles=roles) as sandbox:
+    with SnowflakeSandbox(users=users, roles=roles).listen() as sandbox:
         account = Account(connection=connection(sandbox), proof=BY_KEY, sandbox=sandbox)
         yield account
         account.clear()

@@ -1,10 +1,13 @@
 """The flows that the demo runs: as they stand, or a copy that reaches the sandbox where it really is."""
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from ml_connector_dagster.cli.app import app
 from ml_connector_dagster.cli.demo_flows import runnable_flows
 from ml_connector_dagster.cli.sandbox import PORT, store_logins
 from ml_connector_dagster.config.loading import load_project
@@ -87,3 +90,12 @@ def test_a_real_login_is_never_overwritten(settings: Settings, served: Sandbox) 
     with pytest.raises(ConfigError, match="'snowflake' is of another system than the sandbox"):
         store_logins(settings, served, "acme")
     assert open_store(settings).get("snowflake").values["token"].reveal() == "a real one"
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        told = CliRunner().invoke(app, ["sandbox", "--port", str(port), "--size", "tiny"])
+    assert told.exit_code == 1
+    assert f"port {port} is taken" in str(told.exception)
+    assert "--port another" in str(told.exception)

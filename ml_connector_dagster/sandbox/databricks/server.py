@@ -6,7 +6,6 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote
 
@@ -21,7 +20,7 @@ from ml_connector_dagster.sandbox.databricks.privileges import Privileges
 from ml_connector_dagster.sandbox.databricks.refusals import ApiError
 from ml_connector_dagster.sandbox.databricks.sql import Warehouse
 from ml_connector_dagster.sandbox.databricks.volumes import Volumes
-from ml_connector_dagster.sandbox.serving import Loopback
+from ml_connector_dagster.sandbox.serving import StandIn
 
 
 _OPEN: Final = re.compile(r"/oidc/.*|/\.well-known/.*|/_external/.*")
@@ -36,20 +35,20 @@ _ME: Final = "/api/2.0/preview/scim/v2/Me"
 _WAREHOUSE: Final = re.compile(r"/api/2\.0/sql/warehouses/(?P<id>[^/]+)")
 
 
-class DatabricksSandbox:
+class DatabricksSandbox(StandIn):
     """A workspace. Use ``DatabricksSandbox.start`` as a context manager.
 
     Attributes:
         calls: ``METHOD path`` of every call that came in.
     """
 
-    def __init__(self, options: WorkspaceOptions) -> None:
-        self.options = options
+    def __init__(self, options: WorkspaceOptions | None = None) -> None:
+        super().__init__()
+        self.options = options = options or WorkspaceOptions()
         self.faults = Faults()
         self.identity = Identity(options)
         self.privileges = Privileges(options.grants)
         self.calls: list[str] = []
-        self.url = ""
         self._root = Path(tempfile.mkdtemp(prefix="databricks-sandbox-"))
         self.engine = Engine(self._root / "tables", options.catalogs, options.threads)
         self.volumes = Volumes(self._root / "volumes", self.privileges)
@@ -61,26 +60,12 @@ class DatabricksSandbox:
             chunk_rows=options.chunk_rows,
         )
         self.executions.can_use = options.can_use_warehouse
-        self._loopback = Loopback(self, "databricks-sandbox")
         self._is_open = True
 
     @classmethod
     def start(cls, options: WorkspaceOptions | None = None, *, port: int = 0) -> Self:
         """Start the engine and listen on 127.0.0.1; port 0 picks a free one."""
-        sandbox = cls(options or WorkspaceOptions())
-        sandbox.listen(port)
-        return sandbox
-
-    def listen(self, port: int = 0) -> None:
-        """Serve on a thread until ``stop``."""
-        self.url = self._loopback.listen(port)
-
-    def stop(self) -> None:
-        """Stop serving and free everything; a second call does nothing."""
-        self._loopback.stop()
-        if self._is_open:
-            self._is_open = False
-            self.close()
+        return cls(options).listen(port)
 
     def reset(self) -> None:
         """Faults, tokens and grants as at start. What was made stays, with its owner."""
@@ -91,21 +76,13 @@ class DatabricksSandbox:
         self.privileges.reset(self.options.grants)
 
     def close(self) -> None:
-        """Free what is not of the server: the engine, tables and volumes. For who serves the workspace himself."""
+        """Free what is not of the server: the engine, tables and volumes; a second call does nothing."""
+        if not self._is_open:
+            return
+        self._is_open = False
         self.executions.close()
         self.engine.close()
         shutil.rmtree(self._root, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The workspace as an ASGI application."""

@@ -23,10 +23,9 @@ a used-up month is 429 without Retry-After; SQL Runner answers a statement that 
 words of ``last_run_status``.
 """
 
-from ml_connector_dagster.sandbox.looker.application import LookerApplication
 from ml_connector_dagster.sandbox.looker.faults import Fault
 from ml_connector_dagster.sandbox.looker.options import LookerOptions, Plan
 from ml_connector_dagster.sandbox.looker.server import LookerSandbox
 
 
-__all__ = ["Fault", "LookerApplication", "LookerOptions", "LookerSandbox", "Plan"]
+__all__ = ["Fault", "LookerOptions", "LookerSandbox", "Plan"]

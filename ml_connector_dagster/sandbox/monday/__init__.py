@@ -24,10 +24,9 @@ type ``subtasks`` can be made by ``create_column`` and makes the subitems board;
 key make two items when there was none.
 """
 
-from ml_connector_dagster.sandbox.monday.application import MondayApplication
 from ml_connector_dagster.sandbox.monday.faults import Fault
 from ml_connector_dagster.sandbox.monday.options import MondayOptions
 from ml_connector_dagster.sandbox.monday.server import MondaySandbox
 
 
-__all__ = ["Fault", "MondayApplication", "MondayOptions", "MondaySandbox"]
+__all__ = ["Fault", "MondayOptions", "MondaySandbox"]

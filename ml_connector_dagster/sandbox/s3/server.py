@@ -5,7 +5,6 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
@@ -18,7 +17,7 @@ from ml_connector_dagster.sandbox.s3.operations import answer, operation_of
 from ml_connector_dagster.sandbox.s3.options import S3Options
 from ml_connector_dagster.sandbox.s3.refusals import S3Error, no_such_bucket
 from ml_connector_dagster.sandbox.s3.signatures import check_signature
-from ml_connector_dagster.sandbox.serving import Loopback
+from ml_connector_dagster.sandbox.serving import StandIn
 
 
 _FAULTY = {
@@ -37,7 +36,7 @@ _FAULTY = {
 }
 
 
-class S3Sandbox:
+class S3Sandbox(StandIn):
     """A stand-in of one S3 endpoint. Use ``start`` as a context manager.
 
     Attributes:
@@ -47,22 +46,19 @@ class S3Sandbox:
     """
 
     def __init__(self, options: S3Options | None = None) -> None:
+        super().__init__()
         self.options = options or S3Options()
         self.buckets: dict[str, Bucket] = {}
         self.denied: set[str] = set()
         self.faults = Faults()
         self.requests: list[Request] = []
-        self.url = ""
         self._lock = threading.Lock()
-        self._loopback = Loopback(self, "s3-sandbox")
         self.reset()
 
     @classmethod
     def start(cls, options: S3Options | None = None, *, port: int = 0) -> Self:
         """Listen on 127.0.0.1; port 0 picks a free one."""
-        sandbox = cls(options)
-        sandbox.url = sandbox._loopback.listen(port)
-        return sandbox
+        return cls(options).listen(port)
 
     def reset(self) -> None:
         """As right after the start, on the same port: objects, uploads, rights, faults, the list of calls."""
@@ -71,10 +67,6 @@ class S3Sandbox:
         self.denied.clear()
         self.faults.clear()
         self.requests.clear()
-
-    def stop(self) -> None:
-        """Stop serving; a second call does nothing."""
-        self._loopback.stop()
 
     def calls(self, operation: str) -> tuple[Request, ...]:
         """The calls of one operation, oldest first."""
@@ -102,17 +94,6 @@ class S3Sandbox:
         objects = self.buckets[bucket].objects
         old = objects[key]
         objects[key] = replace(old, content=content(old.content), modified=modified or old.modified)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The endpoint as an ASGI application."""

@@ -3,7 +3,6 @@
 import asyncio
 import re
 import time
-from types import TracebackType
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote
 
@@ -28,7 +27,7 @@ from ml_connector_dagster.sandbox.salesforce.refusals import (
 )
 from ml_connector_dagster.sandbox.salesforce.schema import Schema
 from ml_connector_dagster.sandbox.salesforce.writes import DuplicateRule, Writes
-from ml_connector_dagster.sandbox.serving import Loopback
+from ml_connector_dagster.sandbox.serving import StandIn
 
 
 TOKEN_PATH: Final = "/services/oauth2/token"
@@ -39,17 +38,17 @@ _DATA: Final = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>/.*)?")
 _OLDEST: Final = 31
 
 
-class SalesforceSandbox:
+class SalesforceSandbox(StandIn):
     """A stand-in of one org. Use ``start`` as a context manager."""
 
     def __init__(self, options: OrgOptions | None = None) -> None:
+        super().__init__()
         self.options = options or OrgOptions()
         self.schema = Schema()
         self.records = Records()
         self.faults = Faults()
         self.journal = Journal()
         self.used = self.options.requests_used
-        self.url = ""
         self.user_id = new_id("005", 1)
         self.identity = Identity(self.options, new_id("00D", 1), self.user_id)
         self.writes = Writes(
@@ -71,15 +70,12 @@ class SalesforceSandbox:
             self.identity.url,
         )
         self.writes.saved = self._api.granted
-        self._loopback = Loopback(self, "salesforce-sandbox")
         self._furnish()
 
     @classmethod
     def start(cls, options: OrgOptions | None = None, *, port: int = 0) -> Self:
         """Listen on 127.0.0.1; port 0 picks a free one."""
-        sandbox = cls(options)
-        sandbox.listen(port)
-        return sandbox
+        return cls(options).listen(port)
 
     def reset(self) -> None:
         """As right after the start, on the same port: records, metadata, rights, faults, tokens, jobs, counts."""
@@ -131,26 +127,6 @@ class SalesforceSandbox:
         )
 
     # --- Serving ----------------------------------------------------------------------------------
-
-    def listen(self, port: int = 0) -> None:
-        """Serve on a thread until ``stop``."""
-        self.url = self._loopback.listen(port)
-
-    def stop(self) -> None:
-        """Stop serving and free everything; a second call does nothing."""
-        self.faults.clear()
-        self._loopback.stop()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The org as an ASGI application: ``/services/…``; ``/_salesforce`` and ``/lightning/…`` for people."""
