@@ -50,6 +50,12 @@ class Asking:
             lambda: deque(maxlen=_RECENT_ANSWERS)
         )
 
+    def begin(self) -> None:
+        """A read begins. What came before is no old answer to it: two companies often hold the same, two entities are often
+        both without changes, and each is usually read by a process of its own anyway."""
+        with self._lock:
+            self._recent.clear()
+
     def ask(
         self,
         send: Callable[[], Reply],
@@ -62,8 +68,7 @@ class Asking:
     ) -> AnswerT:
         """The answer to ``question``, taken apart by ``read`` (from status and body; ContractError: it is not whole).
 
-        ``kind``: questions of one kind can get each other's answers from a cache on the way; it names the company, since
-        two companies often hold the same, and each is usually read by a process of its own. ``what`` names the call.
+        ``kind``: questions of one kind can get each other's answers from a cache on the way. ``what`` names the call.
         """
         repeated = False
         for left in reversed(range(_READS_OF_ONE_ANSWER)):

@@ -19,6 +19,10 @@ class LandmarkApi:
         self._messages = messages
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def page(
         self, asked: ClassList, company: str, meter: Meter, href: str | None = None
     ) -> LandmarkAnswer:
@@ -29,7 +33,7 @@ class LandmarkApi:
             lambda: self._calls.get(path),
             parse_answer,
             what=what,
-            kind=f"{company}/{asked.business_class}",
+            kind=asked.business_class,
             question=path,
             meter=meter,
         )

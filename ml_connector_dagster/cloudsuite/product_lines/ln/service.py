@@ -68,6 +68,10 @@ class ODataService:
         self._messages = catalog.messages
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def rows(self, call: SetCall, meter: Meter) -> SetAnswer:
         """One answer. Raises the error that fits a refusal."""
         path = call.path
@@ -75,8 +79,8 @@ class ODataService:
             lambda: self._calls.get(path, headers=_headers(call.company)),
             parse_set,
             what=str(call),
-            kind=f"{call.company}/{call.service}/{call.set}",
-            question=path,
+            kind=f"{call.service}/{call.set}",
+            question=(call.company, path),
             meter=meter,
         )
         if answer.refusal is not None:
@@ -90,7 +94,7 @@ class ODataService:
             lambda: self._calls.get(f"{_ODATA}/{service}/$metadata", headers=_headers(company)),
             parse_metadata,
             what=what,
-            kind=f"{company}/{service}/$metadata",
+            kind=f"{service}/$metadata",
             question=company,
             meter=Meter(),
         )

@@ -129,6 +129,10 @@ class M3Api:
         self._asking = Asking()
         self._largest = {"get": 0, "bulk": 0}
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     @property
     def caps(self) -> frozenset[int]:
         """An answer of exactly so many rows is taken to be cut."""
@@ -194,7 +198,7 @@ class M3Api:
             send,
             parse_answer,
             what=str(call),
-            kind=f"{call.company}/{call.program}/{call.transaction}",
+            kind=f"{call.program}/{call.transaction}",
             question=question,
             meter=meter,
         )

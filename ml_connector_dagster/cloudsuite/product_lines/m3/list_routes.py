@@ -80,6 +80,7 @@ class ListRouteReader:
         So are inputs of a list with children; those of other lists are asked for together, value by value in one chain.
         """
         route = self._route
+        self._tenant.api.begin()
         self._reader(company).begin()
         loops = {
             name: values

@@ -146,7 +146,9 @@ class ListReader:
         columns = tuple(self._route.position.values())
         if inputs.values:
             first = replace(self._first_call(inputs, limit), columns=columns)
-            return self._parents.take(first.question, lambda: self._api.bulk(first, Meter()).rows)
+            return self._parents.take(
+                first.question, lambda meter: self._api.bulk(first, meter).rows, Meter()
+            )
         call = replace(self._page_call(inputs, self._start(None, inputs), limit), columns=columns)
         return self._api.rows(call, Meter())
 
@@ -302,16 +304,23 @@ class ListReader:
         elif first and inputs.values:
             together = self._first_call(inputs, self._page_rows)
             rows = self._asked(
-                together.question, lambda: self._api.bulk(together, meter).rows, anew=anew
+                together.question,
+                lambda taken: self._api.bulk(together, taken).rows,
+                meter,
+                anew=anew,
             )
         else:
             alone = replace(call, division=None).path
-            rows = self._asked(alone, lambda: self._api.rows(call, meter), anew=anew)
+            rows = self._asked(alone, lambda taken: self._api.rows(call, taken), meter, anew=anew)
         return rows, self._api.is_cut(rows.num_rows, self._page_rows)
 
-    def _asked(self, question: str, ask: Callable[[], pa.Table], *, anew: bool) -> pa.Table:
+    def _asked(
+        self, question: str, ask: Callable[[Meter], pa.Table], meter: Meter, *, anew: bool
+    ) -> pa.Table:
         """Parents are the same for every chain that asks for them; other rows are its own."""
-        return self._parents.take(question, ask, anew=anew) if self._route.children else ask()
+        if not self._route.children:
+            return ask(meter)
+        return self._parents.take(question, ask, meter, anew=anew)
 
     def _page_call(
         self, inputs: ChainInputs, start: Mapping[str, str], limit: int | None = None

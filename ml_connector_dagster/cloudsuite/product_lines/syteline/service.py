@@ -58,6 +58,10 @@ class IdoService:
         self._tenant_id = tenant_id
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def load(self, call: LoadCall, meter: Meter) -> IdoAnswer:
         """One page. Raises the error that fits a refusal."""
         query = "&".join(
@@ -69,8 +73,8 @@ class IdoService:
             lambda: self._calls.get(path, headers=_headers(configuration)),
             parse_load,
             what=str(call),
-            kind=f"{configuration}/{call.ido}",
-            question=path,
+            kind=call.ido,
+            question=(configuration, path),
             meter=meter,
         )
         if answer.refusal is not None:
@@ -91,7 +95,7 @@ class IdoService:
             lambda: self._calls.get(f"{_SERVICE}/info/{ido}", headers=_headers(configuration)),
             parse_info,
             what=what,
-            kind=f"{configuration}/info/{ido}",
+            kind=f"info/{ido}",
             question=configuration,
             meter=Meter(),
         )
