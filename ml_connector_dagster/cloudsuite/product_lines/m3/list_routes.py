@@ -77,7 +77,7 @@ class ListRouteReader:
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One per division, per combination of constants that have several values, and per range of keys.
 
-        So are inputs of a list with children; those of other lists are asked for together, value by value in one chain.
+        So are inputs of a list with children or ``split_at``; those of other lists are asked for together, in one chain.
         """
         route = self._route
         self._tenant.api.begin()
@@ -241,8 +241,8 @@ class ListRouteReader:
 
     @property
     def _together(self) -> Mapping[str, tuple[str, ...]]:
-        """Inputs with several values, of a list without children."""
-        if self._route.children:
+        """Inputs with several values, of a list that neither has children nor is cut into ranges of keys."""
+        if self._route.children or self._route.split_at:
             return {}
         return {name: values for name, values in self._route.inputs.items() if len(values) > 1}
 

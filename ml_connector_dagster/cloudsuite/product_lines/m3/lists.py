@@ -123,11 +123,6 @@ class ListReader:
         """The most rows of a page."""
         return self._page_rows
 
-    @property
-    def asks_keys_only(self) -> bool:
-        """Whether the list is asked for what it positions by and nothing else."""
-        return bool(self._fields) and {*self._fields} <= {*self._route.position.values()}
-
     def is_filtered(self, inputs: ChainInputs) -> bool:
         """Whether the chain brings changes only."""
         return self._filters_changes and inputs.window.start is not None
