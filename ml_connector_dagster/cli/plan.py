@@ -1,14 +1,15 @@
 """``ml-connector plan``: what a run will take, before it starts; and afterwards, what it took."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.markup import escape
 
 from ml_connector_dagster.cli.deliver import find_targets
 from ml_connector_dagster.cli.output import print_json, print_table, stderr, stdout
+from ml_connector_dagster.cli.plan_outcomes import outcome_document, print_outcome
 from ml_connector_dagster.cli.run import find_flow
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.settings import read_settings
@@ -20,9 +21,20 @@ from ml_connector_dagster.model.forecasts import (
     forecast_document,
 )
 from ml_connector_dagster.sync.flows import ReadMode
-from ml_connector_dagster.sync.forecast_outcomes import ForecastOutcome, outcome_of
+from ml_connector_dagster.sync.forecast_outcomes import outcome_of
 from ml_connector_dagster.sync.forecasts import forecast_flow
 from ml_connector_dagster.sync.workspace import Workspace
+
+
+#: How sure the rows and requests of a read are, for people; in this order below the table.
+BASES: Final[Mapping[str, str]] = {
+    "counted": "exact, if nothing changes before the run and no request has to be repeated",
+    "sampled": "an estimate: counted in part, the rest is taken to be like it",
+    "last read": "everything is read each time, and took so much the last time",
+    "last reads": "an estimate: so many rows a day as earlier reads brought",
+    "at least": "counting stopped there, it will be more",
+    "unknown": "nothing can be counted and nothing was read before: the fewest requests there can be",
+}
 
 
 def plan(
@@ -77,32 +89,10 @@ def plan(
 
 def print_forecast(forecast: Forecast) -> None:
     """Reads, deliveries, quotas, and what it comes to."""
-    print_table(
-        f"Plan of {forecast.flow}: {_mode(forecast)}",
-        ["entity", "company", "rows", "requests", "staged", "basis"],
-        [
-            [
-                one.entity,
-                one.company,
-                one.rows,
-                one.requests,
-                _size(one.bytes),
-                "error" if one.error else one.basis,
-            ]
-            for one in forecast.reads
-        ],
-        footer=[
-            "total",
-            "",
-            f"{forecast.rows:,}",
-            f"{forecast.requests:,}",
-            _size(forecast.bytes),
-            "",
-        ],
-    )
+    print_reads(forecast)
     print_table(
         "How it is read, and how that is known",
-        ["entity", "route", "rows"],
+        ["entity", "route", "counted by"],
         dict.fromkeys((one.entity, one.route, one.how) for one in forecast.reads if not one.error),
     )
     if forecast.deliveries:
@@ -126,6 +116,39 @@ def print_forecast(forecast: Forecast) -> None:
         stdout.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False)
 
 
+def print_reads(forecast: Forecast) -> None:
+    """What reading takes, and how sure each number is."""
+    rows: list[list[object]] = [
+        [
+            one.entity,
+            one.company,
+            one.rows,
+            one.requests,
+            _size(one.bytes),
+            "error" if one.error else one.basis,
+        ]
+        for one in forecast.reads
+    ]
+    if forecast.setup:  # so that the column adds up to its total
+        rows.append(["divisions", "each", None, forecast.setup, "", "counted"])
+    print_table(
+        f"Plan of {forecast.flow}: {_mode(forecast)}",
+        ["entity", "company", "rows", "requests", "staged, about", "basis"],
+        rows,
+        footer=[
+            "total",
+            "",
+            f"{forecast.rows:,}",
+            f"{forecast.requests:,}",
+            _size(forecast.bytes),
+            "",
+        ],
+    )
+    for basis, meaning in BASES.items():
+        if any(one.basis == basis and not one.error for one in forecast.reads):
+            stdout.print(f"{basis}: {meaning}", highlight=False)
+
+
 def _ways(forecast: Forecast) -> Iterator[list[object]]:
     """One line for all entities that go the same way."""
     every = {one.entity for one in forecast.deliveries}
@@ -147,8 +170,7 @@ def _ways(forecast: Forecast) -> Iterator[list[object]]:
 def summary_lines(forecast: Forecast) -> Iterator[str]:
     """What it comes to, in sentences."""
     pace = forecast.pace
-    once = f", {forecast.setup:,} of them once per company" if forecast.setup else ""
-    yield f"{forecast.requests:,} requests to {forecast.tenant}{once}: {spoken(forecast.seconds)}."
+    yield f"{forecast.requests:,} requests to {forecast.tenant}: {spoken(forecast.seconds)} of reading."
     how = "measured" if pace.measured else "taken for granted"
     yield (
         f"At {pace.requests_per_minute:,} requests a minute, {pace.concurrency} at a time, "
@@ -185,73 +207,9 @@ def _show_actual(workspace: Workspace, flow: Flow, *, as_json: bool) -> None:
         )
     outcome = outcome_of(workspace, found[0])
     if as_json:
-        print_json(_outcome_document(outcome))
+        print_json(outcome_document(outcome))
     else:
         print_outcome(outcome)
-
-
-def print_outcome(outcome: ForecastOutcome) -> None:
-    """Planned and actual, side by side."""
-    made = outcome.forecast.made_at
-    print_table(
-        f"Plan of {outcome.forecast.flow} of {made:%Y-%m-%d %H:%M} UTC, and what became of it",
-        ["entity", "company", "rows planned", "read", "requests planned", "used", "off", "basis"],
-        [
-            [
-                one.planned.entity,
-                one.planned.company,
-                one.planned.rows,
-                one.actual and one.actual.rows,
-                one.planned.requests,
-                one.actual and one.actual.requests,
-                "not run yet" if one.off is None else f"{one.off:+.0%}",
-                one.planned.basis,
-            ]
-            for one in outcome.reads
-        ],
-    )
-    if outcome.deliveries:
-        print_table(
-            "Deliveries",
-            ["destination", "entity", "calls planned", "made"],
-            [
-                [one.planned.destination, one.planned.entity, one.planned.calls, one.calls]
-                for one in outcome.deliveries
-            ],
-        )
-    if outcome.run_ids:
-        stdout.print(f"Runs: {', '.join(outcome.run_ids)}", highlight=False)
-
-
-def _outcome_document(outcome: ForecastOutcome) -> dict[str, object]:
-    return {
-        "flow": outcome.forecast.flow,
-        "forecast_id": outcome.forecast.forecast_id,
-        "made_at": outcome.forecast.made_at,
-        "run_ids": outcome.run_ids,
-        "reads": [
-            {
-                "entity": one.planned.entity,
-                "company": one.planned.company,
-                "basis": one.planned.basis,
-                "planned_rows": one.planned.rows,
-                "rows": one.actual and one.actual.rows,
-                "planned_requests": one.planned.requests,
-                "requests": one.actual and one.actual.requests,
-                "off": None if one.off is None else round(one.off, 3),
-            }
-            for one in outcome.reads
-        ],
-        "deliveries": [
-            {
-                "destination": one.planned.destination,
-                "entity": one.planned.entity,
-                "planned_calls": one.planned.calls,
-                "calls": one.calls,
-            }
-            for one in outcome.deliveries
-        ],
-    }
 
 
 def _mode(forecast: Forecast) -> str:

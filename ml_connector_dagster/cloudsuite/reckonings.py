@@ -10,7 +10,7 @@ How does one know without reading? Each line is asked in the cheapest way that i
 | IDO load (§3.2) | one property of up to ``COUNTED_ROWS`` rows | 1 an IDO | exact, or "at least" |
 | M3 list (§2.8) | the key alone (``returncols``) of up to ``COUNTED_ROWS`` rows | 1 a chain | exact, or "at least" |
 | EXPORTMI (§2.8) | key and change date alone of up to ``COUNTED_ROWS`` rows, for all chains of a read | 1 a table | exact, or "at least" |
-| M3 lists below a list | the parents' keys, and the children of 20 of them | 2 a chain | sampled |
+| M3 lists below a list | the parents' keys, and the children of 40 of them | 3 a chain | sampled |
 | SX.e FetchWhere (§4.3) | nothing: it has no count and always gives whole rows | 0 | the lake's count, else unknown |
 
 No MI transaction counts: MRS001MI describes programs, EXPORTMI takes no ``count(*)`` that anybody has shown, Search
@@ -19,8 +19,9 @@ answer is a lower bound and says so. A full read with a lake has counted the lak
 count is remembered for hours: it costs nothing twice. What cannot be asked at all is left to the ledger's earlier reads
 (``sync/read_forecasts.py``).
 
-Answers that look like old ones are asked for again (``product_lines/asking.py``), which is foreseen too, as far as it
-follows from what is counted; each company is taken to be read by a process of its own, as Dagster does.
+Answers that look like old ones are asked for again (``product_lines/asking.py``). They are compared within a read, so what
+else a process reads does not matter; lists tell their answers apart (``m3/beginnings.py``). Exports do not, and there it is
+foreseen, as far as it follows from what is counted.
 """
 
 from collections.abc import Collection, Sequence

@@ -50,6 +50,12 @@ class Asking:
             lambda: deque(maxlen=_RECENT_ANSWERS)
         )
 
+    def begin(self) -> None:
+        """A read begins. What came before is no old answer to it: two companies often hold the same, two entities are often
+        both without changes, and each is usually read by a process of its own anyway."""
+        with self._lock:
+            self._recent.clear()
+
     def ask(
         self,
         send: Callable[[], Reply],

@@ -54,7 +54,7 @@ class RouteReader(Protocol):
         ...
 
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
-        """The arguments of each chain of pages that together cover ``window``."""
+        """The arguments of each chain of pages that together cover ``window``; a read begins with asking for them."""
         ...
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:

@@ -73,6 +73,10 @@ class Lake:
         self._catalog = catalog
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def run(self, select: Select, meter: Meter) -> Result:
         """Submit ``select`` and wait until it is finished. Raises the error that fits a refusal."""
         submitted = self._job(

@@ -116,6 +116,7 @@ class LakeReader:
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One a table: a query has one result, however long."""
         del company, window
+        self._tenant.lake.begin()
         for table in self._route.tables:
             yield {"table": table}
 

@@ -58,6 +58,10 @@ class SxApi:
         self._messages = messages
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def fetch(self, asked: Fetch, meter: Meter) -> pa.Table:
         """The rows of one page. Raises the error that fits SX.e's message."""
         body = asked.body(self._operator)

@@ -92,6 +92,7 @@ class TableReader:
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One: a table is one chain of row ids."""
         del company, window
+        self._api.begin()
         yield {}
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:

@@ -19,6 +19,10 @@ class LandmarkApi:
         self._messages = messages
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def page(
         self, asked: ClassList, company: str, meter: Meter, href: str | None = None
     ) -> LandmarkAnswer:

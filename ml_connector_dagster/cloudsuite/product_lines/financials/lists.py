@@ -95,6 +95,7 @@ class ListReader:
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One for each class."""
         del company, window  # a list is one chain of links, however long
+        self._api.begin()
         for name in self._route.classes:
             yield {"class": name}
 

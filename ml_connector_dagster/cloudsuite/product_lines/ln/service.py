@@ -68,6 +68,10 @@ class ODataService:
         self._messages = catalog.messages
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def rows(self, call: SetCall, meter: Meter) -> SetAnswer:
         """One answer. Raises the error that fits a refusal."""
         path = call.path

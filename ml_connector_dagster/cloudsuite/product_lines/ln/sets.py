@@ -83,6 +83,7 @@ class SetReader:
 
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
         """One chain."""
+        self._service.begin()
         return [{}]
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:

@@ -62,17 +62,28 @@ class ListCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkCall:
-    """The same transaction for many inputs, in one request."""
+    """The same transaction for many inputs, in one request. ``maxrecs``: rows for each of them; 0: no limit.
+
+    Each result brings its inputs along (``extendedResult``): what two questions got is then told apart, also when it is
+    nothing. The division of the session is no part of the question: where it matters, it is among the inputs.
+    """
 
     program: str
     transaction: str
     company: str
     division: str | None
     records: Sequence[Mapping[str, str]]
+    maxrecs: int = 0
     columns: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.program}/{self.transaction} (bulk of {len(self.records)}), company {self.company}"
+
+    @property
+    def question(self) -> str:
+        """What is asked for, in one text."""
+        body = self.body(range(len(self.records)))
+        return json.dumps([body["transactions"], self.maxrecs], sort_keys=True)
 
     def body(self, indices: Sequence[int]) -> dict[str, object]:
         """The request for the records at ``indices``."""
@@ -92,9 +103,9 @@ class BulkCall:
             **({} if self.division is None else {"divi": self.division}),
             "excludeEmptyValues": False,
             "rightTrim": True,
-            "maxReturnedRecords": 0,
+            "maxReturnedRecords": self.maxrecs,
             "dateFormat": "YMD8",
-            "extendedResult": False,
+            "extendedResult": True,
             "transactions": asked,
         }
 
@@ -117,6 +128,10 @@ class M3Api:
         self._lock = threading.Lock()
         self._asking = Asking()
         self._largest = {"get": 0, "bulk": 0}
+
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
 
     @property
     def caps(self) -> frozenset[int]:
@@ -145,7 +160,7 @@ class M3Api:
             answer = self._ask(
                 lambda asked=tuple(wanted): self._calls.post(_EXECUTE, json=call.body(asked)),  # type: ignore[misc]
                 call,
-                (str(call), json.dumps(call.body(wanted))),
+                json.dumps(call.body(wanted)["transactions"]),
                 meter,
             )
             self._check_bulk(call, answer, wanted)

@@ -172,10 +172,11 @@ class ExportReckoner:
                 brought = _Leading(
                     rows=rows, keys={by: frozenset(list(lead.keys.get(by, ()))[:size])}
                 )
-                requests += self._matching(rows, unique=False) + self._further(rows, brought)
-                # Its own table is read for the same keys once more: an answer that has been there is asked again. Where
-                # both tables changed together, so are the other two.
-                requests += 3 if same else 1
+                requests += self._matching(rows, unique=False)
+                requests += self._further(rows, brought, led_by=by)
+                # Where both tables changed together, both bring what the main table's own chain has brought: answers that
+                # have been there are asked for again.
+                requests += 2 * same
         return requests, round(keys * below) if lead.rows else 0
 
     def _pages(self, rows: int) -> tuple[int, ...]:
@@ -183,8 +184,11 @@ class ExportReckoner:
         both = {*caps, *(cap - 1 for cap in caps)}  # the header counts as a row
         return page_sizes(rows, self.reader.page_rows, caps=both)
 
-    def _further(self, rows: int, lead: _Leading) -> int:
-        """What completes a page of ``rows``: further columns of the main table, and further tables."""
+    def _further(self, rows: int, lead: _Leading, led_by: str | None = None) -> int:
+        """What completes a page of ``rows``: further columns of the main table, and further tables.
+
+        ``led_by``: the further table whose first columns are there already, because it leads.
+        """
         if rows == 0:
             return 0
         more = (len(self.reader.parts) - 1) * self._matching(rows, unique=True)
@@ -194,9 +198,8 @@ class ExportReckoner:
                 max(1, round(len(lead.keys.get(lookup.table, ())) * share)) if lead.keys else rows
             )
             unique = tuple(lookup.by) == tuple(lookup.key)
-            more += len(self.reader.lookup_parts(lookup.table)) * self._matching(
-                keys, unique=unique
-            )
+            parts = len(self.reader.lookup_parts(lookup.table)) - (lookup.table == led_by)
+            more += parts * self._matching(keys, unique=unique)
         return more
 
     def _matching(self, rows: int, *, unique: bool) -> int:

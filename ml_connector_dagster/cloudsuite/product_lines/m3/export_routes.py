@@ -57,6 +57,7 @@ class ExportRouteReader:
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
         """One per division, per combination of values, per span of days, and per table that can change a row."""
+        self._tenant.api.begin()
         route, local = self._route, self._tenant.local(window)
         loops = {name: values for name, values in route.where.items() if len(values) > 1}
         also = [one.table for one in route.lookups if one.also_changed] if local.start else []

@@ -250,7 +250,7 @@ class ExportReader:
         self, rows: pa.Table, lead: TablePart, arguments: Mapping[str, str], meter: Meter
     ) -> pa.Table:
         """The entity's records for the leading table's ``rows``: further columns, further tables, newest stamp, the entity's names."""
-        main = self._parts[0]
+        main, led = self._parts[0], rows
         if lead.table != main.table:
             by = self._lookup(lead.table).by
             rows = self._matching(main, by, rows, self._where(main, arguments), meter)
@@ -265,7 +265,8 @@ class ExportReader:
             rows = with_fields_from(rows, more, main.key, part.fields[len(main.key) :])
         for lookup in self._route.lookups:
             for part in self._lookups[lookup.table]:
-                more = self._matching(part, lookup.by, rows, self._where(part, {}), meter)
+                where = self._where(part, {})
+                more = led if part is lead else self._matching(part, lookup.by, rows, where, meter)
                 if lookup.required and rows.num_rows:
                     rows = (
                         having_keys(rows, lookup.by, keys_of(more, lookup.by))

@@ -14,11 +14,7 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.list_reckonings import (
 from ml_connector_dagster.cloudsuite.product_lines.m3.lists import ChainInputs, ListReader
 from ml_connector_dagster.cloudsuite.product_lines.m3.table_counts import rows_of_lists
 from ml_connector_dagster.cloudsuite.product_lines.m3.tenant import M3Tenant
-from ml_connector_dagster.cloudsuite.reckonings import (
-    Basis,
-    Reckoned,
-    asked_twice,
-)
+from ml_connector_dagster.cloudsuite.reckonings import Basis, Reckoned
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.windows import Window
 
@@ -79,15 +75,20 @@ class ListRouteReader:
         return given
 
     def chains(self, company: str, window: Window) -> Iterator[Mapping[str, str]]:
-        """One per division, per combination of inputs that have several values, and per range of keys."""
+        """One per division, per combination of constants that have several values, and per range of keys.
+
+        So are inputs of a list with children or ``split_at``; those of other lists are asked for together, in one chain.
+        """
         route = self._route
+        self._tenant.api.begin()
+        self._reader(company).begin()
         loops = {
             name: values
             for name, values in {**route.inputs, **route.constants}.items()
-            if len(values) > 1
+            if len(values) > 1 and name not in self._together
         }
         cuts = route.split_at
-        if not (cuts or loops or route.per_division):
+        if not (cuts or loops or self._together or route.per_division):
             cuts = self._cuts(company, self._tenant.local(window))
         ranges = list(pairwise([None, *cuts, None]))
         for division in self._tenant.division_arguments(route, company):
@@ -121,20 +122,23 @@ class ListRouteReader:
         if rows is not None:
             how = "two columns of the table by EXPORTMI"
             counts = [
-                reckoner.of_rows(one, inputs) for one, inputs in zip(rows, asked, strict=True)
+                reckoner.of_rows(each, inputs) for each, inputs in zip(rows, asked, strict=True)
             ]
         else:
             counts = [reckoner.counted(inputs) for inputs in asked]
         more = any(one.more for one in counts)
         if more and not self._route.children and (total := other()) is not None:
             how, more = "COUNT(*) in the data lake", False
-            each = total // len(chains)
-            counts = [reckoner.of_rows(each, inputs) for inputs in asked]
+            lists = [max(1, len(inputs.values)) for inputs in asked]
+            counts = [
+                reckoner.of_rows([total // sum(lists)] * number, inputs)
+                for number, inputs in zip(lists, asked, strict=True)
+            ]
         return self._reckoned(counts, how, more=more)
 
     def _rows_by_export(
         self, company: str, chains: Sequence[ChainInputs]
-    ) -> tuple[int, ...] | None:
+    ) -> tuple[tuple[int, ...], ...] | None:
         reader, alone = self._reader(company), len(chains) == 1 or bool(self._route.children)
         if alone or any(one.until or reader.is_filtered(one) for one in chains):
             return None
@@ -142,12 +146,9 @@ class ListRouteReader:
 
     def _reckoned(self, counts: Sequence[ChainCount], how: str, *, more: bool) -> Reckoned:
         sampled = bool(self._route.children)
-        again = asked_twice([one.rows == 0 and not sampled for one in counts])
         return Reckoned(
             rows=sum(one.rows for one in counts),
-            requests=tuple(
-                one.requests + repeated for one, repeated in zip(counts, again, strict=True)
-            ),
+            requests=tuple(one.requests for one in counts),
             basis=Basis.AT_LEAST if more else Basis.SAMPLED if sampled else Basis.COUNTED,
             how=f"{how}, children of some of them" if sampled else how,
         )
@@ -211,7 +212,11 @@ class ListRouteReader:
 
     def _inputs(self, company: str, arguments: Mapping[str, str], window: Window) -> ChainInputs:
         route = self._route
-        fixed = {name: arguments.get(name, values[0]) for name, values in route.inputs.items()}
+        fixed = {
+            name: arguments.get(name, values[0])
+            for name, values in route.inputs.items()
+            if name not in self._together
+        }
         constants = {
             name: arguments.get(name, values[0]) for name, values in route.constants.items()
         }
@@ -225,6 +230,7 @@ class ListRouteReader:
                 constants["DIVI"] = division
         return ChainInputs(
             fixed=fixed,
+            values=self._values(arguments),
             constants=constants,
             division=asked,
             first=arguments.get("first"),
@@ -233,13 +239,36 @@ class ListRouteReader:
             span=span_of(window),
         )
 
+    @property
+    def _together(self) -> Mapping[str, tuple[str, ...]]:
+        """Inputs with several values, of a list that neither has children nor is cut into ranges of keys."""
+        if self._route.children or self._route.split_at:
+            return {}
+        return {name: values for name, values in self._route.inputs.items() if len(values) > 1}
+
+    def _values(self, arguments: Mapping[str, str]) -> tuple[Mapping[str, str], ...]:
+        """The inputs of each list that a chain reads; none for a list that is the only one, and for a range of keys."""
+        if "first" in arguments or "until" in arguments:
+            return ()
+        route, together = self._route, self._together
+        several = any(len(values) > 1 for values in {**route.inputs, **route.constants}.values())
+        if not (several or route.per_division):
+            return ()
+        return tuple(
+            dict(zip(together, values, strict=True)) for values in product(*together.values())
+        )
+
     def _positions_identify(self) -> bool:
-        """Whether a row's position names its whole key; what is fixed for a chain needs no naming."""
+        """Whether a row's position names its whole key, or a parent's all that its children are asked for by.
+
+        What is fixed for a chain needs no naming.
+        """
         route = self._route
-        if route.children:
-            return False
         given = {*route.position.values(), *route.inputs, *route.constants}
         if route.per_division:
-            given.add(route.division_input)
+            given |= {route.division_input, "DIVI"}
+        if route.children:
+            first = route.children[0]
+            return {*first.inputs.values(), *first.carry} <= given
         sources = (self._catalog.fields[key].source for key in ENTITIES[self._entity].key)
         return all(route.names.get(source, source) in given for source in sources)

@@ -5,7 +5,7 @@ Reference cloudsuite-api §2.8 (M3 has no offset: a list starts at the key it is
 read whole, whatever the window.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -18,7 +18,13 @@ from ml_connector_dagster.cloudsuite.catalog.routes import (
     StampUnit,
 )
 from ml_connector_dagster.cloudsuite.pages import Page
-from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import BulkCall, ListCall, M3Api
+from ml_connector_dagster.cloudsuite.product_lines.m3.beginnings import (
+    beginning_of,
+    share_of,
+    unfinished_of,
+    unfinished_text,
+)
 from ml_connector_dagster.cloudsuite.product_lines.m3.bulks import Completion, children_of
 from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     Span,
@@ -29,6 +35,7 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.chains import (
     spans_text,
 )
 from ml_connector_dagster.cloudsuite.product_lines.m3.cuts import find_cuts
+from ml_connector_dagster.cloudsuite.product_lines.m3.parents import SharedPages
 from ml_connector_dagster.cloudsuite.product_lines.measures import Meter, page_of
 from ml_connector_dagster.cloudsuite.product_lines.tables import (
     key_at,
@@ -44,10 +51,12 @@ from ml_connector_dagster.model.windows import Window
 class ChainInputs:
     """What one chain asks with.
 
+    ``values``: further inputs, of each list that the chain reads; none for a list that is the only one of its read.
     ``division``: of the list; ``row_division``: put into the rows of a list with children. ``first``/``until``: keys the chain is cut at.
     """
 
     fixed: Mapping[str, str]
+    values: tuple[Mapping[str, str], ...]
     constants: Mapping[str, str]
     division: str | None
     first: str | None
@@ -60,7 +69,8 @@ class ListReader:
     """Reads one list route for one company.
 
     ``fields``: what to ask for, none means all. ``filters_changes``: the transaction has the change inputs that the catalog names.
-    ``positions_identify``: no two rows have the same position, so that the row a page begins with again can be left out.
+    ``positions_identify``: no two rows have the same position (or none of two parents has other children), so that the row
+    a page begins with again can be left out.
     """
 
     def __init__(
@@ -85,6 +95,11 @@ class ListReader:
         self._filters_changes = filters_changes
         self._positions_identify = positions_identify
         self._kept: dict[str, tuple[pa.Table, Meter]] = {}
+        self._parents = SharedPages()
+
+    def begin(self) -> None:
+        """A read begins: parents are asked for again."""
+        self._parents.begin()
 
     def cuts(self, inputs: ChainInputs) -> tuple[str, ...]:
         """Keys at which to cut a list that is read whole, when it is long.
@@ -108,11 +123,6 @@ class ListReader:
         """The most rows of a page."""
         return self._page_rows
 
-    @property
-    def asks_keys_only(self) -> bool:
-        """Whether the list is asked for what it positions by and nothing else."""
-        return bool(self._fields) and {*self._fields} <= {*self._route.position.values()}
-
     def is_filtered(self, inputs: ChainInputs) -> bool:
         """Whether the chain brings changes only."""
         return self._filters_changes and inputs.window.start is not None
@@ -121,13 +131,27 @@ class ListReader:
         """Whether the chain goes by spans of change days."""
         return self._between is not None and inputs.span.first is not None
 
+    @property
+    def leaves_out_repeated(self) -> bool:
+        """Whether the row that a page begins with again is left out."""
+        return self._positions_identify
+
     def keys(self, inputs: ChainInputs, limit: int) -> pa.Table:
         """What the list positions by, of at most ``limit`` of the chain's rows in one answer: for counting."""
-        call = replace(
-            self._page_call(inputs, self._start(None, inputs), limit),
-            columns=tuple(self._route.position.values()),
-        )
+        columns = tuple(self._route.position.values())
+        if inputs.values:
+            first = replace(self._first_call(inputs, limit), columns=columns)
+            return self._parents.take(
+                first.question, lambda meter: self._api.bulk(first, meter).rows, Meter()
+            )
+        call = replace(self._page_call(inputs, self._start(None, inputs), limit), columns=columns)
         return self._api.rows(call, Meter())
+
+    def counts(self, inputs: ChainInputs, limit: int) -> tuple[int, ...]:
+        """Rows of each of the chain's ``values``, of at most ``limit`` each."""
+        columns = tuple(self._route.position.values())
+        call = replace(self._first_call(inputs, limit), columns=columns)
+        return self._api.bulk(call, Meter()).counts
 
     def span_keys(self, inputs: ChainInputs, limit: int, modified: str | None) -> pa.Table:
         """The same of a chain that goes by span, with the change date."""
@@ -150,6 +174,8 @@ class ListReader:
         whole = "key" in parse_position(position)
         if self.goes_by_span(inputs) and not whole:
             raw = self._by_span(inputs, position)
+        elif len(inputs.values) > 1 and not whole:
+            raw = self._by_value(inputs, position)
         else:
             raw = self._by_key(inputs, position, Meter())
         for rows, meter, after in raw:
@@ -175,6 +201,32 @@ class ListReader:
             {name: inputs.fixed[name] for name in self._route.keep_inputs if name in inputs.fixed},
         )
 
+    def _by_value(
+        self, inputs: ChainInputs, position: str | None
+    ) -> Iterator[tuple[pa.Table, Meter, str | None]]:
+        """The first page of all lists of the chain together, then the rest of each that goes on."""
+        waiting = unfinished_of(parse_position(position))
+        if not waiting:
+            meter = Meter()
+            beginning = beginning_of(
+                self._api,
+                self._first_call(inputs, share_of(self._page_rows, len(inputs.values))),
+                inputs.values,
+                tuple(self._route.position.values()),
+                self._route.keep_inputs,
+                meter,
+            )
+            waiting = beginning.unfinished
+            yield beginning.rows, meter, unfinished_text(waiting)
+        while waiting:
+            first, *others = waiting
+            alone = replace(inputs, fixed={**inputs.fixed, **first.values}, values=())
+            kept = {name: alone.fixed[name] for name in self._route.keep_inputs}
+            for rows, meter, onward in self._by_key(alone, position_text(key=first.key), Meter()):
+                still = () if onward is None else (first.at(parse_position(onward)["key"]),)
+                waiting = (*still, *others)
+                yield with_constants(rows, kept), meter, unfinished_text(waiting)
+
     def _by_key(
         self, inputs: ChainInputs, position: str | None, meter: Meter
     ) -> Iterator[tuple[pa.Table, Meter, str | None]]:
@@ -185,11 +237,11 @@ class ListReader:
         seen = {after}
         while True:
             start = self._start(after, inputs)
-            rows, cut = self._page(inputs, start, meter)
+            rows, cut = self._page(inputs, start, meter, first=after is None)
             last = key_at(rows, fields, -1) if rows.num_rows else None
             if cut and last in seen:
                 # Perhaps the gateway gave an old answer: once more, then it is M3 that does not move on.
-                rows, cut = self._page(inputs, start, meter)
+                rows, cut = self._page(inputs, start, meter, anew=True)
                 last = key_at(rows, fields, -1) if rows.num_rows else None
                 if cut and last in seen:
                     raise self._no_progress(after, rows.num_rows)
@@ -231,22 +283,58 @@ class ListReader:
             meter = Meter()
 
     def _page(
-        self, inputs: ChainInputs, start: Mapping[str, str], meter: Meter
+        self,
+        inputs: ChainInputs,
+        start: Mapping[str, str],
+        meter: Meter,
+        *,
+        first: bool = False,
+        anew: bool = False,
     ) -> tuple[pa.Table, bool]:
         call = self._page_call(inputs, start)
         kept = self._kept.pop(call.path, None)
-        if kept is None:
-            rows = self._api.rows(call, meter)
-        else:
+        if kept is not None:
             rows, earlier = kept
             meter.add_all(earlier)
+        elif first and inputs.values:
+            together = self._first_call(inputs, self._page_rows)
+            rows = self._asked(
+                together.question,
+                lambda taken: self._api.bulk(together, taken).rows,
+                meter,
+                anew=anew,
+            )
+        else:
+            alone = replace(call, division=None).path
+            rows = self._asked(alone, lambda taken: self._api.rows(call, taken), meter, anew=anew)
         return rows, self._api.is_cut(rows.num_rows, self._page_rows)
+
+    def _asked(
+        self, question: str, ask: Callable[[Meter], pa.Table], meter: Meter, *, anew: bool
+    ) -> pa.Table:
+        """Parents are the same for every chain that asks for them; other rows are its own."""
+        if not self._route.children:
+            return ask(meter)
+        return self._parents.take(question, ask, meter, anew=anew)
 
     def _page_call(
         self, inputs: ChainInputs, start: Mapping[str, str], limit: int | None = None
     ) -> ListCall:
         values = {**inputs.fixed, **start, **self._since(inputs.window)}
         return self._call(self._route.transaction, values, inputs, limit)
+
+    def _first_call(self, inputs: ChainInputs, limit: int) -> BulkCall:
+        """The beginning of each list of the chain."""
+        common = {**inputs.fixed, **self._start(None, inputs), **self._since(inputs.window)}
+        return BulkCall(
+            program=self._route.program,
+            transaction=self._route.transaction,
+            company=self._company,
+            division=inputs.division,
+            records=[{**common, **values} for values in inputs.values],
+            maxrecs=limit,
+            columns=self._fields,
+        )
 
     @property
     def _between(self) -> ChangedBetween | None:

@@ -39,8 +39,8 @@ def rows_of_lists(
     route: ListRoute,
     company: str,
     chains: Sequence[ChainInputs],
-) -> tuple[int, ...] | None:
-    """Rows of the chains of a list that divisions and inputs tell apart, from the table of the entity's export route.
+) -> tuple[tuple[int, ...], ...] | None:
+    """Rows of each list of each chain, told apart by division and inputs, from the table of the entity's export route.
 
     None where there is no such table, it lacks a field, the tenant may not read it, or it is too long to count.
     """
@@ -62,7 +62,11 @@ def rows_of_lists(
         return None
     groups = groups_of(found.rows, fields)
     return tuple(
-        groups[tuple(one.fixed.get(name, one.division or "") for name in fields)] for one in chains
+        tuple(
+            groups[tuple({**one.fixed, **values}.get(name, one.division or "") for name in fields)]
+            for values in one.values
+        )
+        for one in chains
     )
 
 

@@ -82,6 +82,7 @@ class LoadReader:
 
     def chains(self, company: str, window: Window) -> Iterable[Mapping[str, str]]:
         """One chain per IDO."""
+        self._service.begin()
         return [{"ido": part.ido} for part in self._route.idos]
 
     def pages(self, chain: Slice, position: str | None) -> Iterator[Page]:

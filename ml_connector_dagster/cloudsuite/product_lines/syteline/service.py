@@ -58,6 +58,10 @@ class IdoService:
         self._tenant_id = tenant_id
         self._asking = Asking()
 
+    def begin(self) -> None:
+        """A read begins; see ``Asking.begin``."""
+        self._asking.begin()
+
     def load(self, call: LoadCall, meter: Meter) -> IdoAnswer:
         """One page. Raises the error that fits a refusal."""
         query = "&".join(
