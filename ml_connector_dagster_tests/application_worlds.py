@@ -1,9 +1,10 @@
 """A flow from the sandbox's ERP into an application's stand-in, through the real client library."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Protocol
 
 from ml_connector_dagster.config.mappings import EntityMapping
@@ -18,6 +19,7 @@ from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
+from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.applications import set_up
 from ml_connector_dagster.sync.workspace import open_staging
 from ml_connector_dagster_tests.world import CrashingWorkspace, NoPause, World
@@ -66,7 +68,7 @@ class ApplicationWorkspace(CrashingWorkspace):
         return self.stand.open(self.project.connections[name], self.credential(NAME))
 
 
-@dataclass(slots=True)
+@dataclass
 class ApplicationWorld(World):
     """One flow of ``entities`` into one application. ``stand`` is needed."""
 
@@ -74,7 +76,7 @@ class ApplicationWorld(World):
     mapping: dict[str, EntityMapping] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        World.__post_init__(self)
+        super().__post_init__()
         secrets = {name: Secret(value) for name, value in self.there.secrets().items()}
         open_store(self.settings).add(NAME, self.there.system, secrets)
 
@@ -85,7 +87,7 @@ class ApplicationWorld(World):
 
     @property
     def project(self) -> Project:
-        usual = World.project.fget(self)  # type: ignore[attr-defined]  # slots make a new class: no super()
+        usual = super().project
         return Project(
             connections={
                 "acme": usual.connections["acme"],
@@ -173,6 +175,28 @@ class ApplicationWorld(World):
             assert found == self.expected(entity), entity
 
 
+def application_world(
+    sandbox: Sandbox,
+    stand: Stand,
+    folder: Path,
+    *entities: str,
+    page_rows: int = 10_000,
+    **mapping: EntityMapping,
+) -> ApplicationWorld:
+    """Entities of company 100, in an application that is set up for them."""
+    world = ApplicationWorld(
+        sandbox,
+        folder,
+        entities,
+        companies=("100",),
+        page_rows=page_rows,
+        stand=stand,
+        mapping=mapping,
+    )
+    world.set_up()
+    return world
+
+
 def text(value: Any) -> str | None:
     """A value in one spelling, whichever side it comes from."""
     if value is None or value == "":
@@ -185,15 +209,3 @@ def text(value: Any) -> str | None:
     if isinstance(value, date):
         return value.isoformat()
     return str(value)
-
-
-Step = tuple[str, Callable[[ApplicationWorld], None]]
-
-
-def named(name: str, act: Callable[[ApplicationWorld], object]) -> Step:
-    """A step of a sequence, with a name for the report of a failure."""
-
-    def step(world: ApplicationWorld) -> None:
-        act(world)
-
-    return name, step

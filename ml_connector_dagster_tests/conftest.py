@@ -13,6 +13,7 @@ from ml_connector_dagster_tests.spec.sandbox_calls import Caller
 
 if TYPE_CHECKING:
     from ml_connector_dagster.sandbox.databricks import DatabricksSandbox
+    from ml_connector_dagster_tests.application_worlds import Stand
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +64,25 @@ def databricks(running_databricks: "DatabricksSandbox") -> "DatabricksSandbox":
     """A Databricks workspace: faults, tokens and grants are as at start; what other tests made is still there."""
     running_databricks.reset()
     return running_databricks
+
+
+@pytest.fixture(scope="module", params=["salesforce", "monday"])
+def _running_stand(request: pytest.FixtureRequest) -> Iterator["Stand"]:
+    from ml_connector_dagster.sandbox.monday import MondayOptions
+    from ml_connector_dagster_tests.monday_stand import MondayStand
+    from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
+
+    made: Stand = (
+        SalesforceStand()
+        if request.param == "salesforce"
+        else MondayStand(MondayOptions(tier="enterprise"))
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def stand(_running_stand: "Stand") -> "Stand":
+    """Each application in turn, empty and not set up."""
+    _running_stand.reset()
+    return _running_stand

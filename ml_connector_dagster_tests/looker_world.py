@@ -26,7 +26,7 @@ PLANS = tuple(
 )
 
 
-@dataclass(slots=True)
+@dataclass
 class LookerWorld(World):
     """``looker`` reads the warehouse; ``wanted`` and ``settings`` are keys of the flow's block and of the connection."""
 
@@ -36,7 +36,7 @@ class LookerWorld(World):
 
     @property
     def project(self) -> Project:
-        plain = World.project.fget(self)  # type: ignore[attr-defined]
+        plain = super().project
         looker = connection_to(self.looker, **self.settings_of_looker)
         return Project(
             connections={**plain.connections, "looker": looker}, flows={"flow": self.flow}
@@ -44,7 +44,7 @@ class LookerWorld(World):
 
     @property
     def flow(self) -> Flow:
-        plain: Flow = World.flow.fget(self)  # type: ignore[attr-defined]
+        plain: Flow = super().flow
         block = {"connection": "looker", "warehouse": "warehouse", "plans": ["21"], **self.wanted}
         return plain.model_copy(update={"looker": LookerPublication.model_validate(block)})
 

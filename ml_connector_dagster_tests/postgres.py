@@ -30,18 +30,19 @@ class Postgres:
     folder: Path
     bin: Path
 
-    def database(self) -> str:
-        """The URL of a new, empty database."""
+    def database(self, password: str = "") -> str:
+        """The URL of a new, empty database; with a ``password``, which the server does not ask for."""
         name = f"d{uuid4().hex}"
         connection = psycopg2.connect(host=str(self.folder), user="connector", dbname="postgres")
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute(f"CREATE DATABASE {name}")
         connection.close()
-        return self.url(name)
+        return self.url(name, password)
 
-    def url(self, name: str) -> str:
-        return f"postgresql://connector@/{name}?host={self.folder}"
+    def url(self, name: str, password: str = "") -> str:
+        login = f"connector:{password}" if password else "connector"
+        return f"postgresql://{login}@/{name}?host={self.folder}"
 
     def stop(self) -> None:
         """End it as a crash would: connections are cut."""

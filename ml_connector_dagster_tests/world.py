@@ -22,6 +22,7 @@ from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.flows import EntityResult, ReadMode, run_flow
+from ml_connector_dagster.sync.replay import choose_letters, replay
 from ml_connector_dagster.sync.workspace import Workspace, open_staging
 
 
@@ -67,7 +68,7 @@ class CrashingWorkspace(Workspace):
                     self.application(target.connection),
                     connection,
                     target,
-                    self.ledger,
+                    self.ledger.remote,
                     now=self.now,
                     checkpoint=self.points,
                 )
@@ -97,7 +98,7 @@ def _opened(destination: Destination) -> Iterator[Destination]:
         destination.close()
 
 
-@dataclass(slots=True)
+@dataclass
 class World:
     """One flow of ``entities`` from the sandbox into a DuckDB file under ``folder``."""
 
@@ -175,6 +176,11 @@ class World:
         results = self.run()
         assert [result.error for result in results if result.error] == []
         return results
+
+    def replay(self) -> None:
+        """Every record that was refused, again."""
+        with self.open() as workspace:
+            replay(workspace, self.flow, choose_letters(workspace, self.flow), run_id="replay")
 
     def crash(self, at: int) -> str | None:
         """Run, and die at the ``at``-th write point; answers its name, None when the run ended before."""

@@ -23,7 +23,7 @@ def list_alerts(
 ) -> None:
     """List what is wrong, as the ledger remembers it."""
     with Workspace.open(read_settings()) as workspace:
-        found = workspace.ledger.alerts(open_only=not everything)
+        found = workspace.ledger.alerts.find(open_only=not everything)
     if as_json:
         print_json(
             [

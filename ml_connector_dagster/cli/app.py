@@ -26,6 +26,7 @@ from ml_connector_dagster.cli import (
     plan,
     prepare,
     reconcile,
+    recount,
     replay,
     run,
     sandbox,
@@ -35,7 +36,7 @@ from ml_connector_dagster.cli import (
     trail,
 )
 from ml_connector_dagster.cli.output import stderr
-from ml_connector_dagster.credentials.redaction import RedactingFilter
+from ml_connector_dagster.credentials.redaction import RedactingFilter, redact
 from ml_connector_dagster.model.errors import ConnectorError, is_of_this_machine
 
 
@@ -60,7 +61,7 @@ for _panel, _commands in {
         lookml.publish,
         sweep.sweep,
     ),
-    "Prove it": (reconcile.reconcile, trace.trace, trail.trail),
+    "Prove it": (reconcile.reconcile, recount.recount, trace.trace, trail.trail),
     "Mend it": (replay.replay, letter.letter),
     "Look after it": (cleanup.cleanup,),
 }.items():
@@ -99,4 +100,4 @@ def main() -> None:
 
 
 def _escaped(error: Exception) -> str:
-    return str(error).replace("[", r"\[")
+    return redact(str(error)).replace("[", r"\[")

@@ -34,7 +34,7 @@ RUN = """
 query($id: ID!) { runOrError(runId: $id) {
   __typename
   ... on Run { status stats { __typename
-    ... on RunStatsSnapshot { stepsSucceeded stepsFailed startTime endTime } } }
+    ... on RunStatsSnapshot { stepsSucceeded } } }
 } }
 """
 
@@ -60,7 +60,6 @@ class RunState:
 
     status: str
     steps_done: int
-    steps_failed: int
 
     @property
     def ended(self) -> bool:
@@ -150,11 +149,7 @@ class DagsterApi:
         if found["__typename"] != "Run":
             raise ContractError(f"Dagster does not know run {run_id}")
         stats = found["stats"]
-        return RunState(
-            status=found["status"],
-            steps_done=stats.get("stepsSucceeded") or 0,
-            steps_failed=stats.get("stepsFailed") or 0,
-        )
+        return RunState(status=found["status"], steps_done=stats.get("stepsSucceeded") or 0)
 
     def checks(self) -> dict[str, str]:
         """``asset/key:check`` → SUCCEEDED, FAILED, … or NOT RUN."""

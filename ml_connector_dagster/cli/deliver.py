@@ -10,8 +10,7 @@ from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sync.applications import FlowPreview, preview_delivery
-from ml_connector_dagster.sync.flows import PendingResult, deliver_pending
-from ml_connector_dagster.sync.flows import chosen as choices
+from ml_connector_dagster.sync.flows import PendingResult, chosen, deliver_pending
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.workspace import Workspace
 
@@ -30,23 +29,17 @@ def deliver(
 ) -> None:
     """Deliver what is pending, without reading the ERP; exit code 1 when something failed or is refused."""
     with Workspace.open(read_settings()) as workspace:
-        chosen = find_flow(workspace.project, flow)
-        choices("entity", entity or (), chosen.entities, chosen.name)
-        targets = find_targets(chosen, destination)
+        found = find_flow(workspace.project, flow)
+        entities = chosen("entity", entity or (), found.entities, found.name)
+        targets = find_targets(found, destination)
         if dry_run:
             previews = [
-                preview_delivery(workspace, chosen, target, entities=entity or ())
-                for target in targets
+                preview_delivery(workspace, found, target, entities=entities) for target in targets
             ]
             _print_previews(previews, as_json=as_json)
             return
-        results = deliver_pending(
-            workspace,
-            chosen,
-            targets,
-            entities=entity or (),
-            run_id=f"cli-{new_id(workspace.now())}",
-        )
+        run_id = f"cli-{new_id(workspace.now())}"
+        results = deliver_pending(workspace, found, targets, entities=entities, run_id=run_id)
     _print_results(results, as_json=as_json)
     if any(one.error or one.counts.rejected for one in results):
         raise typer.Exit(1)

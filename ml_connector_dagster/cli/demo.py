@@ -122,8 +122,8 @@ def _is_of(flow: Flow, path: tuple[str, ...]) -> bool:
     if flow.looker is not None and path[1:3] == (flow.looker.connection, flow.name):
         return True
     places = {target.connection for target in flow.destinations}
-    if path[-2] == "reconciliation":  # a run compares warehouses only
-        return path[-1] == flow.name and path[1] in {one.connection for one in flow.warehouses}
+    if path[-1] == f"reconciliation_{flow.name}":  # a run compares warehouses only
+        return path[1] in {one.connection for one in flow.warehouses}
     return path[1] in places and not {"marts", *flow.entities}.isdisjoint(path[2:])
 
 

@@ -1,6 +1,7 @@
 """What the demo prints at its end: the destinations side by side, asked themselves, and Dagster's checks."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 
 from ml_connector_dagster.cli.dagster_api import DagsterApi
@@ -22,12 +23,21 @@ def print_summary(workspace: Workspace, api: DagsterApi) -> bool:
     checks = api.checks()
     failed = sorted(name for name, status in checks.items() if status == "FAILED")
     passed = sum(status == "SUCCEEDED" for status in checks.values())
-    idle = len(checks) - passed - len(failed)
-    later = f"; {idle} not run yet" if idle else ""
-    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed{later}.")
+    stdout.print(f"Checks: [green]{passed} passed[/], {len(failed)} failed{_idle(checks)}.")
     for name in failed:
         stdout.print(f"  [red]failed[/] {name}")
     return all(equal)
+
+
+def _idle(checks: Mapping[str, str]) -> str:
+    """Checks that no run of the demo is for, and whose they are."""
+    assets = Counter(
+        name.rpartition(":")[0] for name, status in checks.items() if status == "NOT RUN"
+    )
+    if not assets:
+        return ""
+    whose = ", ".join(f"{number} of {asset}" for asset, number in assets.items())
+    return f"; not run yet: {whose}"
 
 
 def print_looker(workspace: Workspace, sandbox_url: str) -> None:

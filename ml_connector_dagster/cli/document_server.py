@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -94,10 +95,21 @@ def _document(body: bytes, content_type: str) -> bytes:
 
 
 def _keep(folder: Path, content: bytes, now: datetime) -> str:
-    """The same document twice at the same moment is one file; whole or not at all."""
+    """The same document twice at the same moment is one file; whole or not at all, and there after a power cut: whoever
+    has sent it is told so, and does not send it again."""
     name = f"{now:%Y%m%dT%H%M%S%f}-{hashlib.sha256(content).hexdigest()[:12]}.xml"
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{name}.part"
     aside.write_bytes(content)
+    _sync(aside)
     aside.rename(folder / name)
+    _sync(folder)
     return name
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,6 +1,5 @@
 """``ml-connector reconcile``: prove that destinations hold what the ERP has, or list what differs."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,7 +18,11 @@ from ml_connector_dagster.model.reconciliations import ReconciliationState, Stan
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import markdown
-from ml_connector_dagster.sync.reconcile.repairing import Repair, mend
+from ml_connector_dagster.sync.reconcile.repairing import (
+    Repair,
+    mend,
+    unfinished_records,
+)
 from ml_connector_dagster.sync.reconcile.report import (
     STANDINGS,
     STATES,
@@ -94,7 +97,7 @@ def reconcile(
             if repair:
                 if not as_json:
                     _print(_report(workspace, chosen, found))
-                    announce(found)
+                    announce(found, unfinished_records(workspace, found))
                 status.update("Putting back what was changed ...")
                 mended = mend(workspace, chosen, request, found, on_page=tell)
                 found, repairs = mended.comparisons, mended.repairs
@@ -105,7 +108,7 @@ def reconcile(
     if as_json:
         print_json([_as_json(one) | as_json_of(one, repairs) for one in found])
     else:
-        print_repairs(repairs)
+        print_repairs(repairs, flow)
         if repairs or not repair:
             _print(told)
         if report is not None:
@@ -128,11 +131,10 @@ def _report(workspace: Workspace, flow: Flow, found: tuple[Comparison, ...]) -> 
 
 
 def _period(text: str) -> int:
-    if not text:
-        return 0
-    if not re.fullmatch(r"[0-9]{4}(-[0-9]{1,2})?", text):
-        raise typer.BadParameter(f"--period {text!r} is no period; write it like 2026-10")
-    return read_period(text)
+    try:
+        return read_period(text) if text else 0
+    except ValueError:
+        raise typer.BadParameter(f"--period {text!r} is no period; write it like 2026-10") from None
 
 
 def _print(report: Report) -> None:

@@ -1,7 +1,6 @@
 """``ml-connector replay``: try again exactly what failed."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -15,9 +14,10 @@ from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.flows import chosen as choices
 from ml_connector_dagster.sync.ids import new_id
 from ml_connector_dagster.sync.pending import (
+    Overdue,
     OverdueResult,
+    choose_overdue,
     deliver_overdue,
-    overdue_deliveries,
 )
 from ml_connector_dagster.sync.replay import UNREADABLE, ReplaySummary, choose_letters
 from ml_connector_dagster.sync.replay import replay as replay_letters
@@ -52,13 +52,15 @@ def replay(
 ) -> None:
     """Replay what failed; exit code 1 when something is still open.
 
-    With no choice made, deliveries that did not end are made up for as well.
+    Deliveries that did not end are made up for as well, also those of a failed `reconcile --repair`; but not when records,
+    numbers or days are chosen.
     """
     with Workspace.open(read_settings()) as workspace:
         chosen = find_flow(workspace.project, flow)
         first, last = span_of(since, until, workspace.cloudsuite(chosen.source).zone)
         choices("entity", [entity] if entity else (), chosen.entities, chosen.name)
         choices("company", [company] if company else (), chosen.companies, chosen.name)
+        place = _place(chosen, destination)
         letters = choose_letters(
             workspace,
             chosen,
@@ -66,16 +68,28 @@ def replay(
             until=last,
             entity=entity,
             company=company,
-            destination=_place(chosen, destination),
+            destination=place,
             reason=reason,
             record_ids=record or (),
             ids=number or (),
         )
+        overdue: tuple[Overdue, ...] = ()
+        if not any((since, until, record, number)):
+            overdue = choose_overdue(
+                workspace,
+                chosen,
+                entity=entity,
+                company=company,
+                destination=place,
+                reason=reason,
+            )
         if show:
             _print_letters(chosen, letters, as_json=as_json)
+            if not as_json:
+                _print_overdue(overdue)
             return
         narrowed = any((entity, company, destination, reason, since, until, record, number))
-        if narrowed and not letters and not as_json:
+        if narrowed and not letters and not overdue and not as_json:
             stdout.print(
                 "Nothing that is open is chosen by this. Without a choice, --list shows all."
             )
@@ -87,16 +101,13 @@ def replay(
             letters,
             run_id=run_id,
         )
-        unfinished: tuple[OverdueResult, ...] = ()
-        if not narrowed:
-            overdue = overdue_deliveries(workspace, chosen, older_than=timedelta())
-            unfinished = deliver_overdue(workspace, chosen, overdue, run_id=run_id)
+        unfinished = deliver_overdue(workspace, chosen, overdue, run_id=run_id)
         still_open = workspace.ledger.dead_letters(
             tenant=chosen.source, ids=[letter.id for letter in letters]
         )
     errors = [*summary.errors, *(one.error for one in unfinished if one.error)]
     written = summary.counts.written + sum(one.counts.written for one in unfinished)
-    _print_summary(summary, written, errors, as_json=as_json)
+    _print_summary(summary, written, unfinished, errors, as_json=as_json)
     if still_open and not as_json:
         _print_letters(chosen, still_open, as_json=False)
     if summary.still_open or errors:
@@ -131,7 +142,7 @@ def _print_letters(flow: Flow, letters: tuple[DeadLetter, ...], *, as_json: bool
         )
         return
     if not letters:
-        stdout.print("Nothing is open.")
+        stdout.print("No record is open.")
         return
     print_table(
         "Open dead letters",
@@ -163,8 +174,25 @@ def _print_letters(flow: Flow, letters: tuple[DeadLetter, ...], *, as_json: bool
     )
 
 
+def _print_overdue(overdue: Sequence[Overdue]) -> None:
+    if overdue:
+        print_table(
+            "Deliveries that did not end",
+            ["destination", "entity", "company", "batches", "repairs", "last error"],
+            [
+                [one.target.name, one.entity, one.company, one.batches, one.repairs, one.error]
+                for one in overdue
+            ],
+        )
+
+
 def _print_summary(
-    summary: ReplaySummary, written: int, errors: Sequence[str], *, as_json: bool
+    summary: ReplaySummary,
+    written: int,
+    unfinished: Sequence[OverdueResult],
+    errors: Sequence[str],
+    *,
+    as_json: bool,
 ) -> None:
     if as_json:
         print_json(
@@ -173,6 +201,18 @@ def _print_summary(
                 "resolved": summary.resolved,
                 "still_open": summary.still_open,
                 "written": written,
+                "deliveries": [
+                    {
+                        "destination": one.overdue.target.name,
+                        "entity": one.overdue.entity,
+                        "company": one.overdue.company,
+                        "batches": one.overdue.batches,
+                        "repairs": one.overdue.repairs,
+                        "written": one.counts.written,
+                        "error": one.error,
+                    }
+                    for one in unfinished
+                ],
                 "errors": errors,
             }
         )
@@ -182,5 +222,22 @@ def _print_summary(
         ["tried", "resolved", "still open", "rows written"],
         [[summary.attempted, summary.resolved, summary.still_open, written]],
     )
+    if unfinished:
+        print_table(
+            "Deliveries that had not ended",
+            ["destination", "entity", "company", "batches", "repairs", "rows written", "result"],
+            [
+                [
+                    one.overdue.target.name,
+                    one.overdue.entity,
+                    one.overdue.company,
+                    one.overdue.batches,
+                    one.overdue.repairs,
+                    one.counts.written,
+                    "failed again" if one.error else "done",
+                ]
+                for one in unfinished
+            ],
+        )
     for error in errors:
         stdout.print(f"- {error}", markup=False)

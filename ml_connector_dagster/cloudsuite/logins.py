@@ -15,13 +15,14 @@ from typing import Final
 import httpx
 
 from ml_connector_dagster.cloudsuite.ionapi import Grant, IonApi
-from ml_connector_dagster.cloudsuite.retries import PASSING_STATUSES, parse_retry_after
+from ml_connector_dagster.cloudsuite.retries import PASSING_STATUSES
 from ml_connector_dagster.model.errors import (
     ConnectorError,
     ContractError,
     CredentialError,
     TransientError,
 )
+from ml_connector_dagster.model.retry_after import parse_retry_after
 from ml_connector_dagster.model.secrets import Secret
 
 

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from ml_connector_dagster.cloudsuite.auth import is_transient_401
-from ml_connector_dagster.cloudsuite.retries import PASSING_STATUSES, parse_retry_after
+from ml_connector_dagster.cloudsuite.retries import PASSING_STATUSES
 from ml_connector_dagster.model.errors import (
     ConfigError,
     ConnectorError,
@@ -19,6 +19,7 @@ from ml_connector_dagster.model.errors import (
     CredentialError,
     TransientError,
 )
+from ml_connector_dagster.model.retry_after import parse_retry_after
 
 
 CONNECT_TIMEOUT: Final = 10.0

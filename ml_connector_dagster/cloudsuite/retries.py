@@ -8,8 +8,6 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import tenacity
@@ -42,22 +40,6 @@ class RetryPolicy:
     def backoff(self, attempt: int, draw: float) -> float:
         """Full jitter: ``draw`` (0 to 1) of the bound after the ``attempt``-th failure."""
         return draw * min(self.cap_seconds, self.base_seconds * 2.0 ** min(attempt - 1, 30))
-
-
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds a ``Retry-After`` header asks for: seconds or an HTTP date. None when absent or unreadable."""
-    if value is None:
-        return None
-    value = value.strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
 
 
 def retrying(

@@ -28,12 +28,17 @@ def marked(
     fresh = {
         "_deleted_at": pa.repeat(pa.scalar(deleted_at, TIMESTAMP), rows.num_rows),
         "_extracted_at": pa.repeat(pa.scalar(extracted_at, TIMESTAMP), rows.num_rows),
-        "_batch_id": pa.array([batch_id] * rows.num_rows, pa.string()),
         "_run_id": pa.array([run_id] * rows.num_rows, pa.string()),
     }
     for name, column in fresh.items():
         rows = rows.set_column(rows.schema.get_field_index(name), name, column)
-    return rehashed(rows)
+    return rehashed(carried_by(rows, batch_id))
+
+
+def carried_by(rows: pa.Table, batch_id: str) -> pa.Table:
+    """``rows`` as they are, in another batch: a destination knows by that what a delivery has written already."""
+    ids = pa.array([batch_id] * rows.num_rows, pa.string())
+    return rows.set_column(rows.schema.get_field_index("_batch_id"), "_batch_id", ids)
 
 
 def unmarked(rows: pa.Table) -> pa.Table:

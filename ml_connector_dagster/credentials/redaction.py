@@ -1,7 +1,7 @@
 """Masks secrets in any text: by value those that this process knows, by shape those that it does not.
 
-Whatever reads or receives a secret calls ``register``; whatever shows text of unsure origin calls ``redact``, or logs
-through a handler with a ``RedactingFilter``. Too much masked is better than too little.
+Whatever reads or receives a secret calls ``register``; whatever shows or keeps text of unsure origin calls ``redact``, or
+logs through a handler with a ``RedactingFilter``. Too much masked is better than too little.
 """
 
 import json
@@ -9,8 +9,10 @@ import logging
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from ml_connector_dagster.credentials.disguises import Disguises, masked
 from ml_connector_dagster.model.secrets import MASK, Secret
@@ -186,6 +188,18 @@ _PROCESS = Redactor()
 def register(secret: Secret) -> None:
     """Mask ``secret`` in whatever this process redacts from now on."""
     _PROCESS.register(secret)
+
+
+def register_url(url: str) -> None:
+    """Mask the passwords that the URL of a database holds: before its host, or in its query.
+
+    One that is the user's name is no secret, and may be a word of ours ("dagster").
+    """
+    with suppress(ValueError):  # no URL: whoever opens it says so
+        parts = urlsplit(url)
+        for password in (unquote(parts.password or ""), *parse_qs(parts.query).get("password", ())):
+            if password != parts.username:
+                register(Secret(password))
 
 
 def redact(text: str) -> str:

@@ -89,7 +89,7 @@ def _failed(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:
         reasons = reasons or [context.failure_event.message or "no reason given"]
         more = f" (and {len(reasons) - 1} more)" if reasons[1:] else ""
         with open_workspace() as workspace:
-            workspace.ledger.raise_alert(
+            workspace.ledger.alerts.raise_one(
                 Condition(
                     kind=AlertKind.RUN_FAILED,
                     subject=run_subject(run),
@@ -119,7 +119,9 @@ def _succeeded(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:
     )
     def alert_recovered_runs(context: dg.RunStatusSensorContext) -> None:
         with open_workspace() as workspace:
-            workspace.ledger.resolve_alert(AlertKind.RUN_FAILED, run_subject(context.dagster_run))
+            workspace.ledger.alerts.resolve_one(
+                AlertKind.RUN_FAILED, run_subject(context.dagster_run)
+            )
             _tell(workspace, context.log.warning)
 
     return alert_recovered_runs
@@ -136,7 +138,7 @@ def _around(open_workspace: Callable[[], Workspace]) -> dg.SensorDefinition:
     def alerts(context: dg.SensorEvaluationContext) -> dg.SkipReason:
         with open_workspace() as workspace:
             look_around(workspace)
-            workspace.ledger.observe_alerts(
+            workspace.ledger.alerts.observe(
                 tuple(failed_checks(context)), (AlertKind.CHECK_FAILED,)
             )
             told = _tell(workspace, context.log.warning)

@@ -1,7 +1,7 @@
 """Asset checks: what a destination holds, asked of the destination itself."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -84,7 +84,12 @@ def delivery_checks(
         companies = companies_of_run(context.run.tags, flow.companies)
         try:
             verification = verify_delivery(
-                workspace, flow, target, entity=entity, companies=companies
+                workspace,
+                flow,
+                target,
+                entity=entity,
+                companies=companies,
+                run_id=context.run.run_id,
             )
             letters = _open_letters(workspace, flow, target, entity)
             swept = recently_swept(
@@ -126,6 +131,10 @@ def _row_count(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
             ["company", "accepted", "found", "difference", "marked deleted", *totals], rows
         ),
     }
+    if notes := _lines(seen, "note"):
+        metadata["what_happened"] = notes
+    if advice := _lines(seen, "advice"):
+        metadata["what_to_do"] = advice
     for name in totals:
         # Shown exactly; a float beside it, because only numbers are plotted.
         total = sum(one.found.control_totals.get(name, 0) for one in seen.companies)
@@ -138,6 +147,13 @@ def _row_count(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         metadata=metadata,
     )
+
+
+def _lines(seen: Verification, what: Literal["note", "advice"]) -> dg.MarkdownMetadataValue | None:
+    """What is to be said of each company; None when nothing is."""
+    told = [(one.company, one.note if what == "note" else one.advice) for one in seen.companies]
+    lines = [f"- company {company}: {text}" for company, text in told if text]
+    return dg.MetadataValue.md("\n".join(lines)) if lines else None
 
 
 def _unique_keys(key: dg.AssetKey, seen: Verification) -> dg.AssetCheckResult:
@@ -174,7 +190,10 @@ def _dead_letters(
         NO_DEAD_LETTERS,
         passed=not letters,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"open": len(letters), "letters": letters_table(letters[:20], given_up)},
+        metadata={
+            "open": len(letters),
+            **({"letters": letters_table(letters[:20], given_up)} if letters else {}),
+        },
     )
 
 

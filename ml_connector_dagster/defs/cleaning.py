@@ -56,6 +56,7 @@ def cleaning_schedule(clock: Schedule, job: dg.JobDefinition) -> dg.ScheduleDefi
         cron_schedule=list(clock.cron_expressions),
         execution_timezone=str(ZoneInfo(clock.timezone or "UTC")),
         default_status=status.RUNNING if clock.enabled else status.STOPPED,
+        description="Removes what `retention:` of the flows file lets go.",
     )
 
 

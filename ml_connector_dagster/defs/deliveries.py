@@ -134,15 +134,15 @@ class Shipping:
         }
 
     def _rows_held(self) -> int:
-        """Nothing is erased at a destination: what it has ever inserted is what it holds."""
+        """Nothing is erased at a destination: what it has ever accepted is what it holds."""
         flow, target = self.shipment.flow, self.shipment.target
         return sum(
-            self.workspace.ledger.delivered_counts(
+            self.workspace.ledger.expected_rows(
                 destination=target.name,
                 tenant=flow.source,
                 entity=self.shipment.staged.entity,
                 company=company,
-            ).inserted
+            )
             for company in flow.companies
         )
 

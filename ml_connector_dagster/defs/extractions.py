@@ -232,7 +232,7 @@ def _summary(
 
 def _last_sweep(workspace: Workspace, flow: Flow, entity: str, company: str) -> datetime | None:
     """When deleted records were last looked for."""
-    found = workspace.ledger.last_sweeps(flow.source, entity=entity, state=SweepState.COMPLETE)
+    found = workspace.ledger.sweeps.last(flow.source, entity=entity, state=SweepState.COMPLETE)
     return next((one.started_at for one in found if one.company == company), None)
 
 

@@ -14,6 +14,8 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from ml_connector_dagster.credentials.redaction import register_url
+
 
 class EnvironmentStorage(DagsterStorage, ConfigurableClass):
     """Named by ``storage.custom`` in dagster.yaml; opens one of Dagster's two storages in its own place."""
@@ -35,6 +37,7 @@ class EnvironmentStorage(DagsterStorage, ConfigurableClass):
     ) -> DagsterStorage:
         url = os.environ.get("DAGSTER_PG_URL")
         if url:
+            register_url(url)
             try:
                 postgres = import_module("dagster_postgres")
             except ImportError as error:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import dagster as dg
@@ -13,12 +13,17 @@ from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
 from ml_connector_dagster.defs.launchpads import ALL, location_of, op_with, with_choices
 from ml_connector_dagster.defs.letters import OPEN_LETTERS, letters_table, open_letters_metadata
-from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.metadata import REASON_CELL, table
 from ml_connector_dagster.defs.names import BY_HAND, REPLAY_JOB, REPLAY_OP, REPLAY_TAG, WORKSPACE
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import DeadLetter
-from ml_connector_dagster.sync.pending import OverdueResult, deliver_overdue, overdue_deliveries
+from ml_connector_dagster.sync.pending import (
+    Overdue,
+    OverdueResult,
+    choose_overdue,
+    deliver_overdue,
+)
 from ml_connector_dagster.sync.replay import UNREADABLE, ReplaySummary, choose_letters, replay
 from ml_connector_dagster.sync.spans import span_of
 from ml_connector_dagster.sync.workspace import Workspace
@@ -62,11 +67,11 @@ class ReplayConfig(dg.Config):
     )
     only_due: bool = Field(
         default=False,
-        description="Only dead letters whose next automatic try is due, and that are not given up; the sensor sets it.",
+        description="Only what is due for its next automatic try, and not given up; the sensor sets it.",
     )
     unfinished_deliveries: bool = Field(
         default=True,
-        description="Also deliver batches whose delivery failed or never ended. Ignored when records, dead letters or "
+        description="Also deliver batches whose delivery failed or never ended, repairs too. Ignored when records, dead letters or "
         "a span are named.",
     )
     only_show: bool = Field(
@@ -86,6 +91,7 @@ class _Done:
 
     flow: Flow
     letters: tuple[DeadLetter, ...]
+    unended: tuple[Overdue, ...] = ()  # only shown
     summary: ReplaySummary = field(default_factory=ReplaySummary)
     delivered: tuple[OverdueResult, ...] = ()
     still_open: tuple[DeadLetter, ...] = ()
@@ -162,6 +168,8 @@ def _replayed(
         )[: config.limit - len(tried)]
         tried |= {letter.id for letter in letters}
         one = _Done(flow=flow, letters=letters)
+        if config.only_show:
+            one = replace(one, unended=_unended(workspace, flow, config))
         if not config.only_show:
             summary = replay(workspace, flow, letters, run_id=run_id)
             one = replace(
@@ -207,17 +215,21 @@ def _span(
 def _deliver(
     workspace: Workspace, flow: Flow, config: ReplayConfig, run_id: str
 ) -> tuple[OverdueResult, ...]:
+    return deliver_overdue(workspace, flow, _unended(workspace, flow, config), run_id=run_id)
+
+
+def _unended(workspace: Workspace, flow: Flow, config: ReplayConfig) -> tuple[Overdue, ...]:
     if not config.unfinished_deliveries or not config.whole:
         return ()
-    chosen = [
-        one
-        for one in overdue_deliveries(workspace, flow, older_than=timedelta(0))
-        if config.entity in (ALL, one.entity)
-        and config.company in ("", one.company)
-        and config.destination in (ALL, one.target.name)
-        and config.reason_contains.casefold() in one.error.casefold()
-    ]
-    return deliver_overdue(workspace, flow, chosen, run_id=run_id)
+    return choose_overdue(
+        workspace,
+        flow,
+        only_due=config.only_due,
+        entity=None if config.entity == ALL else str(config.entity),
+        company=config.company or None,
+        destination=None if config.destination == ALL else str(config.destination),
+        reason=config.reason_contains,
+    )
 
 
 def _still_open(
@@ -234,29 +246,54 @@ def _metadata(done: Sequence[_Done], *, only_show: bool) -> dict[str, Any]:
     written = sum(one.summary.counts.written for one in done)
     if only_show:
         chosen = [letter for one in done for letter in one.letters]
-        return {"would_be_tried": len(chosen), "letters": letters_table(chosen[:SHOWN])}
+        return {
+            "would_be_tried": len(chosen),
+            "letters": letters_table(chosen[:SHOWN]),
+            "deliveries": table(
+                ["destination", "entity", "company", "batches", "repairs", "last error"],
+                [
+                    [
+                        each.target.name,
+                        each.entity,
+                        each.company,
+                        each.batches,
+                        each.repairs,
+                        redact(each.error),
+                    ]
+                    for one in done
+                    for each in one.unended
+                ],
+                width=REASON_CELL,
+            ),
+        }
     return {
         "tried": sum(one.summary.attempted for one in done),
         "resolved": sum(one.summary.resolved for one in done),
         "still_open": len(open_letters),
         "rows_changed": written + sum(one.counts.written for one in delivered),
         "by_place": _places(done),
-        "deliveries": table(
-            ["destination", "entity", "company", "batches", "changed", "error"],
-            [
-                [
-                    one.overdue.target.name,
-                    one.overdue.entity,
-                    one.overdue.company,
-                    one.overdue.batches,
-                    one.counts.written,
-                    redact(one.error),
-                ]
-                for one in delivered
-            ],
-        ),
-        "open_letters": letters_table(open_letters[:SHOWN]),
+        **({"deliveries": _deliveries(delivered)} if delivered else {}),
+        **({"open_letters": letters_table(open_letters[:SHOWN])} if open_letters else {}),
     }
+
+
+def _deliveries(delivered: Sequence[OverdueResult]) -> dg.MarkdownMetadataValue:
+    return table(
+        ["destination", "entity", "company", "batches", "repairs", "changed", "error"],
+        [
+            [
+                one.overdue.target.name,
+                one.overdue.entity,
+                one.overdue.company,
+                one.overdue.batches,
+                one.overdue.repairs,
+                one.counts.written,
+                redact(one.error),
+            ]
+            for one in delivered
+        ],
+        width=REASON_CELL,
+    )
 
 
 def _places(done: Sequence[_Done]) -> dg.MarkdownMetadataValue:
@@ -284,7 +321,7 @@ def _unfinished(
     names = ", ".join(one.flow.name for one in done if one.errors or one.still_open)
     tried = sum(len(one.letters) for one in done)
     left = sum(len(one.still_open) for one in done)
-    happened = [f"{left} of {tried} records failed again"] if left else []
+    happened = [f"{left:,} of {tried:,} records failed again"] if left else []
     happened += [redact(error) for error in errors]
     return dg.Failure(
         description=f"{names} was replayed in part: {'; '.join(happened)}. What is open stays open and is listed "

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -32,6 +33,16 @@ def with_choices(config: type[_Config], choices: Mapping[str, Iterable[str]]) ->
             kind,
             Field(default=kind(ALL), description=config.model_fields[name].description),
         )
+    return create_model(config.__name__, __base__=config, __doc__=config.__doc__, **fields)
+
+
+def with_defaults(config: type[_Config], defaults: Mapping[str, Any]) -> type[_Config]:
+    """``config`` with other defaults: what is configured shows in the launchpad, and not a sign that stands for it."""
+    fields: dict[str, Any] = {}
+    for name, value in defaults.items():
+        own = copy(config.model_fields[name])
+        own.default = value
+        fields[name] = (own.annotation, own)
     return create_model(config.__name__, __base__=config, __doc__=config.__doc__, **fields)
 
 

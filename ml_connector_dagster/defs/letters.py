@@ -24,6 +24,7 @@ from ml_connector_dagster.defs.names import (
 )
 from ml_connector_dagster.model.receipts import DeadLetter
 from ml_connector_dagster.sync.open_letters import OpenGroup, OpenWork, open_work
+from ml_connector_dagster.sync.pending import Overdue
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -39,6 +40,9 @@ SHOWN: Final = 50
 _LINK_CELL: Final = 2_000
 
 _NOTHING: Final = "Nothing is open: every record that was read is where it belongs."
+_NOT_BEGUN: Final = """\
+Nothing has failed. Batches that were read for another flow, or a moment ago, are not delivered here yet: the next run of \
+their own flow does it, or follow **deliver** in the row."""
 _WHAT_TO_DO: Final = """\
 1. Read the reason. Correct the cause: in the ERP, in the destination, or in the flow.
 2. Follow **replay** in the row: the launchpad opens with these records chosen; press *Launch run*.
@@ -139,7 +143,8 @@ def _metadata(work: OpenWork, flows: Sequence[Flow], location: str) -> dict[str,
         "dagster/row_count": len(letters),
         "open": len(letters),
         "given_up": len(given_up),
-        "unfinished_deliveries": sum(one.batches for _, one in work.overdue),
+        "unfinished_deliveries": sum(one.batches for _, one in work.overdue if one.attempts),
+        "deliveries_not_begun": sum(one.batches for _, one in work.overdue if not one.attempts),
     }
     if work.groups:
         metadata["oldest"] = moment(min(group.oldest for group in work.groups))
@@ -147,11 +152,13 @@ def _metadata(work: OpenWork, flows: Sequence[Flow], location: str) -> dict[str,
         metadata["next_try"] = moment(min(tries))
     if not letters and not work.overdue:
         return metadata | {"what_to_do": dg.MetadataValue.md(_NOTHING)}
-    metadata["by_reason"] = _groups_table(work.groups, location)
-    metadata["letters"] = letters_table(letters[:SHOWN], given_up, location=location)
+    if letters:
+        metadata["by_reason"] = _groups_table(work.groups, location)
+        metadata["letters"] = letters_table(letters[:SHOWN], given_up, location=location)
     if work.overdue:
         metadata["deliveries"] = _overdue_table(work, location)
-    metadata["what_to_do"] = dg.MetadataValue.md(_WHAT_TO_DO)
+    failed = letters or any(one.attempts for _, one in work.overdue)
+    metadata["what_to_do"] = dg.MetadataValue.md(_WHAT_TO_DO if failed else _NOT_BEGUN)
     return metadata
 
 
@@ -176,22 +183,31 @@ def _groups_table(groups: Sequence[OpenGroup], location: str) -> dg.MarkdownMeta
 
 
 def _overdue_table(work: OpenWork, location: str) -> dg.MarkdownMetadataValue:
+    """What was tried and failed comes first."""
+    listed = sorted(work.overdue, key=lambda pair: not pair[1].attempts)
     return table(
-        ["batches", "destination", "entity", "company", "last error", "next try", ""],
+        ["batches", "repairs", "destination", "entity", "company", "last error", "next try", ""],
         [
             [
                 one.batches,
+                one.repairs,
                 one.target.name,
                 one.entity,
                 one.company,
-                _cut(redact(one.error) or "not begun, or under way"),
-                "given up" if flow.replay.gives_up_after(one.attempts) else minute(one.due_at),
+                _cut(redact(one.error)) or ("under way" if one.attempts else "not begun"),
+                _next_delivery(flow, one),
                 link("deliver", _deliver_path(flow, one.target.name, one.entity, location)),
             ]
-            for flow, one in work.overdue[:SHOWN]
+            for flow, one in listed[:SHOWN]
         ],
         width=_LINK_CELL,
     )
+
+
+def _next_delivery(flow: Flow, one: Overdue) -> str:
+    if not one.attempts:
+        return f"next run of {flow.name}"
+    return "given up" if flow.replay.gives_up_after(one.attempts) else minute(one.due_at)
 
 
 def _next_try(group: OpenGroup) -> str:

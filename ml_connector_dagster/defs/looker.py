@@ -12,7 +12,7 @@ import dagster as dg
 from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.config.project import Flow, Project
 from ml_connector_dagster.defs.failures import RETRIES, Problem, failure
-from ml_connector_dagster.defs.metadata import table
+from ml_connector_dagster.defs.metadata import REASON_CELL, moment, table
 from ml_connector_dagster.defs.names import COMPANY_TAG, WORKSPACE, looker_key
 from ml_connector_dagster.lookml.dashboards import DASHBOARDS
 from ml_connector_dagster.lookml.lineage import ErpFields, FieldLineage, field_lineage
@@ -91,6 +91,11 @@ def _model(
             problem = Problem(subject=f"model {wanted.model}", error=error)
             raise failure("The LookML was not compared with the tables", [problem]) from None
         found = [*problems, *fitting.problems]
+        misfits = table(
+            ["where", "problem"],
+            [[one.where, one.message] for one in found[:50]],
+            width=REASON_CELL,
+        )
         return dg.MaterializeResult(
             metadata={
                 "views": len(generated.tables),
@@ -104,11 +109,9 @@ def _model(
                     passed=not found,
                     severity=dg.AssetCheckSeverity.ERROR,
                     metadata={
-                        "problems": table(
-                            ["where", "problem"],
-                            [[one.where, one.message] for one in found[:50]],
-                        ),
+                        "problems": len(found),
                         "columns_not_shown": len(fitting.unseen),
+                        **({"what_does_not_fit": misfits} if found else {}),
                     },
                 )
             ],
@@ -201,13 +204,14 @@ def _results(
         asset_key=dataset,
         metadata={
             "sync_id": done.sync_id,
-            "finished_at": done.finished_at.isoformat(),
-            "datagroup": done.datagroup_id,
+            "load_finished_at": moment(done.finished_at),
+            "datagroup_id": done.datagroup_id,
             "freshness": done.proof.value,
-            "calls": done.calls,
+            "calls_of_this_run": done.calls,
             "plans": table(
                 ["plan", "name", "state", "note"],
                 [[one.plan_id, one.name, one.state.value, one.error] for one in done.plans],
+                width=REASON_CELL,
             ),
             "quota": table(
                 ["calls", "month", "made", "allowed"],

@@ -70,8 +70,11 @@ def mart_key(project: Project, tenant: str, target: FlowDestination, mart: str) 
 def reconciliation_key(
     project: Project, tenant: str, target: FlowDestination, flow: str
 ) -> dg.AssetKey:
-    """The comparison of what ``flow`` delivers to a destination with the ERP."""
-    return dg.AssetKey([*_place(project, tenant, target), "reconciliation", flow])
+    """The comparison of what ``flow`` delivers to a destination with the ERP.
+
+    The graph writes only the last part of a key on a node, so that part says what it is.
+    """
+    return dg.AssetKey([*_place(project, tenant, target), f"reconciliation_{flow}"])
 
 
 def looker_key(flow: Flow, *what: str) -> dg.AssetKey:

@@ -65,7 +65,7 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
     records = [record for one in report.comparisons for record in one.differences]
     return {
         "verdict": report.verdict,
-        "compared": ", ".join(dict.fromkeys(map(compared, report.comparisons))) or "nothing",
+        "compared": _compared(report),
         "tables": _tables(report, now),
         **({"records": dg.MetadataValue.md(_records(records))} if records else {}),
         **({"totals": dg.MetadataValue.md(_totals(differing))} if differing else {}),
@@ -82,6 +82,12 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
     }
 
 
+def _compared(report: Report) -> str:
+    """What was, in words; mostly the same of every table."""
+    told = dict.fromkeys(compared(one, report.zone) for one in report.comparisons)
+    return ", ".join(told) or "nothing"
+
+
 def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, Any]:
     """What was put back at one destination; nothing when nobody asked for it, or nothing had to be."""
     own = [one for one in repairs if one.destination == destination]
@@ -91,7 +97,7 @@ def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, An
         [
             one.entity,
             one.company,
-            one.sent,
+            one.sent + one.resumed,
             one.counts.written,
             one.counts.rejected,
             redact(one.error),
@@ -99,6 +105,7 @@ def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, An
         for one in own
     ]
     return {
+        "records_not_arrived": sum(one.waiting for one in own),
         "records_put_back": sum(one.counts.written for one in own),
         "repairs": table(["entity", "company", "sent", "put back", "refused", "problem"], rows),
     }

@@ -21,8 +21,10 @@ from ml_connector_dagster.defs.names import (
     PARTITION_TAG,
     RANGE_START_TAG,
     RECONCILE_TAG,
+    REPLAY_JOB,
     TENANT_TAG,
     WORKSPACE,
+    destination_group,
 )
 from ml_connector_dagster.defs.partitions import companies_of_run
 from ml_connector_dagster.defs.reconciliation_pages import (
@@ -119,9 +121,19 @@ def reconciliation_assets(
             if one.problem is not None
         ]
         if problems:
-            raise failure(f"{flow.name} was not repaired everywhere", problems)
+            raise failure(_not_repaired(flow, repairs), problems)
 
     return reconcile
+
+
+def _not_repaired(flow: Flow, repairs: Sequence[Repair]) -> str:
+    waiting = sum(one.waiting for one in repairs)
+    if not waiting:
+        return f"{flow.name} was not repaired everywhere"
+    return (
+        f"{flow.name} was not repaired everywhere: {waiting:,} records are staged and did not arrive; the job "
+        f"{REPLAY_JOB} sends them, and so does the next delivery or repair"
+    )
 
 
 def _spec(
@@ -133,8 +145,8 @@ def _spec(
         skippable=True,
         description=f"Does {target.name} hold what the ERP has? Counts and exact sums by company, period and currency, "
         "asked of both sides; records that differ, with the reason. Red only where nothing that is under way will heal "
-        f"it. Compare everything now with the job reconcile_{flow.name}.",
-        group_name="_".join(key.path[:-2]),
+        f"it. Compare everything now with the job `reconcile_{flow.name}`.",
+        group_name=destination_group(key),
         kinds={"reconciliation"},
         owners=list(flow.owners),
         tags={"tenant": flow.source, "stage": "proved"},

@@ -1,12 +1,11 @@
 """Sensors: the ERP changed, something can be tried again, a run failed. All are off until somebody turns them on."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
 from typing import Final
 
 import dagster as dg
 
-from ml_connector_dagster.config.project import Flow, FlowDestination
+from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import next_step
 from ml_connector_dagster.defs.names import (
@@ -23,17 +22,14 @@ from ml_connector_dagster.defs.schedules import UNFINISHED, incremental_run, unf
 from ml_connector_dagster.model.errors import ConnectorError
 from ml_connector_dagster.model.receipts import Stage
 from ml_connector_dagster.sync.flows import days_due
-from ml_connector_dagster.sync.pending import answers, overdue_deliveries
+from ml_connector_dagster.sync.pending import answers, due_deliveries
 from ml_connector_dagster.sync.probe import changed_entities
-from ml_connector_dagster.sync.replay import choose_letters
+from ml_connector_dagster.sync.replay import UNREADABLE, choose_letters
 from ml_connector_dagster.sync.workspace import Workspace
 
 
 #: A look costs requests of the tenant's budget, so it is not taken more often than this.
 LOOK_EVERY: Final = 300
-
-#: A delivery that nobody has touched for so long is not in the middle of a run.
-OVERDUE_AFTER: Final = timedelta(minutes=10)
 
 
 def change_sensor(
@@ -87,7 +83,7 @@ def replay_sensor(flow: Flow, job: dg.JobDefinition) -> dg.SensorDefinition:
         description=f"Starts the job {REPLAY_JOB} for flow {flow.name!r} when dead letters are due, or deliveries did "
         f"not end, and the destination answers again. Gives a dead letter up after {flow.replay.tries} tries.",
     )
-    def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    def look(context: dg.SensorEvaluationContext) -> list[dg.RunRequest] | dg.SkipReason:
         going = context.instance.get_runs(
             dg.RunsFilter(job_name=REPLAY_JOB, statuses=UNFINISHED), limit=100
         )
@@ -96,41 +92,43 @@ def replay_sensor(flow: Flow, job: dg.JobDefinition) -> dg.SensorDefinition:
         work, away = due_work(context.resources.workspace.current, flow)
         if not work:
             return dg.SkipReason("; ".join(away) or "Nothing is due.")
-        context.log.info(f"{flow.name}: {'; '.join(work + away)}")
-        return dg.RunRequest(
-            run_config={"ops": {REPLAY_OP: {"config": {"flow": flow.name, "only_due": True}}}},
-            tags={REPLAY_TAG: flow.name, FLOW_TAG: flow.name, TENANT_TAG: flow.source},
-        )
+        context.log.info(f"{flow.name}: {'; '.join([*work.values(), *away])}")
+        # A destination that is away is left alone: its tries would be in vain, and the run red.
+        chosen = [{"destination": place} for place in work] if away else [{}]
+        return [_replay_run(flow, choice) for choice in chosen]
 
     return look
 
 
-def due_work(workspace: Workspace, flow: Flow) -> tuple[list[str], list[str]]:
-    """What can be tried again now, and what has to wait because a destination is away; in words."""
+def _replay_run(flow: Flow, choice: Mapping[str, str]) -> dg.RunRequest:
+    config = {"flow": flow.name, "only_due": True, **choice}
+    return dg.RunRequest(
+        run_config={"ops": {REPLAY_OP: {"config": config}}},
+        tags={REPLAY_TAG: flow.name, FLOW_TAG: flow.name, TENANT_TAG: flow.source},
+    )
+
+
+def due_work(workspace: Workspace, flow: Flow) -> tuple[dict[str, str], list[str]]:
+    """What can be tried again now, by the place where it failed, and what has to wait because a destination is away."""
     letters = choose_letters(workspace, flow, due_before=workspace.now())
-    overdue = [
-        one
-        for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
-        if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
-    ]
-    work: list[str] = []
+    overdue = due_deliveries(workspace, flow)
+    work: dict[str, str] = {}
     away: list[str] = []
     unread = sum(letter.stage is Stage.EXTRACT for letter in letters)
     if unread:
-        work.append(f"{unread} records to read again")
+        work[UNREADABLE] = f"{unread} records to read again"
     for target in flow.destinations:
         refused = sum(letter.destination == target.name for letter in letters)
         stuck = sum(one.batches for one in overdue if one.target == target)
         if not refused and not stuck:
             continue
         what = f"{target.name}: {refused} refused records and {stuck} batches to deliver"
-        why = _away(workspace, flow, target)
-        (away if why else work).append(f"{what}{f', but it does not answer: {why}' if why else ''}")
+        why = redact(answers(workspace, flow, target))
+        if why:
+            away.append(f"{what}, but it does not answer: {why}")
+        else:
+            work[target.name] = what
     return work, away
-
-
-def _away(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:
-    return redact(answers(workspace, flow, target))
 
 
 @dg.run_failure_sensor(

@@ -17,7 +17,8 @@ from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.config.schedules import Schedule
 from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.defs.failures import Problem, failure
-from ml_connector_dagster.defs.metadata import moment, table
+from ml_connector_dagster.defs.launchpads import op_with, with_defaults
+from ml_connector_dagster.defs.metadata import minute, moment, table
 from ml_connector_dagster.defs.names import COMPANY_TAG, FLOW_TAG, SWEEP_TAG, TENANT_TAG, WORKSPACE
 from ml_connector_dagster.defs.schedules import UNFINISHED
 from ml_connector_dagster.model.sweeps import Sweep, SweepState
@@ -29,15 +30,17 @@ RECENTLY_SWEPT = "recently_swept"
 
 
 class SweepConfig(dg.Config):
-    """What to sweep. Left as it is, everything."""
+    """What to sweep. Left as it is, everything, with the brake that the flow has."""
 
     entities: list[str] = Field(default=[], description="Only these entities, e.g. suppliers.")
     companies: list[str] = Field(default=[], description='Only these companies, e.g. "100".')
     dry_run: bool = Field(default=False, description="Only compare; nothing counts.")
     brake_percent: float = Field(
-        default=-1.0,
+        default=5.0,
+        ge=0,
         le=100,
-        description="How much may be missing this time; below 0: what the flow says.",
+        description="How many percent of an entity's records of a company may be missing this time; 100 believes "
+        "everything.",
     )
 
 
@@ -49,12 +52,6 @@ def sweep_op(flow: Flow) -> str:
 def sweep_job(flow: Flow, assets: Mapping[str, Sequence[dg.AssetKey]]) -> dg.JobDefinition:
     """The job that sweeps ``flow``. ``assets``: those of each entity, for what is observed."""
 
-    @dg.op(
-        name=sweep_op(flow),
-        out=dg.Out(dg.Nothing),
-        required_resource_keys={WORKSPACE},
-        description="Lists the ERP's keys, marks what two sweeps in a row missed, and delivers the marks.",
-    )
     def find_deleted(context: dg.OpExecutionContext, config: SweepConfig) -> None:
         workspace = context.resources.workspace.current
         try:
@@ -65,7 +62,7 @@ def sweep_job(flow: Flow, assets: Mapping[str, Sequence[dg.AssetKey]]) -> dg.Job
                 entities=config.entities,
                 companies=config.companies,
                 dry_run=config.dry_run,
-                brake_percent=config.brake_percent if config.brake_percent >= 0 else None,
+                brake_percent=config.brake_percent,
             )
         except Exception as error:
             problem = Problem(subject=f"flow {flow.name}", error=error)
@@ -78,6 +75,14 @@ def sweep_job(flow: Flow, assets: Mapping[str, Sequence[dg.AssetKey]]) -> dg.Job
             raise _unfinished(flow, results, metadata)
         context.add_output_metadata(metadata)
 
+    sweeping = op_with(
+        find_deleted,
+        with_defaults(SweepConfig, {"brake_percent": float(flow.sweep.brake_percent)}),
+        name=sweep_op(flow),
+        required_resource_keys={WORKSPACE},
+        description="Lists the ERP's keys, marks what two sweeps in a row missed, and delivers the marks.",
+    )
+
     @dg.job(
         name=f"sweep_{flow.name}",
         tags={SWEEP_TAG: flow.name, FLOW_TAG: flow.name, TENANT_TAG: flow.source},
@@ -85,7 +90,7 @@ def sweep_job(flow: Flow, assets: Mapping[str, Sequence[dg.AssetKey]]) -> dg.Job
         "find is marked in every destination. Nothing is erased.",
     )
     def sweep() -> None:
-        find_deleted()
+        sweeping()
 
     return sweep
 
@@ -141,10 +146,10 @@ def recently_swept(
 ) -> dg.AssetCheckResult:
     """Whether each company's last complete sweep is younger than two of the schedule's pauses; its age as metadata."""
     now = workspace.now()
-    last = {one.company: one for one in workspace.ledger.last_sweeps(flow.source, entity=entity)}
+    last = {one.company: one for one in workspace.ledger.sweeps.last(flow.source, entity=entity)}
     complete = {
         one.company: one
-        for one in workspace.ledger.last_sweeps(
+        for one in workspace.ledger.sweeps.last(
             flow.source, entity=entity, state=SweepState.COMPLETE
         )
     }
@@ -162,7 +167,7 @@ def recently_swept(
             "last_complete": table(
                 ["company", "last complete sweep", "known", "missed", "marked"],
                 [
-                    [one.company, _minutes(one.started_at), one.known, one.missed, one.marked]
+                    [one.company, minute(one.started_at), one.known, one.missed, one.marked]
                     for one in complete.values()
                     if one.company in companies
                 ],
@@ -189,7 +194,7 @@ def sweeps_table(sweeps: Sequence[Sweep]) -> dg.MarkdownMetadataValue:
             [
                 one.entity,
                 one.company,
-                _minutes(one.started_at),
+                minute(one.started_at),
                 one.state.value,
                 one.known,
                 one.seen,
@@ -200,10 +205,6 @@ def sweeps_table(sweeps: Sequence[Sweep]) -> dg.MarkdownMetadataValue:
             for one in sweeps
         ],
     )
-
-
-def _minutes(value: datetime) -> str:
-    return value.isoformat(sep=" ", timespec="minutes")
 
 
 def _observation(key: dg.AssetKey, result: SweepResult) -> dg.AssetObservation:

@@ -148,11 +148,9 @@ def looker_budgets(
     connection: LookerConnection, counts: "CallCounts", month: str
 ) -> Mapping[str, tuple[int, int]]:
     """Kind of call → (made this month, may be made). Looker is not asked: what counts is what we have counted."""
-    from ml_connector_dagster.destinations.looker.quotas import EDITIONS, CallKind
+    from ml_connector_dagster.destinations.looker.quotas import limits_of
 
-    query, admin = EDITIONS[connection.edition]
-    limits = {
-        CallKind.QUERY: connection.monthly_query_calls or query,
-        CallKind.ADMIN: connection.monthly_admin_calls or admin,
+    return {
+        kind.value: (counts.counted(month, kind), limit)
+        for kind, limit in limits_of(connection).items()
     }
-    return {kind.value: (counts.counted(month, kind), limit) for kind, limit in limits.items()}

@@ -4,96 +4,101 @@ What is wrong and who knows of it are kept apart, so a channel that cannot be re
 hears a thing twice.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, insert, select, update
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, and_, insert, select, update
 
 from ml_connector_dagster.ledger.databases import Database
 from ml_connector_dagster.ledger.tables import alert, alert_told
 from ml_connector_dagster.model.alerts import Alert, AlertKind, Condition
 
 
-def observe(
-    database: Database,
-    conditions: Sequence[Condition],
-    kinds: Collection[AlertKind],
-    *,
-    now: datetime,
-) -> None:
-    """Of ``kinds``, exactly ``conditions`` hold: new ones are raised, those that are no longer there resolved."""
-    wanted = {(one.kind, one.subject): one for one in conditions}
-    with database.write("alerts") as connection:
-        known = {(one.condition.kind, one.condition.subject): one for one in _open(connection)}
-        gone = [one for key, one in known.items() if key[0] in kinds and key not in wanted]
-        _end(connection, gone, now)
-        _begin(connection, [one for key, one in wanted.items() if key not in known], now)
+class LedgerAlerts:
+    """The alerts of an installation."""
 
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
 
-def raise_one(database: Database, condition: Condition, *, now: datetime) -> None:
-    """``condition`` holds; one that is known already keeps its first message."""
-    with database.write("alerts") as connection:
-        known = {(one.condition.kind, one.condition.subject) for one in _open(connection)}
-        if (condition.kind, condition.subject) not in known:
-            _begin(connection, [condition], now)
+    def observe(self, conditions: Sequence[Condition], kinds: Collection[AlertKind]) -> None:
+        """Of ``kinds``, exactly ``conditions`` hold now: new ones are raised, those that are no longer there resolved."""
+        wanted = {(one.kind, one.subject): one for one in conditions}
+        with self._database.write("alerts") as connection:
+            known = {(one.condition.kind, one.condition.subject): one for one in _open(connection)}
+            gone = [one for key, one in known.items() if key[0] in kinds and key not in wanted]
+            now = self._now()
+            _end(connection, gone, now)
+            _begin(connection, [one for key, one in wanted.items() if key not in known], now)
 
+    def raise_one(self, condition: Condition) -> None:
+        """``condition`` holds from now on; one that is known already keeps its first message."""
+        with self._database.write("alerts") as connection:
+            known = {(one.condition.kind, one.condition.subject) for one in _open(connection)}
+            if (condition.kind, condition.subject) not in known:
+                _begin(connection, [condition], self._now())
 
-def resolve_one(database: Database, kind: AlertKind, subject: str, *, now: datetime) -> None:
-    """It no longer holds; nothing happens when it did not."""
-    with database.write("alerts") as connection:
-        known = [
-            one
-            for one in _open(connection)
-            if (one.condition.kind, one.condition.subject) == (kind, subject)
-        ]
-        _end(connection, known, now)
+    def resolve_one(self, kind: AlertKind, subject: str) -> None:
+        """It no longer holds; nothing happens when it did not."""
+        with self._database.write("alerts") as connection:
+            known = [
+                one
+                for one in _open(connection)
+                if (one.condition.kind, one.condition.subject) == (kind, subject)
+            ]
+            _end(connection, known, self._now())
 
+    def find(self, *, open_only: bool = True) -> tuple[Alert, ...]:
+        """Alerts, oldest first."""
+        query = select(alert).order_by(alert.c.id)
+        if open_only:
+            query = query.where(alert.c.resolved_at.is_(None))
+        with self._database.read() as connection:
+            return tuple(_alert(row) for row in connection.execute(query))
 
-def find(database: Database, *, open_only: bool) -> tuple[Alert, ...]:
-    """Alerts, oldest first."""
-    query = select(alert).order_by(alert.c.id)
-    if open_only:
-        query = query.where(alert.c.resolved_at.is_(None))
-    with database.read() as connection:
-        return tuple(_alert(row) for row in connection.execute(query))
+    def untold(self, channel: str) -> tuple[Alert, ...]:
+        """What ``channel`` has not heard, oldest first: of conditions that began, and of those it knows that ended.
 
-
-def untold(database: Database, channel: str) -> tuple[Alert, ...]:
-    """What ``channel`` has not heard, oldest first. One that was over before it heard of it is left out."""
-    begun = alert_told.alias("begun")
-    ended = alert_told.alias("ended")
-
-    def told(which: Any, state: str) -> Any:
-        return and_(
-            which.c.alert_id == alert.c.id, which.c.channel == channel, which.c.state == state
-        )
-
-    query = (
-        select(alert)
-        .outerjoin(begun, told(begun, "raised"))
-        .outerjoin(ended, told(ended, "resolved"))
-        .where(
-            (alert.c.resolved_at.is_(None) & begun.c.alert_id.is_(None))
-            | (
-                alert.c.resolved_at.is_not(None)
-                & begun.c.alert_id.is_not(None)
-                & ended.c.alert_id.is_(None)
+        One that was over before it heard of it is left out.
+        """
+        begun = alert_told.alias("begun")
+        ended = alert_told.alias("ended")
+        query = (
+            select(alert)
+            .outerjoin(begun, _told(begun, channel, "raised"))
+            .outerjoin(ended, _told(ended, channel, "resolved"))
+            .where(
+                (alert.c.resolved_at.is_(None) & begun.c.alert_id.is_(None))
+                | (
+                    alert.c.resolved_at.is_not(None)
+                    & begun.c.alert_id.is_not(None)
+                    & ended.c.alert_id.is_(None)
+                )
             )
+            .order_by(alert.c.id)
         )
-        .order_by(alert.c.id)
-    )
-    with database.read() as connection:
-        return tuple(_alert(row) for row in connection.execute(query))
+        with self._database.read() as connection:
+            return tuple(_alert(row) for row in connection.execute(query))
+
+    def mark_told(self, channel: str, one: Alert) -> None:
+        """``channel`` has heard of ``one`` as it is: raised, or resolved."""
+        state = "raised" if one.resolved_at is None else "resolved"
+        with self._database.write("alerts") as connection:
+            connection.execute(
+                insert(alert_told).values(
+                    alert_id=one.id, channel=channel, state=state, told_at=self._now()
+                )
+            )
+
+    def tell_alone(self, channel: str) -> AbstractContextManager[None]:
+        """Nobody else, in any process, tells ``channel`` inside the block. It is waited for."""
+        return self._database.alone(f"alerts to {channel}", wait_seconds=60)
 
 
-def mark_told(database: Database, channel: str, one: Alert, *, now: datetime) -> None:
-    """``channel`` has heard of ``one`` as it is: raised, or resolved."""
-    state = "raised" if one.resolved_at is None else "resolved"
-    with database.write("alerts") as connection:
-        connection.execute(
-            insert(alert_told).values(alert_id=one.id, channel=channel, state=state, told_at=now)
-        )
+def _told(which: FromClause, channel: str, state: str) -> ColumnElement[bool]:
+    return and_(which.c.alert_id == alert.c.id, which.c.channel == channel, which.c.state == state)
 
 
 def _open(connection: Connection) -> list[Alert]:

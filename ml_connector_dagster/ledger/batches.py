@@ -146,6 +146,14 @@ def find_ids(database: Database, tenant: str | None) -> frozenset[str]:
         return frozenset(connection.execute(query).scalars())
 
 
+def find_scopes(database: Database) -> tuple[tuple[str, str, str], ...]:
+    """Tenant, entity and company of everything that has batches."""
+    columns = (batches.c.tenant, batches.c.entity, batches.c.company)
+    with database.read() as connection:
+        rows = connection.execute(select(*columns).distinct().order_by(*columns))
+        return tuple((row.tenant, row.entity, row.company) for row in rows)
+
+
 def _select(database: Database, conditions: Sequence[Any]) -> tuple[Batch, ...]:
     query = select(batches.c.manifest).where(*conditions).order_by(batches.c.batch_id)
     with database.read() as connection:

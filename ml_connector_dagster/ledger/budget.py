@@ -38,12 +38,9 @@ CALL_SECONDS: Final = 300.0
 class LedgerBudget:
     """``BudgetStore`` of one tenant. A grant is one look and one insert."""
 
-    def __init__(
-        self, database: Database, tenant: str, *, call_seconds: float = CALL_SECONDS
-    ) -> None:
+    def __init__(self, database: Database, tenant: str) -> None:
         self._database = database
         self._tenant = tenant
-        self._call_seconds = call_seconds
         self._subject = f"request budget of {tenant}"
         self._ours = budget_call.c.tenant == tenant
         self._this_call = and_(self._ours, budget_call.c.call_id == bindparam("this_call"))
@@ -63,7 +60,7 @@ class LedgerBudget:
 
     def try_start(self, call_id: str, now: float, limit: int, span: float) -> float:
         """0.0 when the call may be sent now, else seconds to wait before asking again."""
-        edges = {"edge": now - span, "dead": now - span - self._call_seconds}
+        edges = {"edge": now - span, "dead": now - span - CALL_SECONDS}
         with self._database.write(self._subject, durable=False) as connection:
             kept, left, blocked_until = connection.execute(self._look, edges).one()
             if left >= PURGE_AT:

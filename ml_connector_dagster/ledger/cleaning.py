@@ -4,7 +4,8 @@ A kept batch takes the place of others in one transaction: it comes with a deliv
 them, and their counts are carried over, so that what a table must hold stays the same number.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -61,74 +62,71 @@ class Forgetting:
     now: datetime
 
 
-def find_scopes(database: Database) -> tuple[tuple[str, str, str], ...]:
-    """Tenant, entity and company of everything that has batches."""
-    columns = (batches.c.tenant, batches.c.entity, batches.c.company)
-    with database.read() as connection:
-        rows = connection.execute(select(*columns).distinct().order_by(*columns))
-        return tuple((row.tenant, row.entity, row.company) for row in rows)
+class LedgerCleaning:
+    """What a clean-up asks of the ledger, and takes out of it."""
 
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._now = now
 
-def watermark_batches(database: Database) -> frozenset[str]:
-    """The batches that prove how far each entity is complete."""
-    with database.read() as connection:
-        return frozenset(connection.execute(select(watermark.c.batch_id)).scalars())
+    def alone(self) -> AbstractContextManager[None]:
+        """Nobody else, in any process, cleans up inside the block. It is waited for."""
+        return self._database.alone("clean-up")
 
+    def watermark_batches(self) -> frozenset[str]:
+        """The batches that prove how far each entity is complete."""
+        with self._database.read() as connection:
+            return frozenset(connection.execute(select(watermark.c.batch_id)).scalars())
 
-def replace(
-    database: Database,
-    removed: Sequence[Batch],
-    kept: Batch | None,
-    *,
-    needed_by: Collection[str],
-    now: datetime,
-) -> None:
-    """Put ``kept`` in the place of ``removed``, batches of one entity and company, all or nothing.
+    def replace_batches(
+        self, removed: Sequence[Batch], kept: Batch | None, *, needed_by: Collection[str]
+    ) -> None:
+        """Put ``kept`` in the place of ``removed``, batches of one entity and company, all or nothing.
 
-    Raises TransientError when one of them is needed after all: by a destination of ``needed_by`` that has not got it, as
-    the proof of a watermark, or because somebody else has replaced it.
-    """
-    one = removed[0]
-    with database.write(f"batches of {one.entity} of {one.tenant}/{one.company}") as connection:
-        _must_be_removable(connection, removed, needed_by)
-        _carry(connection, removed)
-        if kept is not None:
-            insert_batch(connection, kept, None, now)
-            ordinary = [each.batch_id for each in removed if not each.for_destination]
-            for destination in _having_all(connection, ordinary):
-                connection.execute(insert(delivery).values(**_done(kept, destination, now)))
-        for ids in chunks([each.batch_id for each in removed]):
-            for table in (delivery_attempt, delivery, batches):
-                connection.execute(delete(table).where(table.c.batch_id.in_(ids)))
-            connection.execute(
-                insert(removed_batch), [{"batch_id": each, "removed_at": now} for each in ids]
-            )
+        What they have delivered still counts. Raises TransientError when one of them is needed after all: by a
+        destination of ``needed_by`` that has not got it, as the proof of a watermark, or because somebody else has
+        replaced it.
+        """
+        one, now = removed[0], self._now()
+        subject = f"batches of {one.entity} of {one.tenant}/{one.company}"
+        with self._database.write(subject) as connection:
+            _must_be_removable(connection, removed, needed_by)
+            _carry(connection, removed)
+            if kept is not None:
+                insert_batch(connection, kept, None, now)
+                ordinary = [each.batch_id for each in removed if not each.for_destination]
+                for destination in _having_all(connection, ordinary):
+                    connection.execute(insert(delivery).values(**_done(kept, destination, now)))
+            for ids in chunks([each.batch_id for each in removed]):
+                for table in (delivery_attempt, delivery, batches):
+                    connection.execute(delete(table).where(table.c.batch_id.in_(ids)))
+                connection.execute(
+                    insert(removed_batch), [{"batch_id": each, "removed_at": now} for each in ids]
+                )
 
+    def removed_batches(self, *, since: datetime) -> frozenset[str]:
+        """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
+        query = select(removed_batch.c.batch_id).where(removed_batch.c.removed_at >= since)
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
 
-def find_removed(database: Database, *, since: datetime) -> frozenset[str]:
-    """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
-    query = select(removed_batch.c.batch_id).where(removed_batch.c.removed_at >= since)
-    with database.read() as connection:
-        return frozenset(connection.execute(query).scalars())
+    def forget_removed_batches(self, *, before: datetime) -> None:
+        """The files of batches that were replaced before ``before`` are gone."""
+        with self._database.write("removed batches") as connection:
+            connection.execute(delete(removed_batch).where(removed_batch.c.removed_at < before))
 
-
-def forget_removed(database: Database, *, before: datetime) -> None:
-    """The files of batches that were replaced before ``before`` are gone."""
-    with database.write("removed batches") as connection:
-        connection.execute(delete(removed_batch).where(removed_batch.c.removed_at < before))
-
-
-def forget(database: Database, limits: Forgetting, *, dry_run: bool) -> dict[str, int]:
-    """Remove rows that only tell of the past (``dry_run``: count them); answers how many, by what they are."""
-    counts: dict[str, int] = {}
-    for what, table, conditions in _past(limits):
-        with database.write(f"clean-up of {what}") as connection:
+    def forget(self, limits: Forgetting, *, dry_run: bool = False) -> dict[str, int]:
+        """Remove rows that only tell of the past (``dry_run``: count them); answers how many, by what they are."""
+        counts: dict[str, int] = {}
+        for what, table, conditions in _past(limits):
             if dry_run:
                 query = select(func.count()).select_from(table).where(*conditions)
-                counts[what] = connection.execute(query).scalar_one()
+                with self._database.read() as connection:
+                    counts[what] = connection.execute(query).scalar_one()
             else:
-                counts[what] = connection.execute(delete(table).where(*conditions)).rowcount
-    return counts
+                with self._database.write(f"clean-up of {what}") as connection:
+                    counts[what] = connection.execute(delete(table).where(*conditions)).rowcount
+        return counts
 
 
 def _past(limits: Forgetting) -> list[tuple[str, Table, list[ColumnElement[bool]]]]:

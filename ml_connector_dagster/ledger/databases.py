@@ -11,12 +11,13 @@ breaker) is ``durable=False``: no fsync a request. A process that dies loses not
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from ml_connector_dagster.credentials.redaction import redact, register_url
 from ml_connector_dagster.ledger import postgresql, sqlite
 from ml_connector_dagster.ledger.dialects import LOCK_SECONDS, Dialect
 from ml_connector_dagster.model.errors import ConfigError, TransientError
@@ -38,7 +39,7 @@ class Database:
     @property
     def name(self) -> str:
         """Where it is, for messages; without a password."""
-        return self._engine.url.render_as_string(hide_password=True)
+        return redact(self._engine.url.render_as_string(hide_password=True))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -62,9 +63,12 @@ class Database:
     def alone(self, subject: str, *, wait_seconds: float = ALONE_SECONDS) -> Iterator[None]:
         """The only process and thread in a block of this ``subject``; for work that is longer than a transaction.
 
-        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``.
+        Ends with the process that holds it, however that ends. Raises TransientError after ``wait_seconds``, or when
+        the database is away.
         """
-        with self._dialect.alone(self._engine, subject, wait_seconds):
+        with ExitStack() as stack:
+            with self._explained(subject):
+                stack.enter_context(self._dialect.alone(self._engine, subject, wait_seconds))
             yield
 
     def close(self) -> None:
@@ -92,6 +96,7 @@ class Database:
 
 def open_database(url: str) -> Database:
     """Open the database of ``url``; a file is made if it is not there. Raises ConfigError for what cannot be a ledger."""
+    register_url(url)
     try:
         parsed = make_url(url)
     except ArgumentError as error:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.ledger.databases import Database, chunks
 from ml_connector_dagster.ledger.reads import WindowRead
 from ml_connector_dagster.ledger.tables import dead_letter
@@ -37,7 +38,10 @@ def record(
     read_id: int | None,
     now: datetime,
 ) -> set[int]:
-    """Keep ``letters``. One that is open already counts an attempt more; answers the numbers of those."""
+    """Keep ``letters``. One that is open already counts an attempt more; answers the numbers of those.
+
+    Secrets in reasons are masked. ``raw`` is kept as it is: it is data, and what is replayed.
+    """
     unique = {_identity(letter): letter for letter in letters}
     known = _open(connection, list(unique.values()))
     fresh, again = [], []
@@ -53,7 +57,7 @@ def record(
                 "number": number,
                 "attempts": attempts + 1,
                 "waits": waits + over,
-                "reason": letter.reason,
+                "reason": redact(letter.reason),
                 "batch_id": letter.batch_id,
                 "raw": letter.raw,
                 # where it was met last is where it is read again
@@ -211,7 +215,7 @@ def _values(letter: NewDeadLetter, read_id: int | None, now: datetime) -> dict[s
         "record_id": letter.record_id,
         "fingerprint": _fingerprint(letter),
         "batch_id": letter.batch_id,
-        "reason": letter.reason,
+        "reason": redact(letter.reason),
         "raw": letter.raw,
         "window_start": letter.window_start,
         "window_end": letter.window_end,

@@ -16,6 +16,7 @@ from sqlalchemy import (
     update,
 )
 
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.ledger import attempts, dead_letters, edits
 from ml_connector_dagster.ledger.databases import Database, chunks
 from ml_connector_dagster.ledger.tables import batch, delivery, delivery_carried
@@ -112,16 +113,19 @@ def finish(
 
 
 def fail(database: Database, batch_id: str, destination: str, error: str, *, now: datetime) -> None:
-    """The delivery as a whole failed: it stays pending, with its reason."""
+    """The delivery as a whole failed: it stays pending, with its reason.
+
+    A server's error page may quote the whole request, so secrets in it are masked, before it is cut.
+    """
+    reason = redact(error)[:ERROR_LIMIT]
     this, not_done = _this(batch_id, destination)
     with database.write(f"deliveries to {destination}") as connection:
         _must_exist(connection, batch_id, destination)
         connection.execute(
             update(delivery)
             .where(*this, not_done)
-            .values(state=DeliveryState.FAILED, finished_at=now, error=error[:ERROR_LIMIT])
+            .values(state=DeliveryState.FAILED, finished_at=now, error=reason)
         )
-        reason = error[:ERROR_LIMIT]
         attempts.end(connection, batch_id, destination, DeliveryState.FAILED, reason, now)
 
 

@@ -1,4 +1,4 @@
-"""The ledger: what happened and how far we are. One face for the whole room; each subject has its own file."""
+"""The ledger: what happened and how far we are. One face for what moves data; what has its own users has its own."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -6,36 +6,34 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from ml_connector_dagster.ledger import (
-    alerts,
     attempts,
     batches,
-    cleaning,
     dead_letters,
     deliveries,
-    documents,
     edits,
     forecasts,
     overviews,
     past_reads,
     reads,
     reconciliations,
-    remote_records,
-    reviews,
-    sweeps,
+    recounts,
 )
+from ml_connector_dagster.ledger.alerts import LedgerAlerts
 from ml_connector_dagster.ledger.breakers import LedgerBreaker
 from ml_connector_dagster.ledger.budget import LedgerBudget
 from ml_connector_dagster.ledger.call_counts import LedgerCallCounts
-from ml_connector_dagster.ledger.cleaning import Forgetting
+from ml_connector_dagster.ledger.cleaning import LedgerCleaning
 from ml_connector_dagster.ledger.databases import Database, open_database
-from ml_connector_dagster.ledger.documents import DocumentKey
+from ml_connector_dagster.ledger.documents import LedgerDocuments
 from ml_connector_dagster.ledger.knowledge import LedgerKnowledge
 from ml_connector_dagster.ledger.migrations import migrate
 from ml_connector_dagster.ledger.overviews import TenantStatus
 from ml_connector_dagster.ledger.past_reads import PastDelivery, PastRead
 from ml_connector_dagster.ledger.reads import WindowRead
+from ml_connector_dagster.ledger.remote_records import LedgerRemoteRecords
+from ml_connector_dagster.ledger.reviews import LedgerReviews
+from ml_connector_dagster.ledger.sweeps import LedgerSweeps
 from ml_connector_dagster.ledger.tokens import Cipher, LedgerTokens
-from ml_connector_dagster.model.alerts import Alert, AlertKind, Condition
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.edits import Edit, NewEdit
 from ml_connector_dagster.model.forecasts import Forecast
@@ -53,13 +51,7 @@ from ml_connector_dagster.model.reconciliations import (
     Reconciliation,
     ReconciliationState,
 )
-from ml_connector_dagster.model.remote_records import (
-    Intent,
-    RemoteRecord,
-    RemoteState,
-    ReviewScope,
-)
-from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
+from ml_connector_dagster.model.recounts import NewRecount, Recount
 from ml_connector_dagster.model.windows import Watermark, Window
 
 
@@ -73,11 +65,25 @@ class Ledger:
 
     Open it in the process that uses it: a ledger must not cross a fork. Methods raise TransientError when another
     process keeps the database locked.
+
+    Attributes:
+        sweeps: key sweeps, and whom they missed.
+        documents: business documents that were taken.
+        remote: what applications have of our records.
+        reviews: what has to be looked at again there.
+        alerts: conditions that people are told of.
+        cleaning: what a clean-up takes out.
     """
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
         self._now = now
+        self.sweeps = LedgerSweeps(database, now)
+        self.documents = LedgerDocuments(database, now)
+        self.remote = LedgerRemoteRecords(database, now)
+        self.reviews = LedgerReviews(database)
+        self.alerts = LedgerAlerts(database, now)
+        self.cleaning = LedgerCleaning(database, now)
 
     @classmethod
     def open(cls, url: str, *, now: Callable[[], datetime] = utc_now) -> Self:
@@ -180,30 +186,9 @@ class Ledger:
         """The ids of all batches (``Staging.orphans`` compares them with what is staged)."""
         return batches.find_ids(self._database, tenant)
 
-    # Key sweeps
-
-    def sweep_alone(self, tenant: str, entity: str, company: str) -> AbstractContextManager[None]:
-        """Nobody else, in any process, sweeps this entity and company inside the block. It is waited for."""
-        return self._database.alone(f"sweep.{tenant}.{entity}.{company}")
-
-    def sightings(self, tenant: str, entity: str, company: str) -> Mapping[str, Sighting]:
-        """The records that the last complete sweep missed and did not mark, by record id."""
-        return sweeps.find_sightings(self._database, tenant, entity, company)
-
-    def record_sweep(
-        self, sweep: Sweep, *, batches: Sequence[Batch] = (), sightings: Sequence[Sighting] = ()
-    ) -> None:
-        """Write down a sweep together with the batches of its marks and whom it missed.
-
-        One that is not complete leaves earlier sightings as they are. Raises ValueError when it brings any.
-        """
-        sweeps.record(self._database, sweep, batches=batches, sightings=sightings, now=self._now())
-
-    def last_sweeps(
-        self, tenant: str, *, entity: str | None = None, state: SweepState | None = None
-    ) -> tuple[Sweep, ...]:
-        """The newest sweep of each entity and company; with ``state``, the newest that ended so."""
-        return sweeps.find_last(self._database, tenant, entity, state)
+    def batch_scopes(self) -> tuple[tuple[str, str, str], ...]:
+        """Tenant, entity and company of everything that has batches."""
+        return batches.find_scopes(self._database)
 
     # Forecasts
 
@@ -282,41 +267,6 @@ class Ledger:
             self._database, tenant, destination, states=states, whole=whole
         )
 
-    # Business documents
-
-    def take_documents_alone(self, tenant: str) -> AbstractContextManager[None]:
-        """Nobody else, in any process, takes documents of ``tenant`` inside the block. It is waited for."""
-        return self._database.alone(f"documents.{tenant}")
-
-    def document_variations(
-        self, tenant: str, keys: Collection[DocumentKey]
-    ) -> Mapping[DocumentKey, int]:
-        """(noun, company, document id) → the newest variation that was taken; those never taken are left out."""
-        return documents.find_variations(self._database, tenant, keys)
-
-    def record_documents(
-        self,
-        tenant: str,
-        *,
-        batches: Sequence[Batch],
-        variations: Mapping[DocumentKey, tuple[int, str]],
-        dead_letters: Sequence[NewDeadLetter],
-        resolved: Collection[str],
-    ) -> None:
-        """Write down the batches that documents became, with their variations (number, message id), all or none.
-
-        ``resolved``: fingerprints of extraction letters that are healed by it.
-        """
-        documents.record(
-            self._database,
-            tenant,
-            batches=batches,
-            variations=variations,
-            letters=dead_letters,
-            resolved=resolved,
-            now=self._now(),
-        )
-
     # Deliveries. A destination is named "<connection>.<schema>".
 
     def pending(
@@ -384,13 +334,40 @@ class Ledger:
     def delivered_counts(
         self, *, destination: str, tenant: str, entity: str, company: str | None = None
     ) -> OutcomeCounts:
-        """Outcomes of all deliveries that are done, added up. ``inserted`` is what the table must hold."""
+        """Outcomes of all deliveries that are done, added up. What the table must hold is said by ``expected_rows``."""
         return deliveries.count(
             self._database,
             destination=destination,
             tenant=tenant,
             entity=entity,
             company=company,
+        )
+
+    def expected_rows(self, *, destination: str, tenant: str, entity: str, company: str) -> int:
+        """How many rows a table must hold: what was inserted, as the last recount has corrected it."""
+        counts = self.delivered_counts(
+            destination=destination, tenant=tenant, entity=entity, company=company
+        )
+        known = self.recounts(
+            destination=destination, tenant=tenant, entity=entity, company=company
+        )
+        return counts.inserted + (known[-1].adjustment if known else 0)
+
+    def record_recount(self, new: NewRecount) -> None:
+        """Keep a recount; from now on it counts."""
+        recounts.record(self._database, new, now=self._now())
+
+    def recounts(
+        self,
+        *,
+        destination: str,
+        tenant: str,
+        entity: str | None = None,
+        company: str | None = None,
+    ) -> tuple[Recount, ...]:
+        """The recounts of a destination's tables, oldest first; the newest of each table counts."""
+        return recounts.find(
+            self._database, destination=destination, tenant=tenant, entity=entity, company=company
         )
 
     # Dead letters
@@ -462,71 +439,6 @@ class Ledger:
             letter_ids=letter_ids,
         )
 
-    # Clean-ups
-
-    def clean_alone(self) -> AbstractContextManager[None]:
-        """Nobody else, in any process, cleans up inside the block. It is waited for."""
-        return self._database.alone("clean-up")
-
-    def batch_scopes(self) -> tuple[tuple[str, str, str], ...]:
-        """Tenant, entity and company of everything that has batches."""
-        return cleaning.find_scopes(self._database)
-
-    def watermark_batches(self) -> frozenset[str]:
-        """The batches that prove how far each entity is complete."""
-        return cleaning.watermark_batches(self._database)
-
-    def replace_batches(
-        self, removed: Sequence[Batch], kept: Batch | None, *, needed_by: Collection[str]
-    ) -> None:
-        """Put ``kept`` in the place of ``removed``, all or nothing; what they have delivered still counts.
-
-        Raises TransientError when one is needed after all, by a destination of ``needed_by`` or as a proof.
-        """
-        cleaning.replace(self._database, removed, kept, needed_by=needed_by, now=self._now())
-
-    def removed_batches(self, *, since: datetime) -> frozenset[str]:
-        """Batches that were replaced at ``since`` or later: somebody may still be reading their files."""
-        return cleaning.find_removed(self._database, since=since)
-
-    def forget_removed_batches(self, *, before: datetime) -> None:
-        """The files of batches that were replaced before ``before`` are gone."""
-        cleaning.forget_removed(self._database, before=before)
-
-    def forget(self, limits: Forgetting, *, dry_run: bool = False) -> Mapping[str, int]:
-        """Remove rows that only tell of the past, or count them; answers how many, by what they are."""
-        return cleaning.forget(self._database, limits, dry_run=dry_run)
-
-    # Alerts
-
-    def observe_alerts(self, conditions: Sequence[Condition], kinds: Collection[AlertKind]) -> None:
-        """Of ``kinds``, exactly ``conditions`` hold now."""
-        alerts.observe(self._database, conditions, kinds, now=self._now())
-
-    def raise_alert(self, condition: Condition) -> None:
-        """``condition`` holds from now on, unless it does already."""
-        alerts.raise_one(self._database, condition, now=self._now())
-
-    def resolve_alert(self, kind: AlertKind, subject: str) -> None:
-        """It no longer holds."""
-        alerts.resolve_one(self._database, kind, subject, now=self._now())
-
-    def alerts(self, *, open_only: bool = True) -> tuple[Alert, ...]:
-        """Alerts, oldest first."""
-        return alerts.find(self._database, open_only=open_only)
-
-    def untold_alerts(self, channel: str) -> tuple[Alert, ...]:
-        """What ``channel`` has not heard yet: of conditions that began, and of those it knows that ended."""
-        return alerts.untold(self._database, channel)
-
-    def mark_told(self, channel: str, alert: Alert) -> None:
-        """``channel`` has heard of ``alert`` as it is."""
-        alerts.mark_told(self._database, channel, alert, now=self._now())
-
-    def tell_alone(self, channel: str) -> AbstractContextManager[None]:
-        """Nobody else, in any process, tells ``channel`` inside the block. It is waited for."""
-        return self._database.alone(f"alerts to {channel}", wait_seconds=60)
-
     # State that the processes of a tenant share
 
     def token_store(self, tenant: str, keys: Cipher) -> LedgerTokens:
@@ -556,82 +468,6 @@ class Ledger:
     def publish_alone(self, destination: str) -> AbstractContextManager[None]:
         """Nobody else, in any process, publishes what ``destination`` holds inside the block. It is waited for."""
         return self._database.alone(f"publication of {destination}")
-
-    def remote_records(
-        self, destination: str, entity: str, record_ids: Sequence[str]
-    ) -> Mapping[str, RemoteRecord]:
-        """Record id → what ``destination`` calls it and has accepted of it; unknown ones are left out."""
-        return remote_records.find(self._database, destination, entity, record_ids)
-
-    def deliver_alone(self, destination: str, entity: str) -> AbstractContextManager[None]:
-        """Nobody else, in any process, delivers ``entity`` to ``destination`` inside the block. It is waited for.
-
-        Raises TransientError when it takes too long. A process that dies lets go of it.
-        """
-        return self._database.alone(f"{destination}.{entity}")
-
-    def count_remote_records(
-        self, destination: str, entity: str, prefix: str, state: RemoteState
-    ) -> int:
-        """How many records whose id begins with ``prefix`` (not empty) are in ``state`` at ``destination``."""
-        return remote_records.count(self._database, destination, entity, prefix, state)
-
-    def put_remote_records(
-        self,
-        destination: str,
-        entity: str,
-        records: Sequence[RemoteRecord],
-        *,
-        answered: Collection[str] = (),
-    ) -> None:
-        """Remember ``records``, in place of what was known of them, and end the intents of ``answered``. All or none."""
-        remote_records.put(
-            self._database, destination, entity, records, answered=answered, now=self._now()
-        )
-
-    def put_intents(self, destination: str, entity: str, intents: Sequence[Intent]) -> None:
-        """Write down writes that are about to be sent. All or none."""
-        remote_records.put_intents(self._database, destination, entity, intents)
-
-    def intents(self, destination: str, entity: str) -> tuple[Intent, ...]:
-        """Writes without an answer, by ticket and in the order of sending."""
-        return remote_records.find_intents(self._database, destination, entity)
-
-    def put_job(self, destination: str, entity: str, ticket: str, job_id: str) -> None:
-        """A sending has become a job of the application, which another process can wait for too."""
-        remote_records.put_job(self._database, destination, entity, ticket, job_id, now=self._now())
-
-    def jobs(self, destination: str, entity: str) -> Mapping[str, str]:
-        """Ticket → id of its job."""
-        return remote_records.find_jobs(self._database, destination, entity)
-
-    def end_job(self, destination: str, entity: str, ticket: str) -> None:
-        """Nobody waits for the job of ``ticket`` any more."""
-        remote_records.end_job(self._database, destination, entity, ticket)
-
-    # Reviews: what has to be looked at again at an application
-
-    def moved_records(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
-        """Records (``prefix``: their ids' beginning) that have come to ``destination``, or gone from it, since ``reviewed``."""
-        return reviews.find_moves(self._database, destination, entity, prefix)
-
-    def remote_record_ids(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
-        """The ids (beginning with ``prefix``) of all records that were decided on for ``destination``."""
-        return reviews.find_record_ids(self._database, destination, entity, prefix)
-
-    def review_marks(self, scope: ReviewScope, kind: str) -> frozenset[str]:
-        """What of ``kind`` the state of ``scope`` reflects; empty before the first delivery."""
-        return reviews.find_marks(self._database, scope, kind)
-
-    def reviewed(
-        self,
-        scope: ReviewScope,
-        *,
-        marks: Mapping[str, Collection[str]],
-        moves: Mapping[str, Sequence[str]],
-    ) -> None:
-        """``scope`` was looked at again: it reflects ``marks`` (by kind) from now on, and ``moves`` (by entity)."""
-        reviews.reviewed(self._database, scope, marks, moves)
 
     def status(self, tenant: str) -> TenantStatus:
         """The newest read and delivery of each entity and company, and what is stuck, at one moment."""

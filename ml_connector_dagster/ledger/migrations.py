@@ -255,6 +255,21 @@ _REVIEWS: Final = Migration(
     ),
 )
 
+_RECOUNTS: Final = Migration(
+    version=9,
+    name="recounts",
+    statements=(
+        """CREATE TABLE recount (
+            id {identity},
+            destination TEXT NOT NULL, tenant TEXT NOT NULL, entity TEXT NOT NULL, company TEXT NOT NULL,
+            kind TEXT NOT NULL, run_id TEXT NOT NULL,
+            inserted BIGINT NOT NULL, correction BIGINT NOT NULL, returned BIGINT NOT NULL,
+            accepted BIGINT NOT NULL, examples TEXT NOT NULL, decided_by TEXT NOT NULL,
+            reason TEXT NOT NULL, counted_at VARCHAR(27) NOT NULL)""",
+        "CREATE INDEX recount_scope ON recount (destination, tenant, entity, company)",
+    ),
+)
+
 #: In the order of their versions.
 MIGRATIONS: Final[tuple[Migration, ...]] = (
     _FIRST,
@@ -265,6 +280,7 @@ MIGRATIONS: Final[tuple[Migration, ...]] = (
     _REPLAY,
     _ALERTS,
     _REVIEWS,
+    _RECOUNTS,
 )
 
 

@@ -8,7 +8,7 @@ of it has been looked at again.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select
 
 from ml_connector_dagster.ledger.databases import Database, chunks
 from ml_connector_dagster.ledger.tables import remote_move, remote_record, review_mark
@@ -21,7 +21,7 @@ def note_moves(
     """Write down which of ``records`` come or go by what is about to be remembered of them."""
     states = {record.record_id: record.state for record in records}
     query = select(remote_record.c.record_id, remote_record.c.state).where(
-        *_of(remote_record, destination, entity), remote_record.c.record_id.in_(list(states))
+        *of(remote_record, destination, entity), remote_record.c.record_id.in_(list(states))
     )
     live = RemoteState.LIVE
     moved = [
@@ -30,71 +30,83 @@ def note_moves(
         if (row.state == live) != (states[row.record_id] is live)
     ]
     if moved:
-        _forget(connection, destination, entity, moved)
+        forget(connection, remote_move, destination, entity, moved)
         connection.execute(
             insert(remote_move),
             [{"destination": destination, "entity": entity, "record_id": one} for one in moved],
         )
 
 
-def find_moves(database: Database, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
-    """The records that have come or gone, of those whose id begins with ``prefix``."""
-    with database.read() as connection:
-        return tuple(_beginning(connection, remote_move, destination, entity, prefix))
+class LedgerReviews:
+    """What has to be looked at again at applications."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def moved_records(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """Records (``prefix``: their ids' beginning) that have come to ``destination``, or gone from it, since ``reviewed``."""
+        return self._beginning(remote_move, destination, entity, prefix)
+
+    def remote_record_ids(self, destination: str, entity: str, prefix: str) -> tuple[str, ...]:
+        """The ids (beginning with ``prefix``) of all records that were decided on for ``destination``."""
+        return self._beginning(remote_record, destination, entity, prefix)
+
+    def marks(self, scope: ReviewScope, kind: str) -> frozenset[str]:
+        """What of ``kind`` the state of ``scope`` reflects; empty before the first delivery."""
+        query = select(review_mark.c.value).where(*_in(scope, kind))
+        with self._database.read() as connection:
+            return frozenset(connection.execute(query).scalars())
+
+    def reviewed(
+        self,
+        scope: ReviewScope,
+        *,
+        marks: Mapping[str, Collection[str]],
+        moves: Mapping[str, Sequence[str]],
+    ) -> None:
+        """``scope`` was looked at again: it reflects ``marks`` (by kind, in place of earlier ones), and ``moves`` (by
+        entity)."""
+        with self._database.write(f"reviews of {scope.destination}") as connection:
+            for kind, values in marks.items():
+                connection.execute(delete(review_mark).where(*_in(scope, kind)))
+                rows = [_columns(scope, kind, value) for value in sorted(values)]
+                for portion in chunks(rows):
+                    connection.execute(insert(review_mark), list(portion))
+            for entity, ids in moves.items():
+                for some in chunks(ids):
+                    forget(connection, remote_move, scope.destination, entity, some)
+
+    def _beginning(
+        self, table: Table, destination: str, entity: str, prefix: str
+    ) -> tuple[str, ...]:
+        query = (
+            select(table.c.record_id)
+            .where(*of(table, destination, entity), begins_with(table, prefix))
+            .order_by(table.c.record_id)
+        )
+        with self._database.read() as connection:
+            return tuple(connection.execute(query).scalars())
 
 
-def find_record_ids(
-    database: Database, destination: str, entity: str, prefix: str
-) -> tuple[str, ...]:
-    """Every record that was ever decided on, of those whose id begins with ``prefix``."""
-    with database.read() as connection:
-        return tuple(_beginning(connection, remote_record, destination, entity, prefix))
-
-
-def find_marks(database: Database, scope: ReviewScope, kind: str) -> frozenset[str]:
-    """What of ``kind`` the state of ``scope`` reflects; empty before the first delivery."""
-    query = select(review_mark.c.value).where(*_in(scope, kind))
-    with database.read() as connection:
-        return frozenset(connection.execute(query).scalars())
-
-
-def reviewed(
-    database: Database,
-    scope: ReviewScope,
-    marks: Mapping[str, Collection[str]],
-    moves: Mapping[str, Sequence[str]],
-) -> None:
-    """The state of ``scope`` reflects ``marks`` (by kind, in place of earlier ones), and ``moves`` (by entity)."""
-    with database.write(f"reviews of {scope.destination}") as connection:
-        for kind, values in marks.items():
-            connection.execute(delete(review_mark).where(*_in(scope, kind)))
-            rows = [_columns(scope, kind, value) for value in sorted(values)]
-            for portion in chunks(rows):
-                connection.execute(insert(review_mark), list(portion))
-        for entity, ids in moves.items():
-            for some in chunks(ids):
-                _forget(connection, scope.destination, entity, some)
-
-
-def _of(table: Table, destination: str, entity: str) -> tuple[Any, Any]:
+def of(table: Table, destination: str, entity: str) -> tuple[ColumnElement[bool], ...]:
+    """The rows of one entity at one destination."""
     return table.c.destination == destination, table.c.entity == entity
 
 
-def _beginning(
-    connection: Connection, table: Table, destination: str, entity: str, prefix: str
-) -> Sequence[str]:
-    query = select(table.c.record_id).where(
-        *_of(table, destination, entity),
-        func.substr(table.c.record_id, 1, len(prefix)) == prefix,
-    )
-    return connection.execute(query.order_by(table.c.record_id)).scalars().all()
+def begins_with(table: Table, prefix: str) -> ColumnElement[bool]:
+    """The records whose id begins with ``prefix``.
+
+    Not LIKE, which ignores case in SQLite. Not by "greater than": PostgreSQL orders texts as its locale says.
+    """
+    return func.substr(table.c.record_id, 1, len(prefix)) == prefix
 
 
-def _forget(connection: Connection, destination: str, entity: str, ids: Sequence[str]) -> None:
+def forget(
+    connection: Connection, table: Table, destination: str, entity: str, ids: Sequence[str]
+) -> None:
+    """Remove these records of one entity at one destination from ``table``."""
     connection.execute(
-        delete(remote_move).where(
-            *_of(remote_move, destination, entity), remote_move.c.record_id.in_(ids)
-        )
+        delete(table).where(*of(table, destination, entity), table.c.record_id.in_(ids))
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from ml_connector_dagster.credentials.redaction import register
 from ml_connector_dagster.ledger.databases import Database
 from ml_connector_dagster.ledger.tables import token
 from ml_connector_dagster.model.errors import CredentialError
@@ -63,6 +64,7 @@ class LedgerTokens:
         self, value: Secret, obtained_at: datetime, expires_at: datetime, holder: str
     ) -> CachedToken:
         """Keep a new token, one generation up, and give back ``holder``'s lease."""
+        register(value)
         encrypted = self._cipher.encrypt(value.reveal().encode())
         with self._write() as connection:
             generation = self._row(connection).generation + 1
@@ -105,13 +107,14 @@ class LedgerTokens:
         if row.value is None:
             return None
         try:
-            value = self._cipher.decrypt(bytes(row.value)).decode()
+            value = Secret(self._cipher.decrypt(bytes(row.value)).decode())
         except CredentialError:
             # The key was rotated away: a token is cheap to get again.
             log.info("token tenant=%s state=unreadable", self._tenant)
             return None
+        register(value)
         return CachedToken(
-            value=Secret(value),
+            value=value,
             obtained_at=row.obtained_at,
             expires_at=row.expires_at,
             generation=row.generation,

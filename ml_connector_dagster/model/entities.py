@@ -143,9 +143,6 @@ TRAILING_COLUMNS: tuple[Column, ...] = (
 
 SYSTEM_COLUMNS: tuple[Column, ...] = LEADING_COLUMNS + TRAILING_COLUMNS
 
-#: Columns that take part in ``_row_hash`` besides the business columns.
-HASHED_SYSTEM_COLUMNS = ("record_id", "_extra", "_deleted_at")
-
 
 def _entities(*entities: Entity) -> dict[str, Entity]:
     return {entity.name: entity for entity in entities}

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Outcome(StrEnum):
@@ -139,6 +140,10 @@ class Attempt:
     error: str | None
 
 
+#: Characters of a dead letter's raw text.
+RAW_LIMIT: Final = 64 * 1024
+
+
 class Stage(StrEnum):
     """Where a record got stuck."""
 
@@ -155,7 +160,7 @@ class DeadLetter:
         destination: the destination that refused it; "" for a record that could not be staged.
         record_id: "" when the record has no key.
         fingerprint: tells the same bad record again from another one (hash of raw text, or record id).
-        raw: the record's text as it was read (extract stage only), cut at 64 KiB.
+        raw: the record's text as it was read (extract stage only), cut at ``RAW_LIMIT``.
         window: what to read again (extract stage only).
         attempts: how often it was tried, the first time included.
         waits: pauses that it has waited for, each twice as long as the one before: those that were over in vain, and

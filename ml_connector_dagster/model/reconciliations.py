@@ -35,10 +35,14 @@ class ReconciliationState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side of a group: how many records, and their exact sums in the order of the control's totals."""
+    """One side of a group: how many records, and their exact sums in the order of the control's totals.
+
+    ``mark``: a sum in which each record weighs something else (``Control.mark_sql``); for comparing, not for reading.
+    """
 
     rows: int = 0
     sums: tuple[Decimal, ...] = ()
+    mark: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,13 @@ class Group:
 
     @property
     def differs(self) -> bool:
-        return self.erp != self.found
+        """Whether a person sees it in the totals."""
+        return (self.erp.rows, self.erp.sums) != (self.found.rows, self.found.sums)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether records differ, also where the totals agree: differences that cancel each other out."""
+        return self.differs or self.erp.mark != self.found.mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

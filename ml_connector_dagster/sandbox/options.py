@@ -72,6 +72,7 @@ class Switches:
         user_division: the service user's default division.
         user_date_format: dates without ``dateformat`` come like this (the user's DTFM).
         landmark_row_limit: Financials: no list gives more rows than this, whatever _limit says (500 and 10000 were seen).
+        landmark_next_links: Financials: a list that goes on has a link to its next page; else it just ends.
         landmark_error_status: Financials: HTTP status of an exception (200 and 500 were seen).
         landmark_without_stamps: Financials: business classes that refuse _fts and _tts.
         progress_dates: Distribution: how a date in a WhereClause is read, as strftime.
@@ -103,6 +104,7 @@ class Switches:
     user_division: str = ""
     user_date_format: str = "DMY6"
     landmark_row_limit: int = 10_000
+    landmark_next_links: bool = True
     landmark_error_status: int = 200
     landmark_without_stamps: set[str] = field(default_factory=set)
     progress_dates: str = "%m/%d/%Y"

@@ -1,43 +1,26 @@
 """The page at /: what this sandbox is, holds and was asked lately."""
 
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ml_connector_dagster.sandbox.erp.tables import TABLES
+from ml_connector_dagster.sandbox.pages import document
 
 
 if TYPE_CHECKING:
     from ml_connector_dagster.sandbox.server import Sandbox
 
 
-_STYLE = """
-:root { color-scheme: light dark; --ink: #1b2430; --soft: #5d6b7c; --line: #dfe4ea; --paper: #f6f7f9;
-  --card: #fff; --accent: #1f6feb; --good: #1a7f4b; --bad: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa7b6; --line: #2c3542;
-  --paper: #12161c; --card: #1a2029; --accent: #6ea8fe; --good: #58c48b; --bad: #ff8a7a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1120px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { font-size: 24px; margin: 0 0 4px; letter-spacing: -0.01em; }
-h2 { font-size: 13px; text-transform: uppercase; letter-spacing: .06em; color: var(--soft);
-  margin: 0 0 12px; }
-p { margin: 0; color: var(--soft); }
+_STYLE: Final = """
+section h2 { font-size: 13px; text-transform: uppercase; letter-spacing: .06em; color: var(--soft); margin: 0 0 12px; }
 .grid { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr));
-  gap: 16px; margin-top: 24px; align-items: start; }
-.stack { display: grid; gap: 16px; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 18px 20px; overflow-x: auto; }
-section.wide { grid-column: 1 / -1; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
-td, th { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
-tr:last-child td { border-bottom: 0; }
-.number { text-align: right; }
-code { font: 13px/1.4 ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
-.good { color: var(--good); } .bad { color: var(--bad); font-weight: 600; }
-.none { color: var(--soft); font-style: italic; }
+  gap: 16px; margin-top: 20px; align-items: start; }
+.stack { display: grid; gap: 16px; } .grid section { margin: 0; } section.wide { grid-column: 1 / -1; }
 """
+#: Seconds after which the page asks again by itself.
+_RELOAD: Final = 10
+#: Stand-ins that have a page for people, and what they are called.
+_PAGES: Final = {"salesforce": "Salesforce", "monday": "Monday.com", "looker": "Looker"}
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], numbers: frozenset[int]) -> str:
@@ -48,7 +31,7 @@ def _table(head: tuple[str, ...], rows: list[tuple[str, ...]], numbers: frozense
         )
 
     if not rows:
-        return "<p class=none>nothing yet</p>"
+        return "<p class=none>none</p>"
     body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
     return f"<table><thead><tr>{cells('th', head)}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -146,13 +129,10 @@ def render(sandbox: "Sandbox", sizes: dict[str, int]) -> str:
         ],
         frozenset(),
     )
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>ML Connector sandbox</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="refresh" content="10"><style>{_STYLE}</style></head><body><main>
+    content = f"""
 <h1>ML Connector sandbox</h1>
-<p>A stand-in of the ION API Gateway with M3 behind it, at <code>{escape(sandbox.url)}</code>.
-Everything here is invented. Admin routes are under <code>/_admin</code>.</p>
+<p>A stand-in of the ION API Gateway with an ERP behind it, at <code>{escape(sandbox.url)}</code>.
+Everything here is invented. Admin routes are under <code>/_admin</code>.</p>{_pages(sandbox)}
 <div class="grid">
 <div class="stack">
 <section><h2>Tenants</h2>{_tenants(sandbox)}</section>
@@ -161,4 +141,15 @@ Everything here is invented. Admin routes are under <code>/_admin</code>.</p>
 </div>
 <section><h2>Tables</h2>{_tables(sizes)}</section>
 <section class="wide"><h2>Latest requests</h2>{_latest(sandbox)}</section>
-</div></main></body></html>"""
+</div>"""
+    return document("ML Connector sandbox", content, style=_STYLE, reload_seconds=_RELOAD)
+
+
+def _pages(sandbox: "Sandbox") -> str:
+    """Links to what the stand-ins of applications hold."""
+    links = "".join(
+        f'<a href="/_{name}">{title}</a>'
+        for name, title in _PAGES.items()
+        if name in sandbox.services
+    )
+    return f"<nav>What it holds of the applications: {links}</nav>" if links else ""

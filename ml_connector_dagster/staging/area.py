@@ -112,9 +112,17 @@ class Staging:
                 ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    def receipts(self, batch: Batch, destination: str | None = None) -> pa.Table:
-        """What ``destination`` (None: every one) answered for ``batch``, record by record, with its name in front."""
-        return self.open(batch).receipts(destination)
+    def receipts(
+        self,
+        batch: Batch,
+        destination: str | None = None,
+        record_ids: Sequence[str] | None = None,
+    ) -> pa.Table:
+        """What ``destination`` (None: every one) answered for ``batch``, record by record, with its name in front.
+
+        With ``record_ids``, only for these.
+        """
+        return self.open(batch).receipts(destination, record_ids)
 
     def manifest(self, location: str) -> Batch:
         """The batch that is staged at ``location`` (of ``locate``, ``orphans``).

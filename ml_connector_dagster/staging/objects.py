@@ -207,8 +207,14 @@ class _Bucket:
             return bytes(self.client.get(path).bytes())
 
     def range(self, path: str, start: int, length: int) -> bytes:
+        """So many bytes, never fewer: Arrow does not look, and would read on in memory that is not its own."""
         with self._missing_said(path), explained(self.place, "read", path):
-            return bytes(self.client.get_range(path, start=start, length=length))
+            data = bytes(self.client.get_range(path, start=start, length=length))
+        if len(data) != length:
+            raise TransientError(
+                f"staging could not read {self.place.address}/{path}: {len(data):,} of {length:,} bytes came. Run again"
+            )
+        return data
 
     def fetch(self, path: str, file: Path) -> None:
         with (

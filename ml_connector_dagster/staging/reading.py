@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.errors import ContractError
 from ml_connector_dagster.model.receipts import RECEIPT_COLUMNS
@@ -85,22 +86,14 @@ class StoredBatch:
         Row groups whose range of ids holds none of them are not read; of the others only the ids are, unless one
         is there.
         """
-        wanted = sorted(set(record_ids))
-        values = pa.array(wanted, pa.string())
         found = [schema_of(self.batch).empty_table()]
         for path, size in self._parts().items():
             with self._store.parquet(path, size) as file:
-                for number in range(file.num_row_groups):
-                    if not _may_hold(file, number, wanted):
-                        continue
-                    ids = file.read_row_group(number, columns=["record_id"])["record_id"]
-                    here = pc.is_in(ids, value_set=values)
-                    if pc.any(here).as_py():
-                        found.append(file.read_row_group(number).filter(here))
+                found += _rows_of(file, record_ids)
         return pa.concat_tables(found)
 
     def write_receipts(self, destination: str, receipts: "pa.Table | pa.RecordBatchReader") -> str:
-        """Add a file of receipts; answers its path relative to the batch's folder."""
+        """Add a file of receipts; answers its path relative to the batch's folder. Secrets in reasons are masked."""
         below = f"{RECEIPTS}/{safe_part(destination)}"
         reader = receipts if isinstance(receipts, pa.RecordBatchReader) else receipts.to_reader()
         name = quote(destination, errors="surrogatepass").encode()
@@ -109,16 +102,24 @@ class StoredBatch:
         def write(path: Path) -> None:
             with pq.ParquetWriter(path, schema, compression="snappy") as file:
                 for part in reader:
-                    file.write_batch(part)
+                    file.write_batch(_masked(part))
 
         return f"{below}/{self._store.add_numbered(f'{self.batch.path}/{below}', write)}"
 
-    def receipts(self, destination: str | None = None) -> pa.Table:
-        """Every receipt of one destination or of all (None), oldest first, with the destination's name."""
+    def receipts(
+        self, destination: str | None = None, record_ids: Sequence[str] | None = None
+    ) -> pa.Table:
+        """Every receipt of one destination or of all (None), oldest first, with the destination's name.
+
+        With ``record_ids``, those of these records: of the others little more than the ids is read.
+        """
         top = f"{self.batch.path}/{RECEIPTS}"
         below = top if destination is None else f"{top}/{safe_part(destination)}"
         files = {f"{below}/{name}": size for name, size in self._store.files(below).items()}
-        tables = (self._read_receipts(path, files[path]) for path in sorted(files, key=_in_order))
+        tables = (
+            self._read_receipts(path, files[path], record_ids)
+            for path in sorted(files, key=_in_order)
+        )
         return pa.concat_tables([_RECEIPTS.empty_table(), *tables])
 
     def _parts(self) -> Mapping[str, int]:
@@ -145,14 +146,43 @@ class StoredBatch:
                         batch_size=STREAM_ROWS, row_groups=[group], columns=columns
                     )
 
-    def _read_receipts(self, path: str, size: int) -> pa.Table:
+    def _read_receipts(self, path: str, size: int, record_ids: Sequence[str] | None) -> pa.Table:
         with self._store.parquet(path, size) as file:
-            table = file.read()
+            if record_ids is None:
+                table = file.read()
+            else:
+                table = pa.concat_tables(
+                    [file.schema_arrow.empty_table(), *_rows_of(file, record_ids)]
+                )
             written = file.schema_arrow.metadata[_DESTINATION].decode()
         name = unquote(written, errors="surrogatepass")
         column = pa.array([name] * table.num_rows, pa.string())
         chosen = table.select(list(RECEIPT_COLUMNS))
         return chosen.add_column(0, "destination", column).cast(_RECEIPTS)
+
+
+def _masked(receipts: pa.RecordBatch) -> pa.RecordBatch:
+    """What a destination says may quote a secret, such as a page that shows the whole request."""
+    place = receipts.schema.get_field_index("reason")
+    said = receipts.column(place)
+    if said.null_count == len(said):
+        return receipts
+    each = pc.dictionary_encode(said)
+    told = pa.array([redact(one) for one in each.dictionary.to_pylist()], said.type)
+    return receipts.set_column(place, receipts.schema.field(place), told.take(each.indices))
+
+
+def _rows_of(file: pq.ParquetFile, record_ids: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of these records, row group by row group."""
+    wanted = sorted(set(record_ids))
+    values = pa.array(wanted, pa.string())
+    for number in range(file.num_row_groups):
+        if not _may_hold(file, number, wanted):
+            continue
+        ids = file.read_row_group(number, columns=["record_id"])["record_id"]
+        here = pc.is_in(ids, value_set=values)
+        if pc.any(here).as_py():
+            yield file.read_row_group(number).filter(here)
 
 
 def _may_hold(file: pq.ParquetFile, number: int, wanted: Sequence[str]) -> bool:

@@ -75,8 +75,8 @@ def clean_up(
 ) -> Cleaning:
     """Clean up as ``retention:`` says. ``step`` is called between any two writes, by name: tests crash there."""
     retention = workspace.project.retention
-    with workspace.ledger.clean_alone():
-        proofs = workspace.ledger.watermark_batches()
+    with workspace.ledger.cleaning.alone():
+        proofs = workspace.ledger.cleaning.watermark_batches()
         scopes = tuple(
             _Scope(workspace, retention, tenant, entity, company, run_id, proofs, step).clean(
                 dry_run=dry_run
@@ -85,7 +85,7 @@ def clean_up(
             # What the configuration does not know cannot be judged.
             if entity in ENTITIES and tenant in workspace.project.connections
         )
-        forgotten = workspace.ledger.forget(_limits(workspace, retention), dry_run=dry_run)
+        forgotten = workspace.ledger.cleaning.forget(_limits(workspace, retention), dry_run=dry_run)
         step("clean-up: rows forgotten")
         folders = _discard(workspace, grace, step, dry_run=dry_run)
     return Cleaning(dry_run=dry_run, scopes=scopes, forgotten=forgotten, folders=folders)
@@ -106,14 +106,14 @@ def _discard(
 ) -> int:
     """Remove the files of batches that were replaced long enough ago, and what crashes have left."""
     before = workspace.now() - grace
-    known = workspace.ledger.batch_ids() | workspace.ledger.removed_batches(since=before)
+    known = workspace.ledger.batch_ids() | workspace.ledger.cleaning.removed_batches(since=before)
     folders = workspace.staging.orphans(known, untouched_since=before)
     if dry_run:
         return len(folders)
     for folder in folders:
         workspace.staging.discard(folder)
         step("clean-up: folder discarded")
-    workspace.ledger.forget_removed_batches(before=before)
+    workspace.ledger.cleaning.forget_removed_batches(before=before)
     return len(folders)
 
 
@@ -132,7 +132,7 @@ class _Scope:
 
     def clean(self, *, dry_run: bool) -> ScopeCleaning:
         # A sweep finds a batch by its id a while after it has listed the files.
-        with self.workspace.ledger.sweep_alone(self.tenant, self.entity, self.company):
+        with self.workspace.ledger.sweeps.alone(self.tenant, self.entity, self.company):
             removable, waiting = self._removable()
             done = ScopeCleaning(
                 tenant=self.tenant, entity=self.entity, company=self.company, waiting=waiting
@@ -200,7 +200,7 @@ class _Scope:
             since = workspace.now() - timedelta(days=self.retention.receipts_days)
             keep_receipts(workspace.staging, batches, kept, since=since)
             self.step("clean-up: receipts kept")
-            workspace.ledger.replace_batches(batches, kept, needed_by=self.needed_by)
+            workspace.ledger.cleaning.replace_batches(batches, kept, needed_by=self.needed_by)
             self.step("clean-up: batches replaced")
         return ScopeCleaning(
             tenant=done.tenant,

@@ -6,7 +6,6 @@ A delivery that died is simply done again: destinations recognise a batch that t
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.destinations.contract import Destination
 from ml_connector_dagster.ledger import Ledger
 from ml_connector_dagster.model.batches import Batch, StagedBatch
@@ -108,8 +107,7 @@ def _deliver_one(
                 lambda: destination.deliver(ENTITIES[batch.entity], staged, mode),
             )
     except Exception as error:
-        # A server's error page may quote the whole request.
-        why = redact(f"{type(error).__name__}: {error}")
+        why = f"{type(error).__name__}: {error}"
         ledger.fail_delivery(batch.batch_id, destination.name, why)
         raise
     if batch.restores:
@@ -159,7 +157,7 @@ def _dead_letter(batch: Batch, destination: str, rejected: RejectedRecord) -> Ne
         record_id=rejected.record_id,
         fingerprint=rejected.record_id,
         batch_id=batch.batch_id,
-        reason=redact(rejected.reason),
+        reason=rejected.reason,
         raw="",
         window_start=batch.window.start,
         window_end=batch.window.end,

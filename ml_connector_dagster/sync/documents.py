@@ -14,12 +14,14 @@ import pyarrow as pa
 from ml_connector_dagster.cloudsuite.bods.documents import Document, read_document
 from ml_connector_dagster.cloudsuite.bods.nouns import Noun, load_nouns
 from ml_connector_dagster.cloudsuite.bods.xml import MAX_BYTES
+from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.project import Flow
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, RejectedError
-from ml_connector_dagster.model.receipts import NewDeadLetter, Stage
+from ml_connector_dagster.model.receipts import RAW_LIMIT, NewDeadLetter, Stage
 from ml_connector_dagster.model.windows import Window
 from ml_connector_dagster.sync.document_rows import Origin, rows_of, unreadable
 from ml_connector_dagster.sync.flows import PendingResult, deliver_pending
@@ -30,9 +32,6 @@ from ml_connector_dagster.sync.workspace import Workspace
 
 #: Files of one transaction; when more have arrived, they are taken in turns.
 PORTION: Final = 2_000
-
-#: Raw text of a dead letter is cut here; the whole document is in the folder of the rejected.
-RAW_LIMIT: Final = 64 * 1024
 
 DONE: Final = "done"
 REJECTED: Final = "rejected"
@@ -84,7 +83,7 @@ def take_documents(workspace: Workspace, tenant: str, *, run_id: str) -> Intake:
         raise ConfigError(f"{tenant} takes no documents; give it bods: with a folder")
     nouns = load_nouns(intake.nouns)
     done = Intake()
-    with workspace.ledger.take_documents_alone(tenant):
+    with workspace.ledger.documents.take_alone(tenant):
         while files := waiting(intake)[:PORTION]:
             done += _Portion(
                 workspace=workspace, tenant=tenant, intake=intake, nouns=nouns, run_id=run_id
@@ -131,7 +130,7 @@ class _Portion:
             for entity, company in self._places(fresh)
             for batch in self._stage(entity, company, fresh)
         ]
-        self.workspace.ledger.record_documents(
+        self.workspace.ledger.documents.record(
             self.tenant,
             batches=batches,
             variations={
@@ -139,7 +138,7 @@ class _Portion:
                 for one in fresh
                 if one.variation is not None
             },
-            dead_letters=[self._letter(file, why) for file, why in self.refused.items()],
+            letters=[self._letter(file, why) for file, why in self.refused.items()],
             resolved=[one.file.name for one in arrived],
         )
         self._put_away(arrived)
@@ -201,7 +200,9 @@ class _Portion:
         """The documents that are newer than what was taken, in the order of their versions, none twice."""
         documents = [one.document for one in arrived]
         taken = dict(
-            self.workspace.ledger.document_variations(self.tenant, {_key(one) for one in documents})
+            self.workspace.ledger.documents.variations(
+                self.tenant, {_key(one) for one in documents}
+            )
         )
         fresh = []
         for one in sorted(documents, key=lambda one: one.order):
@@ -253,9 +254,7 @@ class _Portion:
             started_at=now,
             timezone=zone,
         ) as writer:
-            place = rows.schema.get_field_index("_batch_id")
-            ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-            writer.append(rows.set_column(place, "_batch_id", ids))
+            writer.append(carried_by(rows, writer.batch_id))
             return writer.commit(
                 route="documents", finished_at=now, requests=0, rejected_cells=0, dead_letters=0
             )
@@ -291,7 +290,7 @@ class _Portion:
     def _put_away(self, arrived: Sequence[_Arrived]) -> None:
         for file, reason in self.refused.items():
             folder = _made(self.intake.folder / REJECTED)
-            (folder / f"{file.name}.reason.txt").write_text(f"{reason}\n", encoding="utf-8")
+            (folder / f"{file.name}.reason.txt").write_text(f"{redact(reason)}\n", encoding="utf-8")
             os.replace(file, folder / file.name)
         for one in arrived:
             if one.file not in self.refused:
@@ -314,6 +313,7 @@ def _refuse_special(file: Path) -> None:
 
 
 def _head(file: Path) -> str:
+    """What a dead letter keeps; the whole document is in the folder of the rejected."""
     if file.is_symlink() or not file.is_file():
         return ""
     with file.open("rb") as content:

@@ -19,7 +19,7 @@ from ml_connector_dagster.columns.shaping import RejectedSource, rejected_text, 
 from ml_connector_dagster.ledger import Ledger, WindowRead
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
-from ml_connector_dagster.model.receipts import NewDeadLetter, Stage
+from ml_connector_dagster.model.receipts import RAW_LIMIT, NewDeadLetter, Stage
 from ml_connector_dagster.model.windows import Watermark, Window
 from ml_connector_dagster.staging import BatchWriter, Staging
 from ml_connector_dagster.sync.gathering import Gathering
@@ -34,9 +34,6 @@ BATCH_ROWS = 245_760
 
 #: A read that stopped less than this ago is taken up where it stopped; an older one begins anew.
 RESUME_WITHIN = timedelta(hours=20)
-
-#: Raw text of a dead letter is cut here.
-RAW_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +132,7 @@ def extract(
         for chain, page in _pages(line, open_chains, read.progress, concurrency):
             session.take(chain, page)
             on_page(page.records.num_rows)
-            if session.rows >= batch_rows:
+            if session.records >= batch_rows:
                 session.commit(finished=False)
         session.commit(finished=True)
     finally:
@@ -194,8 +191,10 @@ class _Session:
         self.gathering = Gathering(use=self._write)
 
     @property
-    def rows(self) -> int:
-        return self.gathering.rows + (0 if self.writer is None else self.writer.rows)
+    def records(self) -> int:
+        """Of the open batch; those that cannot be staged are held in memory, and count too."""
+        written = 0 if self.writer is None else self.writer.rows
+        return self.gathering.rows + written + len(self.dead_letters)
 
     def take(self, chain: Slice, page: Page) -> None:
         self.gathering.add(page.records, page.requested_at)

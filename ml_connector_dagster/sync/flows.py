@@ -292,8 +292,8 @@ def _run_one(
     days: tuple[date, date] | None,
     on_page: Callable[[str, str, int], None],
 ) -> EntityResult:
-    counts, repeated = OutcomeCounts(), 0
-    read = None
+    counts, repeated, error = OutcomeCounts(), 0, ""
+    read: Extraction | None = None
     try:
         for name in _read_before(workspace, flow, entity):
             extract_company(
@@ -322,23 +322,17 @@ def _run_one(
             )
             counts += delivered.counts
             repeated += delivered.repeated
-    except ConnectorError as error:
-        return EntityResult(
-            entity=entity,
-            company=company,
-            rows=0 if read is None else read.rows,
-            requests=0 if read is None else read.requests,
-            counts=counts,
-            error=str(error),
-        )
+    except ConnectorError as failed:
+        error = str(failed)
     return EntityResult(
         entity=entity,
         company=company,
-        rows=read.rows,
-        requests=read.requests,
-        dead_letters=read.dead_letters,
+        rows=0 if read is None else read.rows,
+        requests=0 if read is None else read.requests,
+        dead_letters=0 if read is None else read.dead_letters,
         repeated=repeated,
         counts=counts,
+        error=error,
     )
 
 

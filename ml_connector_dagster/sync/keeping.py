@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.columns.marks import carried_by
+from ml_connector_dagster.model.batches import REPAIR, Batch
 from ml_connector_dagster.staging import Staging
 from ml_connector_dagster.staging.writing import BatchWriter
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
@@ -26,13 +27,14 @@ if TYPE_CHECKING:
 #: The route of a kept batch: no request has brought it.
 KEPT: Final = "kept"
 
-#: Memory of the comparison; what does not fit goes to disk.
-_MEMORY: Final = "256MB"
 _STAMPS: Final = ("record_id", "_row_hash", "_modified_at", "_extracted_at")
 _ROWS: Final = 50_000
 
 #: Receipts of one file.
 _FILE_RECEIPTS: Final = 500_000
+
+#: Receipts that make up the number of rows.
+_COUNTED: Final = pa.array(["inserted", "deleted"], pa.string())
 
 _IN_ORDER: Final = """
     SELECT record_id, _row_hash, epoch_us(_modified_at), epoch_us(_extracted_at), batch, position
@@ -65,16 +67,8 @@ class _Version:
 
 def rows_to_keep(staging: Staging, batches: Sequence[Batch], folder: Path) -> list[Sequence[int]]:
     """Of each batch, which rows a destination would hold after all of them. Compared on disk below ``folder``."""
-    import duckdb  # definitions load without it
-
     chosen: list[array[int]] = [array("q") for _ in batches]
-    with (
-        TemporaryDirectory(prefix="clean-up-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "versions.duckdb"),
-            config={"memory_limit": _MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
+    with scratch_database(folder, "clean-up") as connection:
         _collect(connection, staging, batches)
         for version in _held(_by_record(connection)):
             chosen[version.batch].append(version.position)
@@ -87,15 +81,16 @@ def write_kept(
     """Add the ``chosen`` rows of each batch to ``writer``; they say that they are carried by its batch."""
     for batch, positions in zip(batches, chosen, strict=True):
         for rows in _taken(staging.open(batch).reader(), positions):
-            place = rows.schema.get_field_index("_batch_id")
-            ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-            writer.append(rows.set_column(place, rows.schema.field(place), ids))
+            writer.append(carried_by(rows, writer.batch_id))
 
 
 def keep_receipts(
     staging: Staging, batches: Iterable[Batch], kept: Batch, *, since: datetime
 ) -> int:
-    """Put the receipts of ``batches`` from ``since`` on beside ``kept``, in few files; answers how many."""
+    """Put the receipts of ``batches`` from ``since`` on beside ``kept``, in few files; answers how many.
+
+    Those that tell when a record came or was marked deleted stay however old they are: a recount needs them.
+    """
     waiting: dict[str, list[pa.Table]] = {}
     count = 0
 
@@ -104,9 +99,12 @@ def keep_receipts(
 
     for batch in batches:
         receipts = staging.receipts(batch)
-        recent = receipts.filter(pc.greater_equal(receipts["delivered_at"], since))
-        for name in recent["destination"].unique().to_pylist():
-            own = recent.filter(pc.equal(recent["destination"], name))
+        if batch.restores:
+            receipts = _as_repairs(receipts)
+        young = pc.greater_equal(receipts["delivered_at"], since)
+        chosen = receipts.filter(pc.or_(young, pc.is_in(receipts["outcome"], _COUNTED)))
+        for name in chosen["destination"].unique().to_pylist():
+            own = chosen.filter(pc.equal(chosen["destination"], name))
             waiting.setdefault(name, []).append(own.drop_columns(["destination"]))
             count += own.num_rows
             if sum(table.num_rows for table in waiting[name]) >= _FILE_RECEIPTS:
@@ -116,10 +114,16 @@ def keep_receipts(
     return count
 
 
+def _as_repairs(receipts: pa.Table) -> pa.Table:
+    """The batch that said so is about to go: from now on each receipt says itself that it is of a repair."""
+    place = receipts.schema.get_field_index("reason")
+    said = pc.fill_null(receipts["reason"], REPAIR)
+    return receipts.set_column(place, receipts.schema.field(place), said)
+
+
 def _collect(
     connection: "duckdb.DuckDBPyConnection", staging: Staging, batches: Sequence[Batch]
 ) -> None:
-    connection.execute("SET TimeZone = 'UTC'")
     connection.execute(
         "CREATE TABLE versions (record_id VARCHAR, _row_hash VARCHAR, _modified_at TIMESTAMPTZ,"
         " _extracted_at TIMESTAMPTZ, batch BIGINT, position BIGINT)"

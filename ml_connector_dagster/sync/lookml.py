@@ -8,6 +8,7 @@ from ml_connector_dagster.config.looker import LookerConnection, LookerPublicati
 from ml_connector_dagster.config.project import Connection, Flow, Project
 from ml_connector_dagster.config.warehouses import DatabricksConnection, SnowflakeConnection
 from ml_connector_dagster.destinations.contract import Warehouse
+from ml_connector_dagster.destinations.identifiers import literal, quoted
 from ml_connector_dagster.lookml.checking import Fit, check, fit
 from ml_connector_dagster.lookml.names import DIALECTS, DialectName
 from ml_connector_dagster.lookml.parsed import Problem
@@ -85,12 +86,11 @@ def check_lookml(
 def table_columns(workspace: Workspace, flow: Flow) -> dict[str, frozenset[str]]:
     """The tables and views of the schema that Looker reads, as they really are, in lower case."""
     target = flow.looker_reads
-    catalog = "".join(
-        f'"{name}".' for name in _catalog(workspace.project.connections[target.connection])
-    )
+    connection = workspace.project.connections[target.connection]
+    catalog = "".join(f"{quoted(name)}." for name in _catalog(connection))
     query = (
         f"SELECT table_name AS t, column_name AS c FROM {catalog}information_schema.columns"
-        f" WHERE lower(table_schema) = '{target.schema_name.lower()}'"
+        f" WHERE lower(table_schema) = {literal(target.schema_name.lower())}"
     )
     # A publication makes the marker anew each time: before the first one it is not there, and not missing.
     found: dict[str, set[str]] = {MARKER_TABLE: {"sync_id", "finished_at"}}

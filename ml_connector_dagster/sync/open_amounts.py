@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -16,13 +15,12 @@ import pyarrow as pa
 from ml_connector_dagster.model.batches import Batch, StagedBatch
 from ml_connector_dagster.model.derived import OPEN_AMOUNT
 from ml_connector_dagster.model.entities import DECIMAL_PRECISION, DECIMAL_SCALE
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
     import duckdb
 
-
-MEMORY: Final = "256MB"
 
 _MONEY: Final = f"DECIMAL({DECIMAL_PRECISION}, {DECIMAL_SCALE})"
 _KEY: Final = ("company", *OPEN_AMOUNT.reference.columns)
@@ -117,13 +115,5 @@ class WithOpenAmounts:
 @contextmanager
 def open_amounts(folder: Path, files: Sequence[str]) -> Iterator[OpenAmounts]:
     """The payments in ``files`` (staged Parquet), in a database file of its own below ``folder``, gone at the end."""
-    import duckdb  # definitions load without it
-
-    with (
-        TemporaryDirectory(prefix="payments-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "payments.duckdb"),
-            config={"memory_limit": MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
+    with scratch_database(folder, "payments") as connection:
         yield OpenAmounts(connection, files)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from ml_connector_dagster.config.project import Flow, FlowDestination
 from ml_connector_dagster.destinations.contract import Scope
@@ -14,11 +15,16 @@ from ml_connector_dagster.sync.flows import deliver_entity
 from ml_connector_dagster.sync.workspace import Workspace
 
 
+#: A delivery that nobody has touched for so long is not in the middle of a run.
+OVERDUE_AFTER: Final = timedelta(minutes=10)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overdue:
     """Batches of one entity and company that a destination should have by now.
 
     Attributes:
+        repairs: how many of them put back what somebody changed at the destination (``reconcile --repair``).
         error: of the last attempt, and ``attempts`` how many there were for the batch that was tried most.
         due_at: when it may be tried again by itself: the pauses grow like those of dead letters.
     """
@@ -27,6 +33,7 @@ class Overdue:
     entity: str
     company: str
     batches: int
+    repairs: int
     error: str
     attempts: int
     due_at: datetime
@@ -75,12 +82,48 @@ def overdue_deliveries(
                         entity=entity,
                         company=company,
                         batches=len(batches),
+                        repairs=sum(batch.restores for batch in batches),
                         error=errors[-1] if errors else "",
                         attempts=attempts,
                         due_at=max(touched) + pause_after(max(attempts, 1)),
                     )
                 )
     return tuple(found)
+
+
+def due_deliveries(workspace: Workspace, flow: Flow) -> tuple[Overdue, ...]:
+    """Those that may be tried again by themselves now: their pause is over, and they are not given up."""
+    return tuple(
+        one
+        for one in overdue_deliveries(workspace, flow, older_than=OVERDUE_AFTER)
+        if one.due_at <= workspace.now() and not flow.replay.gives_up_after(one.attempts)
+    )
+
+
+def choose_overdue(
+    workspace: Workspace,
+    flow: Flow,
+    *,
+    only_due: bool = False,
+    entity: str | None = None,
+    company: str | None = None,
+    destination: str | None = None,
+    reason: str = "",
+) -> tuple[Overdue, ...]:
+    """Every delivery of ``flow`` that did not end, and meets every condition given. A failed repair is one, too."""
+    found = (
+        due_deliveries(workspace, flow)
+        if only_due
+        else overdue_deliveries(workspace, flow, older_than=timedelta())
+    )
+    return tuple(
+        one
+        for one in found
+        if entity in (None, one.entity)
+        and company in (None, one.company)
+        and destination in (None, one.target.name)
+        and reason.casefold() in one.error.casefold()
+    )
 
 
 def answers(workspace: Workspace, flow: Flow, target: FlowDestination) -> str:

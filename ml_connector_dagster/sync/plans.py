@@ -82,22 +82,23 @@ class _Sent:
         self._notes.save(self._key, json.dumps({"sync_id": self._sync_id, "runs": self.runs}))
 
 
-def send_plans(
+def begin_plans(
+    looker: "Looker", notes: Notes, plan_ids: Sequence[str], *, key: str, sync_id: str
+) -> tuple["PlanRun | PlanResult", ...]:
+    """Send each plan that ``sync_id`` has not sent yet. One that fails holds no other."""
+    sent = _Sent(notes, key, sync_id)
+    return tuple(_begun(looker, sent, plan_id) for plan_id in plan_ids)
+
+
+def await_plans(
     looker: "Looker",
-    notes: Notes,
     plan_ids: Sequence[str],
+    begun: Sequence["PlanRun | PlanResult"],
     *,
-    key: str,
-    sync_id: str,
     pause: Callable[[float], None],
     timeout: float,
 ) -> tuple[PlanResult, ...]:
-    """Send each plan that ``sync_id`` has not sent yet; then ask for the status of all, until it is known.
-
-    One that fails holds no other. Status is asked for no longer than ``timeout`` seconds per plan.
-    """
-    sent = _Sent(notes, key, sync_id)
-    begun = [_begun(looker, sent, plan_id) for plan_id in plan_ids]
+    """Ask for the status of what was ``begun``, until it is known, but no longer than ``timeout`` seconds per plan."""
     return tuple(
         one if isinstance(one, PlanResult) else _ended(looker, plan_id, one, pause, timeout)
         for plan_id, one in zip(plan_ids, begun, strict=True)

@@ -9,18 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
+
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
     import duckdb
 
-
-#: Memory of the comparison; what does not fit goes to disk.
-MEMORY: Final = "256MB"
 
 #: The newest version of a record: by the ERP's stamp, then by when it was observed, as in ``destinations.memory``.
 #: One number, because an ordered aggregate would keep every version in memory. Stamps before 1970 are never staged.
@@ -132,13 +130,5 @@ class Presence:
 @contextmanager
 def open_presence(folder: Path) -> Iterator[Presence]:
     """A comparison in a database file of its own below ``folder``, gone at the end."""
-    import duckdb  # definitions load without it
-
-    with (
-        TemporaryDirectory(prefix="sweep-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "sweep.duckdb"),
-            config={"memory_limit": MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
+    with scratch_database(folder, "sweep") as connection:
         yield Presence(connection)

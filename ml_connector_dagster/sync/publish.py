@@ -6,7 +6,7 @@ answer that is old stops everything: nobody gets a report of yesterday's rows un
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -19,12 +19,12 @@ from ml_connector_dagster.lookml.tables import MARKER_TABLE, MARKER_VIEW
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, StaleError, TransientError
 from ml_connector_dagster.model.views import View
-from ml_connector_dagster.sync.plans import PlanResult, PlanState, send_plans
+from ml_connector_dagster.sync.plans import PlanResult, PlanState, await_plans, begin_plans
 from ml_connector_dagster.sync.workspace import Workspace
 
 
 if TYPE_CHECKING:
-    from ml_connector_dagster.destinations.looker.api import Looker
+    from ml_connector_dagster.destinations.looker.api import Looker, PlanRun
     from ml_connector_dagster.destinations.looker.quotas import QuotaUse
 
 #: How long an id of Looker's is taken as still right. A wrong one answers 404, and is looked up anew.
@@ -66,7 +66,6 @@ def publish(
     *,
     sync_id: str,
     companies: Sequence[str] = (),
-    on_step: Callable[[str], None] = lambda step: None,
 ) -> Publication:
     """Publish what the flow's warehouse holds now. ``sync_id`` names this load, and a repetition of it.
 
@@ -80,15 +79,18 @@ def publish(
     target = flow.looker_reads
     with workspace.looker(wanted.connection) as looker:
         _require_calls(looker, wanted)
-        on_step("logged in")
         with workspace.ledger.publish_alone(target.name):
             finished_at = mark(workspace, flow, sync_id)
-            on_step("marked")
             datagroup_id = _trigger(workspace, looker, wanted)
-            on_step("triggered")
             proof = _proved(workspace, flow, looker, sync_id)
-            on_step("proved")
-        plans = _plans(workspace, flow, looker, sync_id, companies)
+            begun = _begin_plans(workspace, flow, looker, sync_id, companies)
+        plans = await_plans(
+            looker,
+            wanted.plans,
+            begun,
+            pause=workspace.make_pause(),
+            timeout=_plan_timeout(workspace, wanted),
+        )
         return Publication(
             sync_id=sync_id,
             finished_at=finished_at,
@@ -100,31 +102,23 @@ def publish(
         )
 
 
-def _plans(
+def _begin_plans(
     workspace: Workspace, flow: Flow, looker: "Looker", sync_id: str, companies: Sequence[str]
-) -> tuple[PlanResult, ...]:
+) -> "Sequence[PlanRun | PlanResult]":
     """Send the plans, or leave them to the run of the company that comes last: a plan is of all companies, and each
-    company is a run of its own."""
+    company is a run of its own. So two that end at once must not both be the last: the caller is alone."""
     wanted = _wanted(flow)
     known = workspace.ledger.publications(wanted.connection)
     key = f"plans of {flow.name} sent at"
     behind = _behind(workspace, flow, companies, known.load(key, younger_than=KNOWN_FOR))
     if behind:
         told = f"waits for company {', '.join(behind)}: not loaded since the plan was last sent"
-        return tuple(
+        return [
             PlanResult(plan_id=one, state=PlanState.WAITING, error=told) for one in wanted.plans
-        )
-    results = send_plans(
-        looker,
-        known,
-        wanted.plans,
-        key=f"plans of {flow.name}",
-        sync_id=sync_id,
-        pause=workspace.make_pause(),
-        timeout=_plan_timeout(workspace, wanted),
-    )
+        ]
+    begun = begin_plans(looker, known, wanted.plans, key=f"plans of {flow.name}", sync_id=sync_id)
     known.save(key, workspace.now().isoformat())
-    return results
+    return begun
 
 
 def _behind(

@@ -108,8 +108,7 @@ def replay(
             workspace.ledger.postpone([letter.id for letter in group])
     for (entity, company, destination), group in _by_destination(letters).items():
         batches += _send_again(workspace, entity, company, destination, group, run_id)
-    touched = {(letter.entity, letter.company) for letter in letters}
-    counts, delivery_errors = _deliver_pending(workspace, flow, letters, touched, run_id)
+    counts, delivery_errors = _deliver_pending(workspace, flow, letters, run_id)
     errors += delivery_errors
     open_after = {letter.id for letter in workspace.ledger.dead_letters(tenant=flow.source)}
     still_open = sum(letter.id in open_after for letter in letters)
@@ -197,12 +196,17 @@ def _deliver_pending(
     workspace: Workspace,
     flow: Flow,
     letters: Sequence[DeadLetter],
-    touched: set[tuple[str, str]],
     run_id: str,
 ) -> tuple[OutcomeCounts, list[str]]:
+    """What was read again goes to every destination, what was refused to the one that refused it."""
     counts, errors = OutcomeCounts(), []
     parents_first = list(ENTITIES)
     for target in flow.destinations:
+        touched = {
+            (letter.entity, letter.company)
+            for letter in letters
+            if letter.destination in ("", target.name)
+        }
         for entity, company in sorted(
             touched, key=lambda one: (parents_first.index(one[0]), one[1])
         ):

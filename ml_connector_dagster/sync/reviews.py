@@ -63,23 +63,23 @@ def find_review(
     chosen: set[str] = set()
     marks: dict[str, frozenset[str]] = {}
     known, now = (
-        ledger.review_marks(scope, _MAPPING),
+        ledger.reviews.marks(scope, _MAPPING),
         frozenset({" ".join(one.fingerprint for one in all_mapped)}),
     )
     if known != now:
         marks[_MAPPING] = now
     if known - now:
-        chosen |= set(ledger.remote_record_ids(destination, entity.name, prefix))
+        chosen |= set(ledger.reviews.remote_record_ids(destination, entity.name, prefix))
     moves = {
         owner: moved
         for owner in mapped.owners
-        if (moved := ledger.moved_records(destination, owner, prefix))
+        if (moved := ledger.reviews.moved_records(destination, owner, prefix))
     }
     for owner, moved in moves.items():
         chosen |= _parts_of(workspace, scope, mapped, owner, moved)
     for derived in mapped.derived:
         batches = _staged(workspace, tenant, derived.source, company)
-        considered = ledger.review_marks(scope, derived.source)
+        considered = ledger.reviews.marks(scope, derived.source)
         new = [batch for batch in batches if batch.batch_id not in considered]
         if new:
             marks[derived.source] = frozenset(batch.batch_id for batch in batches)
@@ -95,7 +95,7 @@ def stage_review(workspace: Workspace, review: Review, *, run_id: str) -> None:
             workspace, rows, carrier, destination=scope.destination, route="review", run_id=run_id
         )
     if review.marks or review.moves:
-        workspace.ledger.reviewed(scope, marks=review.marks, moves=review.moves)
+        workspace.ledger.reviews.reviewed(scope, marks=review.marks, moves=review.moves)
 
 
 def newest_slices(workspace: Workspace, review: Review) -> Iterator[tuple[pa.Table, Batch]]:
@@ -151,7 +151,7 @@ def _parts_of(
     }
     batches = _staged(workspace, scope.tenant, scope.entity, scope.company)
     with workspace.staging.files(batches) as files:
-        return records_pointing_at(files, reference, moved)
+        return records_pointing_at(workspace.settings.home, files, reference, moved)
 
 
 def _touched(
@@ -159,5 +159,7 @@ def _touched(
 ) -> set[str]:
     """The records, of those that were decided on, that something in ``batches`` points at."""
     with workspace.staging.files(batches) as files:
-        named = keys_of(files, derived.reference)
-    return set(workspace.ledger.remote_records(scope.destination, scope.entity, sorted(named)))
+        named = keys_of(workspace.settings.home, files, derived.reference)
+    return set(
+        workspace.ledger.remote.remote_records(scope.destination, scope.entity, sorted(named))
+    )

@@ -6,9 +6,8 @@ holds a record without a readable key, or that lacks more than the flow's brake 
 and is no first sighting either.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 
 from ml_connector_dagster.config.project import Flow
 from ml_connector_dagster.model.errors import ConnectorError
@@ -46,13 +45,12 @@ def sweep_company(
     company: str,
     run_id: str,
     dry_run: bool = False,
-    on_page: Callable[[int], None] = lambda rows: None,
 ) -> Sweep:
     """Sweep one entity of one company; marks are staged, not delivered. ``source`` may be open for keys only.
 
     Answers how it ended, also when it failed; with ``dry_run`` nothing is written down.
     """
-    with workspace.ledger.sweep_alone(source.tenant, entity, company):
+    with workspace.ledger.sweeps.alone(source.tenant, entity, company):
         started_at = workspace.now()
         session = SweepSession(
             workspace=workspace,
@@ -71,7 +69,7 @@ def sweep_company(
         )
         try:
             with open_presence(workspace.settings.home) as presence:
-                return session.run(presence, on_page)
+                return session.run(presence)
         except ConnectorError as error:
             return session.end(SweepState.FAILED, str(error))
         except Exception as error:
@@ -88,7 +86,6 @@ def sweep_flow(
     companies: Sequence[str] = (),
     dry_run: bool = False,
     brake_percent: float | None = None,
-    on_page: Callable[[str, str, int], None] = lambda entity, company, rows: None,
 ) -> tuple[SweepResult, ...]:
     """Sweep ``flow`` and deliver the marks. One entity, company or destination that fails does not hold the others.
 
@@ -111,7 +108,6 @@ def sweep_flow(
                     company=company,
                     run_id=run_id,
                     dry_run=dry_run,
-                    on_page=partial(on_page, entity, company),
                 )
                 result = SweepResult(sweep=done)
                 if done.marked or done.returned:

@@ -1,6 +1,6 @@
 """One key sweep of one entity and company: list, compare, judge, stage the marks."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -47,9 +47,9 @@ class SweepSession:
     def __post_init__(self) -> None:
         self.window = Window.of_days(None, LAST_DAY, self.source.timezone)
 
-    def run(self, presence: Presence, on_page: Callable[[int], None]) -> Sweep:
+    def run(self, presence: Presence) -> Sweep:
         """List, compare, and mark what was missed for the second time. Raises what the product line raises."""
-        lag = self._list(presence, on_page)
+        lag = self._list(presence)
         before = self.sweep.started_at - lag
         different = presence.compare(self._versions(), before=before)
         self.sweep = replace(
@@ -61,7 +61,7 @@ class SweepSession:
             return self.end(SweepState.BRAKED, self._why_braked())
         return self._judge(presence.missed(), presence.returned())
 
-    def _list(self, presence: Presence, on_page: Callable[[int], None]) -> timedelta:
+    def _list(self, presence: Presence) -> timedelta:
         """Every key that the ERP has, one page after the other; answers how far the list may be behind the ERP."""
         entity, company = self.sweep.entity, self.sweep.company
         line = self.source.line
@@ -77,7 +77,6 @@ class SweepSession:
         for chain in chains:
             for page in line.pages(chain, None):
                 presence.see(self._record_ids(page, line.layout(entity)))
-                on_page(page.records.num_rows)
                 self.sweep = replace(self.sweep, requests=self.sweep.requests + page.requests)
                 if page.position is not None:
                     pace.wait(self.sweep.requests)
@@ -129,7 +128,7 @@ class SweepSession:
         )
 
     def _judge(self, missed: Mapping[str, Staged], returned: Mapping[str, Staged]) -> Sweep:
-        earlier = self.workspace.ledger.sightings(
+        earlier = self.workspace.ledger.sweeps.sightings(
             self.sweep.tenant, self.sweep.entity, self.sweep.company
         )
         sightings = [
@@ -149,7 +148,7 @@ class SweepSession:
             *self._stage(returned, deleted_at=None),
         ]
         done = self._ended(SweepState.COMPLETE, "")
-        self.workspace.ledger.record_sweep(
+        self.workspace.ledger.sweeps.record(
             done,
             batches=batches,
             sightings=[one for one in sightings if one.record_id not in gone],
@@ -206,7 +205,7 @@ class SweepSession:
         """Write down that the sweep proved nothing."""
         ended = self._ended(state, reason)
         if not self.dry_run:
-            self.workspace.ledger.record_sweep(ended)
+            self.workspace.ledger.sweeps.record(ended)
         return ended
 
     def _ended(self, state: SweepState, reason: str) -> Sweep:

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.batches import REPAIR, Batch
 from ml_connector_dagster.model.entities import ENTITIES, SYSTEM_COLUMNS
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import Attempt, DeliveryState, Outcome
 from ml_connector_dagster.sync.keeping import KEPT
+from ml_connector_dagster.sync.record_places import places_of
 from ml_connector_dagster.sync.workspace import Workspace
 
 
 #: What a trace says of a delivery that put back what somebody had changed at the destination.
 REPAIRED: Final = "repair: the ERP's values, over what was changed there"
+
+#: What it says of a row that had been there, and was inserted again.
+RETURNED: Final = "it had been there, and somebody had removed it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +68,15 @@ def _story(workspace: Workspace, tenant: str, company: str, entity: str, record_
     current: Mapping[str, Any] = {}
     carriers: list[Batch] = []
     batches = workspace.ledger.batches(tenant=tenant, entity=entity, company=company)
+    places = places_of(workspace, record_id, batches)
     for batch in batches:
         if batch.route == KEPT and not batch.rows:
             carriers.append(
                 batch
             )  # of what was refused and never staged again, only receipts are left
-        rows = workspace.staging.find(batch, [record_id]).to_pylist() if batch.rows else []
-        for row in rows:
+        if not places.may_hold(batch):
+            continue
+        for row in workspace.staging.find(batch, [record_id]).to_pylist():
             carriers.append(batch)
             if batch.for_destination:
                 continue
@@ -120,16 +126,21 @@ def _delivery_events(
     receipts = [
         receipt
         for batch in by_id.values()
-        for receipt in workspace.staging.receipts(batch).to_pylist()
-        if receipt["record_id"] == record_id
+        for receipt in workspace.staging.receipts(batch, record_ids=[record_id]).to_pylist()
     ]
     answered = {(one["batch_id"], one["destination"]) for one in receipts}
     attempts = workspace.ledger.attempts(list(by_id))
     senders = {(one.batch_id, one.destination): one.run_id for one in attempts}
     repairs = {batch.batch_id for batch in by_id.values() if batch.restores}
+    returns = _returns(receipts)
     return [
-        _receipt_event(receipt, senders, is_repair=receipt["batch_id"] in repairs)
-        for receipt in receipts
+        _receipt_event(
+            receipt,
+            senders,
+            is_repair=receipt["batch_id"] in repairs or receipt["reason"] == REPAIR,
+            is_return=number in returns,
+        )
+        for number, receipt in enumerate(receipts)
     ] + [
         _without_receipt(one)
         for one in attempts
@@ -137,10 +148,28 @@ def _delivery_events(
     ]
 
 
+def _returns(receipts: Sequence[Mapping[str, Any]]) -> set[int]:
+    """The numbers of receipts that inserted what a destination had accepted before."""
+    found: set[int] = set()
+    had: dict[str, str] = {}  # destination → the first batch that it accepted
+    for number, one in sorted(enumerate(receipts), key=lambda pair: pair[1]["delivered_at"]):
+        if one["outcome"] == Outcome.REJECTED:
+            continue
+        first = had.setdefault(one["destination"], one["batch_id"])
+        if one["outcome"] == Outcome.INSERTED and one["batch_id"] != first:
+            found.add(number)
+    return found
+
+
 def _receipt_event(
-    receipt: Mapping[str, Any], senders: Mapping[tuple[str, str], str], *, is_repair: bool
+    receipt: Mapping[str, Any],
+    senders: Mapping[tuple[str, str], str],
+    *,
+    is_repair: bool,
+    is_return: bool,
 ) -> TraceEvent:
     """The receipt itself names the run that staged the batch; ``senders`` know who sent it."""
+    told = REPAIRED if is_repair else RETURNED if is_return else receipt["reason"]
     delivery = (receipt["batch_id"], receipt["destination"])
     return TraceEvent(
         at=receipt["delivered_at"],
@@ -149,7 +178,7 @@ def _receipt_event(
         outcome=receipt["outcome"],
         batch_id=receipt["batch_id"],
         run_id=senders.get(delivery, receipt["run_id"]),
-        detail=receipt["reason"] or (REPAIRED if is_repair else ""),
+        detail=told or "",
         remote_id=receipt["remote_id"] or "",
     )
 

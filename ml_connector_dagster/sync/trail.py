@@ -30,6 +30,20 @@ FILE: Final = "trail.duckdb"
 
 _READ_COLUMNS: Final = ("record_id", "_extracted_at", "_modified_at", "_deleted_at", "_row_hash")
 
+_RECEIPT_COLUMNS: Final = (
+    "record_id",
+    "delivered_at",
+    "destination",
+    "outcome",
+    "reason",
+    "remote_id",
+    "batch_id",
+    "run_id",
+)
+
+#: Rows of one statement.
+_TOGETHER: Final = 100_000
+
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS reads (
     record_id VARCHAR, happened_at TIMESTAMPTZ, modified_at TIMESTAMPTZ, deleted_at TIMESTAMPTZ, row_hash VARCHAR,
@@ -101,23 +115,51 @@ class TakenOver:
 class Trail:
     """The file. ``update`` it, then ask."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, *, wait_seconds: float = 600.0) -> None:
         self._workspace = workspace
         self.path: Path = workspace.settings.home / FILE
-        self._file = DatabaseFile(path=self.path, memory_limit="512MB", threads=2)
+        self._file = DatabaseFile(
+            path=self.path, memory_limit="512MB", threads=2, wait_seconds=wait_seconds
+        )
 
     def update(self) -> TakenOver:
-        """Take over what has come since the last time. One transaction: a crash leaves the file as it was."""
+        """Take over what has come since the last time. One transaction: a crash leaves the file as it was.
+
+        Raises ConfigError when the file cannot be written.
+        """
         with self._file.write() as connection:
-            connection.execute("BEGIN")
-            connection.execute(_TABLES)
-            for name, columns in _LEDGER_TABLES.items():
-                connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
-            taken = self._take_over(connection)
-            self._ledger_tables(connection)
-            connection.execute(_VIEW)
-            connection.execute("COMMIT")
+            try:
+                connection.execute("BEGIN")
+                connection.execute(_TABLES)
+                for name, columns in _LEDGER_TABLES.items():
+                    connection.execute(f"CREATE OR REPLACE TABLE {name} ({columns})")
+                taken = self._take_over(connection)
+                self._ledger_tables(connection)
+                connection.execute(_VIEW)
+                connection.execute("COMMIT")
+            except _errors() as error:
+                raise ConfigError(
+                    f"{self.path} could not be brought up to date: {error}. Nothing in it is the only copy: make room, or "
+                    "delete it, and ask again"
+                ) from error
         return taken
+
+    def holding(self, record_id: str) -> tuple[frozenset[str], frozenset[str]]:
+        """The batches that were taken over, and those of them that hold the record. Both empty without a file."""
+        with self._file.read() as connection:
+            if connection is None:
+                return frozenset(), frozenset()
+            try:
+                known = connection.execute("SELECT batch_id FROM batches").fetchall()
+                holding = connection.execute(
+                    "SELECT DISTINCT batch_id FROM reads WHERE record_id = ?", [record_id]
+                ).fetchall()
+            except _errors() as error:
+                raise ConfigError(f"{self.path} does not answer: {error}") from error
+        return (
+            frozenset(batch_id for (batch_id,) in known),
+            frozenset(batch_id for (batch_id,) in holding),
+        )
 
     def ask(self, query: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The answer to a query over ``trail`` and the tables that it is made of. Nothing can be changed by it.
@@ -162,14 +204,21 @@ class Trail:
             ).fetchall()
         }
         count = deliveries = rows = 0
+        reads = _Arriving(connection, "reads")
         for batch in batches:
             if (batch.batch_id, "") not in known:
-                rows += self._take_batch(connection, batch)
+                rows += self._take_batch(connection, batch, reads)
                 count += 1
+        reads.write()
+        receipts = _Arriving(connection, "receipts")
         for batch, destination, mark in self._marks(batches):
-            if known.get((batch.batch_id, destination)) != mark:
-                rows += self._take_receipts(connection, batch, destination, mark)
+            before = known.get((batch.batch_id, destination))
+            if before is not None and before != mark:
+                _forget_receipts(connection, batch, destination)
+            if before != mark:
+                rows += self._take_receipts(connection, batch, destination, mark, receipts)
                 deliveries += 1
+        receipts.write()
         return TakenOver(batches=count, deliveries=deliveries, rows=rows)
 
     def _batches(self) -> list[Batch]:
@@ -190,7 +239,9 @@ class Trail:
             for one in own:
                 yield batch, one.destination, f"{one.attempts} {one.finished_at}"
 
-    def _take_batch(self, connection: "duckdb.DuckDBPyConnection", batch: Batch) -> int:
+    def _take_batch(
+        self, connection: "duckdb.DuckDBPyConnection", batch: Batch, reads: "_Arriving"
+    ) -> int:
         connection.execute(
             "INSERT INTO batches VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -207,9 +258,8 @@ class Trail:
         )
         if batch.rows and not batch.for_destination:
             for part in self._workspace.staging.open(batch).reader():
-                connection.register("arriving", part.select(list(_READ_COLUMNS)))
-                connection.execute("INSERT INTO reads SELECT *, ? FROM arriving", [batch.batch_id])
-                connection.unregister("arriving")
+                rows = pa.Table.from_batches([part]).select(list(_READ_COLUMNS))
+                reads.add(rows.append_column("batch_id", pa.repeat(batch.batch_id, part.num_rows)))
         connection.execute("INSERT INTO taken_over VALUES (?, '', '')", [batch.batch_id])
         return 0 if batch.for_destination else batch.rows
 
@@ -219,25 +269,18 @@ class Trail:
         batch: Batch,
         destination: str | None,
         mark: str,
+        receipts: "_Arriving",
     ) -> int:
-        this = [batch.batch_id, destination]
-        connection.execute(
-            "DELETE FROM receipts WHERE carrier = $1 AND ($2 IS NULL OR destination = $2)", this
+        found: pa.Table = self._workspace.staging.receipts(batch, destination)
+        receipts.add(
+            found.select(list(_RECEIPT_COLUMNS)).append_column(
+                "carrier", pa.repeat(batch.batch_id, found.num_rows)
+            )
         )
         connection.execute(
-            "DELETE FROM taken_over WHERE carrier = $1 AND destination IS NOT DISTINCT FROM $2",
-            this,
+            "INSERT INTO taken_over VALUES (?, ?, ?)", [batch.batch_id, destination, mark]
         )
-        receipts: pa.Table = self._workspace.staging.receipts(batch, destination)
-        connection.register("arriving", receipts)
-        connection.execute(
-            "INSERT INTO receipts SELECT record_id, delivered_at, destination, outcome, reason, remote_id, batch_id,"
-            " run_id, ? FROM arriving",
-            [batch.batch_id],
-        )
-        connection.unregister("arriving")
-        connection.execute("INSERT INTO taken_over VALUES (?, ?, ?)", [*this, mark])
-        return int(receipts.num_rows)
+        return int(found.num_rows)
 
     def _ledger_tables(self, connection: "duckdb.DuckDBPyConnection") -> None:
         """The ledger's own tables are small, and change: they are taken over whole."""
@@ -251,20 +294,59 @@ class Trail:
         _insert(connection, "edits", [asdict(one) for one in ledger.edits(in_force_only=False)])
 
 
+class _Arriving:
+    """Rows on their way into a table. Many small batches go as one: a statement for each is what takes the time."""
+
+    def __init__(self, connection: "duckdb.DuckDBPyConnection", table: str) -> None:
+        self._connection = connection
+        self._table = table
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def add(self, rows: pa.Table) -> None:
+        self._waiting.append(rows)
+        self._rows += rows.num_rows
+        if self._rows >= _TOGETHER:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        if self._rows:
+            self._connection.register("arriving", pa.concat_tables(self._waiting))
+            self._connection.execute(f"INSERT INTO {self._table} SELECT * FROM arriving")
+            self._connection.unregister("arriving")
+        self._waiting, self._rows = [], 0
+
+
+def _forget_receipts(
+    connection: "duckdb.DuckDBPyConnection", batch: Batch, destination: str | None
+) -> None:
+    """Of a delivery that was tried again: its receipts are taken over anew."""
+    this = [batch.batch_id, destination]
+    connection.execute(
+        "DELETE FROM receipts WHERE carrier = $1 AND ($2 IS NULL OR destination = $2)", this
+    )
+    connection.execute(
+        "DELETE FROM taken_over WHERE carrier = $1 AND destination IS NOT DISTINCT FROM $2", this
+    )
+
+
 def _delete_others(connection: "duckdb.DuckDBPyConnection", batches: Sequence[Batch]) -> None:
     """What a clean-up has removed since."""
-    there = pa.table({"batch_id": pa.array([one.batch_id for one in batches], pa.string())})
-    connection.register("there", there)
+    there = {one.batch_id for one in batches}
+    taken = connection.execute("SELECT DISTINCT carrier FROM taken_over").fetchall()
+    gone = [carrier for (carrier,) in taken if carrier not in there]
+    if not gone:
+        return  # the usual case: nothing has to be looked through
+    connection.register("gone", pa.table({"batch_id": pa.array(gone, pa.string())}))
     for table, column in (
         ("reads", "batch_id"),
         ("receipts", "carrier"),
         ("batches", "batch_id"),
         ("taken_over", "carrier"),
     ):
-        connection.execute(
-            f"DELETE FROM {table} WHERE {column} NOT IN (SELECT batch_id FROM there)"
-        )
-    connection.unregister("there")
+        connection.execute(f"DELETE FROM {table} WHERE {column} IN (SELECT batch_id FROM gone)")
+    connection.unregister("gone")
 
 
 def _insert(

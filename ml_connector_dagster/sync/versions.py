@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from ml_connector_dagster.columns.marks import carried_by
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.versions import is_older
@@ -15,18 +16,20 @@ from ml_connector_dagster.sync.workspace import Workspace
 def newest_rows(
     workspace: Workspace, tenant: str, entity: str, company: str, record_ids: Sequence[str]
 ) -> tuple[pa.Table, Batch | None]:
-    """The newest staged version of each record, and the newest batch that carries one of them."""
-    found: list[pa.Table] = []
+    """The newest staged version of each record, and the newest batch that carries one of them.
+
+    One version of each is held at a time: a table that is read whole each time has all records in every batch.
+    """
+    newest = pa.table({})
     carrier: Batch | None = None
     for batch in workspace.ledger.batches(tenant=tenant, entity=entity, company=company):
         if batch.rows:
             rows = workspace.staging.find(batch, record_ids)
             if rows.num_rows:
-                found.append(rows)
-                carrier = batch
-    if not found:
-        return pa.table({}), None
-    return newest_versions(pa.concat_tables(found, promote_options="default")), carrier
+                known = [newest] if newest.num_rows else []
+                both = pa.concat_tables([*known, rows], promote_options="default")
+                newest, carrier = newest_versions(both), batch
+    return newest, carrier
 
 
 def stage_again(
@@ -38,10 +41,7 @@ def stage_again(
     route: str,
     run_id: str,
 ) -> Batch:
-    """Stage ``rows`` as a batch for ``destination`` alone; ``carrier`` is a batch that they came with.
-
-    They say that this batch carries them: a destination knows by that what a delivery has written already.
-    """
+    """Stage ``rows`` as a batch for ``destination`` alone; ``carrier`` is a batch that they came with."""
     now = workspace.now()
     with workspace.staging.write(
         tenant=carrier.tenant,
@@ -54,9 +54,7 @@ def stage_again(
         timezone=workspace.cloudsuite(carrier.tenant).zone,
         for_destination=destination,
     ) as writer:
-        place = rows.schema.get_field_index("_batch_id")
-        ids = pa.array([writer.batch_id] * rows.num_rows, pa.string())
-        writer.append(rows.set_column(place, rows.schema.field(place), ids))
+        writer.append(carried_by(rows, writer.batch_id))
         batch = writer.commit(
             route=route, finished_at=now, requests=0, rejected_cells=0, dead_letters=0
         )

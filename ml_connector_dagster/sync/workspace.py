@@ -119,19 +119,14 @@ class Workspace:
     ) -> Self:
         """Open the ledger and staging of ``settings``; ``project`` is read from ``settings.flows`` when not given.
 
-        Raises ConfigError when the YAML is wrong.
+        Raises ConfigError when the YAML is wrong, CredentialError when staging needs a credential that is not stored.
         """
         share_memory()
         listen(settings)
         loaded = load_project(settings.flows, settings) if project is None else project
         make_home(settings)
-        return cls(
-            settings,
-            loaded,
-            Ledger.open(settings.ledger_url, now=now),
-            open_staging(settings),
-            now,
-        )
+        staging = open_staging(settings)  # before what would have to be closed again
+        return cls(settings, loaded, Ledger.open(settings.ledger_url, now=now), staging, now)
 
     def close(self) -> None:
         """Close the ledger's connections; what was heard of the work is sent."""
@@ -201,7 +196,7 @@ class Workspace:
             self.settings.home,
             self.credential,
             flow=flow,
-            records=self.ledger,
+            records=self.ledger.remote,
             call_counts=self.ledger.call_counts,
         )
 

@@ -12,7 +12,7 @@ from ml_connector_dagster_tests.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(420)]
 
-ASSET = "/assets/acme/warehouse/reconciliation/purchasing"
+ASSET = "/assets/acme/warehouse/reconciliation_purchasing"
 
 
 def test_a_number_that_somebody_changed_is_red_on_the_page_with_its_key(

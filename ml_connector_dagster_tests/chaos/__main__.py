@@ -27,9 +27,16 @@ def main() -> int:
     def say(text: str) -> None:
         console.print(text, markup=False)
 
-    say(f"seed {given.seed}, {given.minutes:g} minutes, {given.database}, logs in {folder}")
+    say(
+        f"seed {given.seed}, {given.minutes:g} minutes, {given.database}, staging on {given.staging}, logs in {folder}"
+    )
     with installation(
-        folder, given.systems, seed=given.seed, on_postgres=on_postgres, say=say
+        folder,
+        given.systems,
+        seed=given.seed,
+        on_postgres=on_postgres,
+        on_bucket=given.staging == "bucket",
+        say=say,
     ) as site:
         if not site.small_disk:
             say("No small file system could be mounted (this needs root): the disk is not filled.")
@@ -60,6 +67,12 @@ def _arguments() -> argparse.Namespace:
         choices=("postgresql", "sqlite"),
         default="postgresql" if can_use_postgres() else "sqlite",
         help="of the ledger and of Dagster; postgresql where it is installed",
+    )
+    parser.add_argument(
+        "--staging",
+        choices=("disk", "bucket"),
+        default="disk",
+        help="bucket: on a stand-in of S3, which is harmed like every service (disk)",
     )
     parser.add_argument("--folder", type=Path, help="keep everything here; emptied first")
     return parser.parse_args()

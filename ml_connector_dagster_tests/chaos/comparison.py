@@ -15,6 +15,7 @@ from ml_connector_dagster_tests.application_worlds import text
 from ml_connector_dagster_tests.chaos.installation import Installation
 from ml_connector_dagster_tests.chaos.outside import (
     APPLICATION_ENTITIES,
+    APPLICATIONS,
     COMPANIES,
     ENTITIES,
     WAREHOUSES,
@@ -72,7 +73,7 @@ def compare(site: Installation) -> Iterator[Difference]:
             if target.connection in WAREHOUSES:
                 yield from _warehouse(workspace, target, truth)
         for name in site.outside.systems:
-            if name not in WAREHOUSES:
+            if name in APPLICATIONS:
                 yield from _application(site, workspace, name, truth)
 
 
@@ -128,6 +129,8 @@ def _application(
             (key, fields)
             for key, fields in site.outside.stands[name].held(mapped)
             if key.startswith(mapped.key_prefix)
+            # Gone from the ERP: archived, or marked where the application has a field for that.
+            and not (mapped.deleted_field and fields[mapped.deleted_field])
         ]
         yield _compared(name, entity, held, expected)
 

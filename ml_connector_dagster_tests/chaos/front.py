@@ -24,10 +24,11 @@ KINDS: Final = (
     "truncated",  # a complete HTTP answer with half of its body
     "slow",  # carried out, and answered after some seconds
     "echo 400", "echo 500",  # an error page that shows the whole request, credentials included
+    "quote 400",  # an error in JSON that repeats what the caller logs in with, and nothing beside it
 )  # fmt: skip
 
 _SLOW_SECONDS: Final = 4.0
-_INSTEAD: Final = ("401", "429", "500", "503", "html", "echo 400", "echo 500")
+_INSTEAD: Final = ("401", "429", "500", "503", "html", "echo 400", "echo 500", "quote 400")
 
 
 @dataclass(slots=True)
@@ -95,9 +96,11 @@ class Connection:
 
     async def _answer_instead(self, kind: str, request: bytes) -> None:
         """Answer, and hear the rest of the request: closing before would lose the answer on its way."""
-        page = b"<html><body><h1>The front end is not well</h1></body></html>"
+        page, media = b"<html><body><h1>The front end is not well</h1></body></html>", "text/html"
         if kind.startswith("echo"):
             page = b"<html><body><pre>" + request + b"</pre></body></html>"
+        if kind.startswith("quote"):
+            page, media = quoting(request), "application/json"
         status = "200 OK" if kind == "html" else f"{kind[-3:]} Not well"
         more = "Retry-After: 1\r\n" if kind == "429" else ""
         if kind.startswith(
@@ -106,7 +109,7 @@ class Connection:
             _, code, address = kind.split()
             status, more = f"{code} Elsewhere", f"Location: {address}\r\n"
         head = (
-            f"HTTP/1.1 {status}\r\nContent-Type: text/html\r\n{more}"
+            f"HTTP/1.1 {status}\r\nContent-Type: {media}\r\n{more}"
             f"Content-Length: {len(page)}\r\nConnection: close\r\n\r\n"
         )
         self._writer.write(head.encode() + page)
@@ -134,6 +137,19 @@ class Connection:
                 return
             self._writer.write(data)
             await self._writer.drain()
+
+
+def quoting(request: bytes) -> bytes:
+    """An error that repeats the token of a request, or the body of a login; in a shape that most clients can read."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    tokens = [
+        line.split()[-1]
+        for line in head.split(b"\r\n")
+        if line.lower().startswith(b"authorization:")
+    ]
+    said = f"{(tokens or [body])[0].decode('latin-1')} is not known here"
+    told = {"message": said, "error_description": said, "errors": [{"message": said}]}
+    return json.dumps({"error": "invalid_request", **told}).encode()
 
 
 def truncated(answer: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """A whole installation that can be harmed: Dagster's processes, the outside systems, a database, a small disk."""
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -8,8 +9,10 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import psutil
 import yaml
@@ -21,17 +24,23 @@ from ml_connector_dagster.defs.instance_setup import prepare_instance
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.applications import set_up
 from ml_connector_dagster.sync.workspace import Workspace
+from ml_connector_dagster_tests.chaos.flows import write_flows
 from ml_connector_dagster_tests.chaos.outside import (
     APPLICATIONS,
+    BUCKET,
     ROOT,
     Front,
     Outside,
     outside,
-    write_flows,
+    staging_url,
 )
 from ml_connector_dagster_tests.chaos.processes import Service, Supervisor
 from ml_connector_dagster_tests.postgres import Postgres, programs, running_postgres
 
+
+#: The variables of the databases.
+LEDGER_URL: Final = "ML_CONNECTOR_LEDGER_URL"
+DAGSTER_URL: Final = "DAGSTER_PG_URL"
 
 #: Seconds until the code server listens; it loads the definitions first.
 CODE_SERVER_WITHIN: Final = 120.0
@@ -46,6 +55,7 @@ class Installation:
 
     folder: Path
     outside: Outside
+    environment: Mapping[str, str]
     supervisor: Supervisor
     settings: Settings
     clock: Path
@@ -74,8 +84,23 @@ class Installation:
             if "spawn_main" in " ".join(_command_line(process))
         ]
 
+    @property
+    def secrets(self) -> dict[str, str]:
+        """What must not be found anywhere: name → value."""
+        urls = {"ledger": LEDGER_URL, "Dagster": DAGSTER_URL}
+        passwords = {
+            f"password of the {name}": urlsplit(self.environment[variable]).password or ""
+            for name, variable in urls.items()
+            if variable in self.environment
+        }
+        return {**self.outside.secrets, **passwords}
+
+    def now(self) -> datetime:
+        """The time on the host of the runs."""
+        return datetime.now(UTC) + timedelta(seconds=float(self.clock.read_text()))
+
     def open(self) -> Workspace:
-        return Workspace.open(self.settings)
+        return Workspace.open(self.settings, now=self.now)
 
     def move_clock(self, seconds: float) -> None:
         """Make the host of the runs so much fast (or slow)."""
@@ -90,6 +115,10 @@ class Installation:
         for front in self.fronts.values():
             front.process.wanted = True
             front.heal()
+
+    def let_an_hour_pass(self) -> None:
+        """What was read while the host's clock was fast is of the past then: no sweep judges it before."""
+        self.move_clock(3600)
 
 
 def _command_line(process: psutil.Process) -> list[str]:
@@ -106,16 +135,18 @@ def installation(
     *,
     seed: int,
     on_postgres: bool,
+    on_bucket: bool,
     say: Callable[[str], None],
 ) -> Iterator[Installation]:
-    """Everything up and running; ended and removed when the block ends."""
+    """Everything up and running; ended and removed when the block ends. ``on_bucket``: staging is object storage."""
     with ExitStack() as stack:
         supervisor = Supervisor()
         stack.callback(supervisor.stop)
-        there = stack.enter_context(outside(folder, systems, supervisor, seed=seed))
+        wanted = [*systems, BUCKET] if on_bucket else systems
+        there = stack.enter_context(outside(folder, wanted, supervisor, seed=seed))
         small_disk = _small_disk(stack, folder / "home")
         database = stack.enter_context(running_postgres()) if on_postgres else None
-        environment = _environment(folder, database)
+        environment = _environment(folder, database, there)
         settings = read_settings(environment)
         write_flows(folder / "flows.yaml", there)
         (folder / "clock").write_text("0")
@@ -131,6 +162,7 @@ def installation(
         yield Installation(
             folder=folder,
             outside=there,
+            environment=environment,
             supervisor=supervisor,
             settings=settings,
             clock=folder / "clock",
@@ -161,7 +193,7 @@ def _small_disk(stack: ExitStack, home: Path) -> bool:
     return mounted
 
 
-def _environment(folder: Path, database: Postgres | None) -> dict[str, str]:
+def _environment(folder: Path, database: Postgres | None, there: Outside) -> dict[str, str]:
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "DAGSTER_HOME": str(folder / "home" / "dagster"),
@@ -170,8 +202,15 @@ def _environment(folder: Path, database: Postgres | None) -> dict[str, str]:
         "CHAOS_CLOCK": str(folder / "clock"),
     }
     if database is not None:
-        environment["ML_CONNECTOR_LEDGER_URL"] = database.database()
-        environment["DAGSTER_PG_URL"] = database.database()
+        for name in (LEDGER_URL, DAGSTER_URL):
+            environment[name] = database.database(secrets.token_urlsafe(24))
+    if BUCKET in there.systems:
+        # What is on its way to the bucket is on the small disk.
+        scratch = folder / "home" / "tmp"
+        scratch.mkdir()
+        environment["TMPDIR"] = str(scratch)
+        environment["ML_CONNECTOR_STAGING_URL"] = staging_url(there)
+        environment["ML_CONNECTOR_STAGING_CREDENTIAL"] = BUCKET
     return environment
 
 
@@ -183,11 +222,7 @@ def _write_instance(environment: Mapping[str, str]) -> None:
     instance["run_monitoring"] |= {"poll_interval_seconds": 10, "start_timeout_seconds": 90}
     (home / "dagster.yaml").write_text(yaml.safe_dump(instance))
     os.environ.update(
-        {
-            name: environment[name]
-            for name in ("DAGSTER_HOME", "DAGSTER_PG_URL")
-            if name in environment
-        }
+        {name: environment[name] for name in ("DAGSTER_HOME", DAGSTER_URL) if name in environment}
     )
     settings = read_settings(environment)
     prepare_instance(home, load_project(settings.flows, settings))

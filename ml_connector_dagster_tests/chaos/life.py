@@ -1,11 +1,16 @@
-"""The ERP lives on meanwhile: people change, add and touch records, whatever happens to the connector."""
+"""The ERP lives on meanwhile: people change, add, touch and delete records, whatever happens to the connector."""
 
 import threading
 from collections import Counter
 from random import Random
+from typing import Final
 
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster_tests.chaos.outside import ENTITIES
+
+
+#: What people delete. A supplier stays: its orders would name nobody.
+DELETED: Final = tuple(name for name in ENTITIES if name != "suppliers")
 
 
 class Life:
@@ -31,13 +36,17 @@ class Life:
 
     def _act(self) -> None:
         random, erp = self._random, self._sandbox.erp
-        entity = random.choice(ENTITIES)
         seed = random.randrange(1_000_000)
-        what = random.choices(("changed", "inserted", "touched"), weights=(6, 2, 1))[0]
+        # Deletions are rare: a sweep that misses more than 20 records of a company is right to brake.
+        names, weights = ("changed", "inserted", "touched", "deleted"), (12, 4, 2, 1)
+        what = random.choices(names, weights=weights)[0]
+        entity = random.choice(DELETED if what == "deleted" else ENTITIES)
         if what == "changed":
             keys = erp.change(entity, random.randint(1, 6), seed=seed)
         elif what == "inserted":
             keys = erp.insert(entity, random.randint(1, 2), seed=seed)
+        elif what == "deleted":
+            keys = erp.delete(entity, 1, seed=seed)
         else:
             keys = erp.touch(entity, random.randint(1, 6), seed=seed)
         self.done[what] += len(keys)

@@ -1,4 +1,4 @@
-"""The outside systems behind front ends, and the configuration that leads to them.
+"""The outside systems behind front ends.
 
 What the systems hold lives in this process and survives: it is their front ends that are killed, as it is a load balancer
 or a gateway that goes down, while a statement that was sent goes on. Every secret is made up for the occasion, so that
@@ -13,11 +13,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
 from cryptography.hazmat.primitives import serialization
 
 from ml_connector_dagster.cli.dagster_process import free_port
@@ -26,7 +24,9 @@ from ml_connector_dagster.credentials import open_store
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions
 from ml_connector_dagster.sandbox.databricks import DatabricksSandbox, WorkspaceOptions
+from ml_connector_dagster.sandbox.looker import LookerOptions, LookerSandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
+from ml_connector_dagster.sandbox.s3 import S3Options, S3Sandbox
 from ml_connector_dagster.sandbox.salesforce import OrgOptions
 from ml_connector_dagster.sandbox.snowflake import SnowflakeSandbox
 from ml_connector_dagster.sandbox.snowflake.loader_account import loader_account
@@ -40,6 +40,10 @@ ROOT: Final = Path(__file__).parents[2]
 WAREHOUSES: Final = ("duckdb", "snowflake", "databricks")
 APPLICATIONS: Final = ("salesforce", "monday")
 SYSTEMS: Final = (*WAREHOUSES, *APPLICATIONS)
+
+#: What is no destination: Looker, which reads the DuckDB file, and a bucket for staging.
+LOOKER: Final = "looker"
+BUCKET: Final = "bucket"
 
 #: What warehouses get; applications get the part of it that has a mapping and changes most.
 ENTITIES: Final = (
@@ -74,6 +78,7 @@ class Outside:
     """Systems, the way to each of them, and what the connector logs in with.
 
     Attributes:
+        systems: destinations, and LOOKER and BUCKET where they were asked for.
         logins: name of a credential → its kind and fields.
     """
 
@@ -97,8 +102,8 @@ class Outside:
             fields = json.loads(values["ionapi"]) if kind == "ionapi" else values
             wanted = ("cs", "saak", "sask") if kind == "ionapi" else tuple(fields)
             for key in wanted:
-                if key == "client_id":
-                    continue  # names the app, and is shown
+                if key in ("client_id", "access_key_id"):
+                    continue  # names who it is, and is shown
                 value = fields[key]
                 # Of a key file, a line from its middle: it is not always written as one text.
                 found[f"{name} {key}"] = value.splitlines()[5] if "-----BEGIN" in value else value
@@ -110,12 +115,12 @@ def outside(
     folder: Path, systems: Collection[str], supervisor: Supervisor, *, seed: int
 ) -> Iterator[Outside]:
     """The ERP and ``systems``, each behind its front end; ended when the block ends."""
-    chosen = tuple(name for name in SYSTEMS if name in systems)
+    chosen = tuple(name for name in (*SYSTEMS, LOOKER, BUCKET) if name in systems)
     with ExitStack() as stack:
         sandbox = stack.enter_context(
             Sandbox.start(SandboxOptions(seed=seed, size=ErpSize.tiny(), requests_per_minute=6000))
         )
-        stands = {name: _stand(stack, name) for name in chosen if name != "duckdb"}
+        stands = {name: _stand(stack, name, folder) for name in chosen if name != "duckdb"}
         ports = {"erp": port_of(sandbox.url)} | {
             name: port_of(_url(one)) for name, one in stands.items()
         }
@@ -133,7 +138,7 @@ def outside(
         )
 
 
-def _stand(stack: ExitStack, name: str) -> Any:
+def _stand(stack: ExitStack, name: str, folder: Path) -> Any:
     if name == "snowflake":
         account, login = loader_account()
         account.listen()
@@ -145,6 +150,13 @@ def _stand(stack: ExitStack, name: str) -> Any:
         )
         stack.callback(workspace.stop)
         return workspace
+    if name == BUCKET:
+        key = secrets.token_urlsafe(30)
+        return stack.enter_context(S3Sandbox.start(S3Options(secret_access_key=key)))
+    if name == LOOKER:
+        # Which file it reads is for whoever makes one to say.
+        options = LookerOptions(lookml=folder / "lookml", client_secret=secrets.token_hex(16))
+        return stack.enter_context(LookerSandbox.start(options))
     stand: Any
     if name == "salesforce":
         stand = SalesforceStand(
@@ -185,6 +197,12 @@ def _url(stand: Any) -> str:
     return str(stand.sandbox.url if isinstance(stand, MondayStand) else stand.url)
 
 
+def staging_url(there: Outside) -> str:
+    """Batches in the bucket, through its front end."""
+    region = there.stands[BUCKET].options.region
+    return f"s3://staging/erp?region={region}&endpoint={there.fronts[BUCKET].url}"
+
+
 def port_of(url: str) -> int:
     return int(url.rpartition(":")[2])
 
@@ -205,66 +223,6 @@ def _front(folder: Path, supervisor: Supervisor, name: str, upstream: int) -> Fr
     return Front(service=name, port=port, process=process, hits=hits)
 
 
-def write_flows(path: Path, there: Outside) -> None:
-    """Flows from the ERP into every one of the systems, each minute."""
-    systems, fronts, sandbox = there.systems, there.fronts, there.sandbox
-    url = {name: front.url for name, front in fronts.items()}
-    patience = {"request_timeout_seconds": 20, "retry_seconds": 15}
-    connections: dict[str, Any] = {
-        "acme": {
-            "type": "cloudsuite", "product_line": "m3", "credential": "acme",
-            "timezone": "Europe/Stockholm", "requests_per_minute": 3000, "request_timeout_seconds": 20,
-        },
-        "duckdb": {"type": "duckdb", "path": "warehouse.duckdb"},
-        "snowflake": {
-            "type": "snowflake", "account": "ACME", "user": "ETL", "role": "LOADER",
-            "warehouse": "LOADING", "database": "ANALYTICS", "credential": "snowflake",
-            "host": "127.0.0.1", "port": port_of(url.get("snowflake", ":0")), "protocol": "http",
-            "login_timeout_seconds": 15, "network_timeout_seconds": 20, "inline_rows": 60,
-        },
-        "databricks": {
-            "type": "databricks", "host": url.get("databricks"), "warehouse_id": "0123456789abcdef",
-            "catalog": "main", "credential": "databricks", "inline_rows": 60, **patience,
-        },
-        "salesforce": {
-            "type": "salesforce", "domain": "acme.my", "credential": "salesforce",
-            "base_url": url.get("salesforce"), "bulk_threshold": 60, **patience,
-        },
-        "monday": {
-            "type": "monday", "credential": "monday", "plan": "enterprise", "ingest_threshold": 30,
-            "base_url": f"{url.get('monday')}/v2", **patience,
-        },
-    }  # fmt: skip
-    usual = {
-        "source": "acme",
-        "companies": list(COMPANIES),
-        "start_date": sandbox.clock.today() - timedelta(days=5),
-        "schedule": {"cron": "* * * * *", "enabled": True},
-    }
-    warehouses = [name for name in WAREHOUSES if name in systems]
-    flows: dict[str, Any] = {
-        "tables": usual
-        | {
-            "entities": list(ENTITIES),
-            "destinations": [{"connection": name, "schema": "erp"} for name in warehouses],
-            "marts": "none",
-        }
-    }
-    for name in APPLICATIONS:
-        if name in systems:
-            flows[name] = usual | {
-                "entities": list(APPLICATION_ENTITIES),
-                "destinations": [{"connection": name}],
-            }
-    document = {
-        "connections": {
-            name: one for name, one in connections.items() if name == "acme" or name in systems
-        },
-        "flows": flows,
-    }
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-
-
 def _logins(
     sandbox: Sandbox, fronts: Mapping[str, Front], stands: Mapping[str, Any]
 ) -> dict[str, tuple[str, dict[str, str]]]:
@@ -275,7 +233,14 @@ def _logins(
             values = dict(stand.login)
         elif name == "databricks":
             values = {"token": stand.options.token}
+        elif name == LOOKER:
+            values = stand.login
+        elif name == BUCKET:
+            values = {
+                "access_key_id": stand.options.access_key_id,
+                "secret_access_key": stand.options.secret_access_key,
+            }
         else:
             values = dict(stand.secrets())
-        found[name] = (name, values)
+        found[name] = ("s3" if name == BUCKET else name, values)
     return found

@@ -57,6 +57,7 @@ def _comparison(verdict: Verdict) -> Table:
 def _summary(verdict: Verdict) -> str:
     changes = ", ".join(f"{count} {what}" for what, count in sorted(verdict.changed.items()))
     runs = ", ".join(f"{count} {status}" for status, count in sorted(verdict.runs.items()))
+    sweeps = ", ".join(f"{count} {what}" for what, count in sorted(verdict.sweeps.items()))
     rows = sum(one.rows for one in verdict.compared)
     lost = sum(one.lost for one in verdict.compared)
     doubled = sum(one.doubled + one.history_doubles + one.audit_doubles for one in verdict.compared)
@@ -67,6 +68,7 @@ def _summary(verdict: Verdict) -> str:
         f"{verdict.seconds / 60:.1f} minutes of chaos: {hit} injections, {faults} requests spoilt.",
         f"Records in the ERP meanwhile: {changes or 'none changed'}.",
         f"Dagster runs: {runs}.",
+        f"Key sweeps of an entity and company: {sweeps or 'none'}.",
         f"Settled after {verdict.settled_after:.0f} s."
         if not verdict.unsettled
         else f"DID NOT SETTLE within {verdict.settled_after:.0f} s: {verdict.unsettled}.",

@@ -16,11 +16,17 @@ from ml_connector_dagster_tests.chaos.installation import can_use_postgres, inst
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1800)
-def test_half_a_minute_of_chaos_is_survived(tmp_path: Path) -> None:
+@pytest.mark.parametrize("on_bucket", [False, True], ids=["disk", "bucket"])
+def test_half_a_minute_of_chaos_is_survived(tmp_path: Path, on_bucket: bool) -> None:
     said: list[str] = []
     say: Callable[[str], None] = said.append
     with installation(
-        tmp_path, ["duckdb"], seed=1, on_postgres=can_use_postgres(), say=say
+        tmp_path,
+        ["duckdb"],
+        seed=1,
+        on_postgres=can_use_postgres(),
+        on_bucket=on_bucket,
+        say=say,
     ) as site:
         verdict = campaign(site, seconds=30, seed=1, say=say)
     assert verdict.injected

@@ -475,13 +475,13 @@ class LedgerContract:
                 record_id=f"r{number}", remote_id=f"x{number}", row_hash=content, batch_id="b1"
             )
 
-        ledger.put_remote_records(BOARD, ENTITY, [remote(n, "old") for n in range(1200)])
-        ledger.put_remote_records(BOARD, ENTITY, [remote(7, "new")])
-        found = ledger.remote_records(BOARD, ENTITY, [f"r{n}" for n in range(1300)])
+        ledger.remote.put_remote_records(BOARD, ENTITY, [remote(n, "old") for n in range(1200)])
+        ledger.remote.put_remote_records(BOARD, ENTITY, [remote(7, "new")])
+        found = ledger.remote.remote_records(BOARD, ENTITY, [f"r{n}" for n in range(1300)])
         assert len(found) == 1200
         assert found["r7"] == remote(7, "new")
         assert found["r8"] == remote(8, "old")
-        assert ledger.remote_records(WAREHOUSE, ENTITY, ["r7"]) == {}
+        assert ledger.remote.remote_records(WAREHOUSE, ENTITY, ["r7"]) == {}
 
     def test_an_answer_ends_its_intent_in_the_same_step(self, ledger: Ledger) -> None:
         def intent(number: int, ticket: str) -> Intent:
@@ -498,20 +498,20 @@ class LedgerContract:
             return Intent(ticket=ticket, position=number, accepted=record)
 
         sent = [intent(number, "t1") for number in (2, 0, 1)]
-        ledger.put_intents(BOARD, ENTITY, sent)
-        ledger.put_job(BOARD, ENTITY, "t1", "job-1")
-        assert ledger.intents(BOARD, ENTITY) == tuple(intent(n, "t1") for n in range(3))
-        assert ledger.intents(WAREHOUSE, ENTITY) == ()
-        assert ledger.jobs(BOARD, ENTITY) == {"t1": "job-1"}
+        ledger.remote.put_intents(BOARD, ENTITY, sent)
+        ledger.remote.put_job(BOARD, ENTITY, "t1", "job-1")
+        assert ledger.remote.intents(BOARD, ENTITY) == tuple(intent(n, "t1") for n in range(3))
+        assert ledger.remote.intents(WAREHOUSE, ENTITY) == ()
+        assert ledger.remote.jobs(BOARD, ENTITY) == {"t1": "job-1"}
         accepted = replace(sent[0].accepted, remote_id="x2")
-        ledger.put_remote_records(BOARD, ENTITY, [accepted], answered=["r2", "r1"])
-        assert ledger.intents(BOARD, ENTITY) == (intent(0, "t1"),)
-        assert ledger.remote_records(BOARD, ENTITY, ["r1", "r2"]) == {"r2": accepted}
+        ledger.remote.put_remote_records(BOARD, ENTITY, [accepted], answered=["r2", "r1"])
+        assert ledger.remote.intents(BOARD, ENTITY) == (intent(0, "t1"),)
+        assert ledger.remote.remote_records(BOARD, ENTITY, ["r1", "r2"]) == {"r2": accepted}
         again = intent(0, "t2")
-        ledger.put_intents(BOARD, ENTITY, [again])
-        assert ledger.intents(BOARD, ENTITY) == (again,)
-        ledger.end_job(BOARD, ENTITY, "t1")
-        assert ledger.jobs(BOARD, ENTITY) == {}
+        ledger.remote.put_intents(BOARD, ENTITY, [again])
+        assert ledger.remote.intents(BOARD, ENTITY) == (again,)
+        ledger.remote.end_job(BOARD, ENTITY, "t1")
+        assert ledger.remote.jobs(BOARD, ENTITY) == {}
 
     def test_remote_records_are_counted_by_state_and_prefix(self, ledger: Ledger) -> None:
         def remote(record_id: str, state: RemoteState) -> RemoteRecord:
@@ -519,7 +519,7 @@ class LedgerContract:
                 record_id=record_id, remote_id="x", row_hash="h", batch_id="b1", state=state
             )
 
-        ledger.put_remote_records(
+        ledger.remote.put_remote_records(
             BOARD,
             ENTITY,
             [
@@ -531,18 +531,21 @@ class LedgerContract:
             ],
         )
         archived = RemoteState.ARCHIVED
-        assert ledger.count_remote_records(BOARD, ENTITY, "acme/100/", archived) == 2
-        assert ledger.count_remote_records(BOARD, ENTITY, "acme/", archived) == 4
-        assert ledger.count_remote_records(WAREHOUSE, ENTITY, "acme/", archived) == 0
+        assert ledger.remote.count_remote_records(BOARD, ENTITY, "acme/100/", archived) == 2
+        assert ledger.remote.count_remote_records(BOARD, ENTITY, "acme/", archived) == 4
+        assert ledger.remote.count_remote_records(WAREHOUSE, ENTITY, "acme/", archived) == 0
 
     def test_one_delivery_of_an_entity_at_a_time(self, ledger: Ledger) -> None:
         order: list[str] = []
 
         def other() -> None:
-            with ledger.deliver_alone(BOARD, ENTITY):
+            with ledger.remote.deliver_alone(BOARD, ENTITY):
                 order.append("second")
 
-        with ledger.deliver_alone(BOARD, ENTITY), ledger.deliver_alone(BOARD, "customers"):
+        with (
+            ledger.remote.deliver_alone(BOARD, ENTITY),
+            ledger.remote.deliver_alone(BOARD, "customers"),
+        ):
             waiting = threading.Thread(target=other)
             waiting.start()
             order.append("first")

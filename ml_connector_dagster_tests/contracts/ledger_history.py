@@ -176,7 +176,7 @@ class HistoryContract:
         deliver(ledger, "b1", BOARD)
         before = counted(ledger)
         removed = [batch("b1"), batch("b2")]
-        ledger.replace_batches(removed, batch("b2k"), needed_by=[WAREHOUSE])
+        ledger.cleaning.replace_batches(removed, batch("b2k"), needed_by=[WAREHOUSE])
 
         there = ledger.batches(tenant=TENANT, entity=ENTITY, company=COMPANY)
         assert [one.batch_id for one in there] == ["b2k", "b3"]
@@ -185,16 +185,18 @@ class HistoryContract:
         assert pending(ledger) == []
         assert pending(ledger, BOARD) == ["b2k", "b3"]  # it has not had all of them
         assert ledger.attempts(["b1", "b2"]) == ()
-        assert ledger.removed_batches(since=clock.at) == {"b1", "b2"}
-        ledger.forget_removed_batches(before=clock.at + timedelta(seconds=1))
-        assert ledger.removed_batches(since=NOON - timedelta(days=1)) == frozenset()
+        assert ledger.cleaning.removed_batches(since=clock.at) == {"b1", "b2"}
+        ledger.cleaning.forget_removed_batches(before=clock.at + timedelta(seconds=1))
+        assert ledger.cleaning.removed_batches(since=NOON - timedelta(days=1)) == frozenset()
 
     def test_counts_add_up_over_several_clean_ups(self, ledger: Ledger) -> None:
         for number in range(1, 5):
             commit(ledger, begin(ledger), f"b{number}")
             deliver(ledger, f"b{number}")
-        ledger.replace_batches([batch("b1"), batch("b2")], batch("b2k"), needed_by=[])
-        ledger.replace_batches([batch("b2k"), batch("b3")], batch("b3k"), needed_by=[WAREHOUSE])
+        ledger.cleaning.replace_batches([batch("b1"), batch("b2")], batch("b2k"), needed_by=[])
+        ledger.cleaning.replace_batches(
+            [batch("b2k"), batch("b3")], batch("b3k"), needed_by=[WAREHOUSE]
+        )
         assert counted(ledger) == OutcomeCounts(inserted=12)
 
     @pytest.mark.parametrize("why", ["not delivered", "a watermark's proof", "gone already"])
@@ -209,14 +211,14 @@ class HistoryContract:
         if why == "gone already":
             removed = [batch("b0"), *removed]
         with pytest.raises(TransientError, match="nothing of them was removed"):
-            ledger.replace_batches(removed, batch("b2k"), needed_by=[WAREHOUSE])
+            ledger.cleaning.replace_batches(removed, batch("b2k"), needed_by=[WAREHOUSE])
         assert ledger.batch_ids() == {"b1", "b2"}
 
     def test_a_delivery_of_a_batch_that_is_gone_does_not_begin(self, ledger: Ledger) -> None:
         for number in range(1, 3):
             commit(ledger, begin(ledger), f"b{number}")
             deliver(ledger, f"b{number}")
-        ledger.replace_batches([batch("b1"), batch("b2")], batch("b2k"), needed_by=[])
+        ledger.cleaning.replace_batches([batch("b1"), batch("b2")], batch("b2k"), needed_by=[])
         with pytest.raises(TransientError, match="replaced by a clean-up"):
             ledger.start_delivery("b1", BOARD, "run-3")
 
@@ -229,10 +231,12 @@ class HistoryContract:
         ledger.resolve([first, *others])
         ledger.record_edit(replace(new_edit(), letter_id=first))
         clock.advance(days=3)
-        counts = ledger.forget(limits(clock.at, letters=2, reads=2, sweeps=2), dry_run=True)
+        counts = ledger.cleaning.forget(
+            limits(clock.at, letters=2, reads=2, sweeps=2), dry_run=True
+        )
         assert counts["dead letters"] == 1
         assert len(ledger.dead_letters(open_only=False)) == 3
-        assert ledger.forget(limits(clock.at, letters=2, reads=2, sweeps=2)) == counts
+        assert ledger.cleaning.forget(limits(clock.at, letters=2, reads=2, sweeps=2)) == counts
         kept = [one.id for one in ledger.dead_letters(open_only=False)]
         assert first in kept  # its edit is in force
         assert [one.fingerprint for one in ledger.dead_letters()] == ["f1"]

@@ -99,7 +99,7 @@ def test_children_come_after_the_parents_that_they_link_to(
             "acme/crm/purchase_orders",
             "acme/purchase_order_lines",
         ],
-        "acme/crm/reconciliation/purchasing": [
+        "acme/crm/reconciliation_purchasing": [
             "acme/crm/purchase_order_lines",
             "acme/crm/purchase_orders",
             "acme/crm/suppliers",

@@ -40,7 +40,7 @@ def test_the_asset_graph_runs_from_erp_table_to_warehouse_table(defs: dg.Definit
         acme/warehouse/marts/purchase_commitments [duckdb view] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? adds_up
         acme/warehouse/purchase_order_lines [duckdb table] <- acme/purchase_order_lines ? lines_have_headers no_dead_letters row_count unique_keys
         acme/warehouse/purchase_orders [duckdb table] <- acme/purchase_orders ? no_dead_letters row_count unique_keys
-        acme/warehouse/reconciliation/purchasing [reconciliation] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? purchase_order_lines_agree purchase_orders_agree suppliers_agree
+        acme/warehouse/reconciliation_purchasing [reconciliation] <- acme/warehouse/purchase_order_lines acme/warehouse/purchase_orders acme/warehouse/suppliers ? purchase_order_lines_agree purchase_orders_agree suppliers_agree
         acme/warehouse/suppliers [duckdb table] <- acme/suppliers ? no_dead_letters row_count unique_keys
         infor/acme/CIDMAS [infor m3]
         infor/acme/CIDVEN [infor m3]
@@ -54,8 +54,8 @@ def test_every_asset_says_whose_it_is(defs: dg.Definitions) -> None:
     graph = defs.resolve_asset_graph()
     for key in graph.get_all_asset_keys() - {OPEN_LETTERS}:
         node = graph.get(key)
-        is_proof = key.path[-2] == "reconciliation"
-        group = {4: "acme_warehouse" if is_proof else "acme_warehouse_marts", 3: "acme_warehouse"}
+        is_proof = key.path[-1] == "reconciliation_purchasing"
+        group = {4: "acme_warehouse_marts", 3: "acme_warehouse"}
         assert node.group_name == (
             "acme" if key.path[0] == "infor" else group.get(len(key.path), "acme")
         )
@@ -134,9 +134,9 @@ def test_two_schemas_of_one_warehouse_are_two_assets(project: Project, settings:
     keys = {key.to_user_string() for key in graph.materializable_asset_keys - {OPEN_LETTERS}}
     assert keys == {
         "acme/suppliers",
-        "acme/warehouse/erp/reconciliation/purchasing",
+        "acme/warehouse/erp/reconciliation_purchasing",
         "acme/warehouse/erp/suppliers",
-        "acme/warehouse/trial/reconciliation/purchasing",
+        "acme/warehouse/trial/reconciliation_purchasing",
         "acme/warehouse/trial/suppliers",
     }
 

@@ -64,6 +64,25 @@ def test_the_sensor_writes_what_is_open_by_reason_and_only_when_it_changes(
     assert "jobs/dead_letter/playground/setup" in page["letters"]
 
 
+def test_what_waits_for_its_flows_next_run_is_no_failure(installation: Installation) -> None:
+    day = f"100|{installation.today}"
+    read = installation.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=installation.instance,
+        asset_selection=[dg.AssetKey(["acme", "suppliers"])],
+        tags={
+            "dagster/asset_partition_range_start": day,
+            "dagster/asset_partition_range_end": day,
+        },
+    )
+    assert read.success
+    ask_sensor(installation, "open_letters")
+    page = shown(installation)
+    assert (page["open"], page["unfinished_deliveries"], page["deliveries_not_begun"]) == (0, 0, 1)
+    assert "not begun | next run of purchasing" in page["deliveries"]
+    assert "Nothing has failed" in page["what_to_do"]
+    assert not {"by_reason", "letters"} & page.keys()
+
+
 def test_a_replay_writes_it_too(refused: Installation) -> None:
     rule(refused, "DROP NOT NULL")
     assert replay(refused).success

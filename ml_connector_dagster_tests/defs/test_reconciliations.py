@@ -15,9 +15,10 @@ from ml_connector_dagster.config.settings import Settings
 from ml_connector_dagster.defs.build import build_definitions
 from ml_connector_dagster_tests.defs.conftest import Installation
 from ml_connector_dagster_tests.defs.test_marts import run
+from ml_connector_dagster_tests.defs.test_replay import output, replay
 
 
-KEY = dg.AssetKey(["acme", "warehouse", "reconciliation", "purchasing"])
+KEY = dg.AssetKey(["acme", "warehouse", "reconciliation_purchasing"])
 
 
 def reconcile(installation: Installation, **config: Any) -> dg.ExecuteInProcessResult:
@@ -85,6 +86,34 @@ def test_a_run_compares_its_changes_and_the_job_compares_everything(
     assert checks(mended)["purchase_orders_agree"].passed
     assert shown(installation)["verdict"] == "All 6 tables agree with the ERP"
     assert shown(installation)["records_put_back"] == 1
+
+
+def test_a_repair_that_does_not_arrive_is_told_and_sent_by_a_replay(
+    installation: Installation,
+) -> None:
+    assert run(installation, "100", "200").success
+    key = "acme/100/10001"
+    tamper(installation, f"DELETE FROM erp.suppliers WHERE record_id = '{key}'")
+    tamper(installation, "ALTER TABLE erp.suppliers ALTER COLUMN _modified_at TYPE VARCHAR")
+    failed = reconcile(installation, repair=True, entities=["suppliers"], companies=["100"])
+    assert not failed.success
+    (step,) = failed.get_step_failure_events()
+    told = step.step_failure_data.user_failure_data.description
+    assert "1 records are staged and did not arrive; the job replay sends them" in told
+    assert shown(installation)["records_not_arrived"] == 1
+    tamper(
+        installation,
+        "ALTER TABLE erp.suppliers ALTER COLUMN _modified_at TYPE TIMESTAMP WITH TIME ZONE",
+    )
+
+    would = output(replay(installation, only_show=True))
+    assert would["would_be_tried"] == 0
+    assert "| suppliers | 100 | 1 | 1 |" in str(would["deliveries"])
+    done = replay(installation)
+    assert done.success
+    assert output(done)["rows_changed"] == 1
+    assert "| suppliers | 100 | 1 | 1 | 1 |" in str(output(done)["deliveries"])
+    assert checks(reconcile(installation))["suppliers_agree"].passed
 
 
 def test_a_check_may_be_run_by_itself(installation: Installation) -> None:

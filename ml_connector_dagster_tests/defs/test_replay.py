@@ -1,7 +1,15 @@
 """What failed is tried again: from the launchpad, and by the sensor."""
 
-import dagster as dg
+from dataclasses import replace
 
+import dagster as dg
+import duckdb
+import pytest
+
+from ml_connector_dagster.config.project import FlowDestination, Project
+from ml_connector_dagster.config.warehouses import DuckDBConnection
+from ml_connector_dagster.defs.build import build_definitions
+from ml_connector_dagster.model.receipts import DeliveryState
 from ml_connector_dagster.sandbox import Fault
 from ml_connector_dagster_tests.defs.conftest import Installation
 
@@ -92,7 +100,7 @@ def test_the_change_sensor_runs_what_has_changed(installation: Installation) -> 
         dg.AssetKey(["acme", "purchase_orders"]),
         dg.AssetKey(["acme", "warehouse", "purchase_orders"]),
         dg.AssetKey(["acme", "warehouse", "marts", "purchase_commitments"]),
-        dg.AssetKey(["acme", "warehouse", "reconciliation", "purchasing"]),
+        dg.AssetKey(["acme", "warehouse", "reconciliation_purchasing"]),
     ]
 
 
@@ -124,3 +132,62 @@ def test_a_record_that_could_not_be_read_is_replayed_when_the_fault_is_gone(
     assert output(again)["resolved"] == 1
     with installation.open() as workspace:
         assert workspace.ledger.dead_letters(tenant="acme") == ()
+
+
+@pytest.fixture
+def two(installation: Installation) -> Installation:
+    """The installation with a second warehouse."""
+    cellar = DuckDBConnection(name="cellar", path=installation.settings.home / "cellar.duckdb")
+    targets = (*installation.flow.destinations, FlowDestination(connection="cellar"))
+    flow = installation.flow.model_copy(update={"destinations": targets, "marts": ()})
+    project = Project(
+        connections={**installation.project.connections, "cellar": cellar},
+        flows={"purchasing": flow},
+    )
+    defs = build_definitions(project, installation.settings, now=installation.sandbox.clock.now)
+    return replace(installation, project=project, defs=defs)
+
+
+def suppliers_of_company_100(installation: Installation) -> dg.ExecuteInProcessResult:
+    keys = [
+        ["acme", "suppliers"],
+        *(["acme", name, "suppliers"] for name in ("warehouse", "cellar")),
+    ]
+    return installation.defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=installation.instance,
+        asset_selection=[dg.AssetKey(key) for key in keys],
+        partition_key=f"100|{installation.today}",
+        tags={"ml_connector/mode": "incremental"},
+        raise_on_error=False,
+    )
+
+
+def test_what_one_destination_refused_is_replayed_while_another_one_is_away(
+    two: Installation,
+) -> None:
+    """A run that tries the one that is away as well would be red, and use up its tries."""
+    assert suppliers_of_company_100(two).success
+    warehouse = two.settings.home / "warehouse.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("ALTER TABLE erp.suppliers ALTER COLUMN name SET NOT NULL")
+    supplier = two.sandbox.erp.truth("suppliers", "100")[0]["supplier_id"]
+    two.sandbox.erp.set_field("CIDMAS", {"CONO": 100, "SUNO": supplier}, "SUNM", "")
+    (two.settings.home / "cellar.duckdb").write_text("not a database")
+    assert not suppliers_of_company_100(two).success
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("ALTER TABLE erp.suppliers ALTER COLUMN name DROP NOT NULL")
+    two.sandbox.clock.advance(minutes=11)
+
+    (request,) = ask_sensor(two, "purchasing_replay")
+    assert isinstance(request, dg.RunRequest)
+    config = request.run_config["ops"]["try_again"]["config"]
+    assert config == {"flow": "purchasing", "only_due": True, "destination": "warehouse.erp"}
+    result = replay(two, **config)
+
+    assert result.success
+    assert output(result)["resolved"] == 1
+    with two.open() as workspace:
+        (waiting,) = workspace.ledger.deliveries(
+            destination="cellar.erp", states=[DeliveryState.FAILED]
+        )
+    assert waiting.attempts == 1

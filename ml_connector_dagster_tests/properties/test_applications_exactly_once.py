@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
-from ml_connector_dagster.sync.replay import choose_letters, replay
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand, Step, named
+from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand, application_world
 from ml_connector_dagster_tests.monday_stand import MondayStand
+from ml_connector_dagster_tests.properties import steps
+from ml_connector_dagster_tests.properties.steps import Step
 from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
 
 
@@ -64,73 +65,35 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
     made.close()
 
 
-def world_of(
-    sandbox: Sandbox, stand: Stand, folder: Path, entities: Sequence[str] = MOVED
-) -> ApplicationWorld:
+def world_of(sandbox: Sandbox, stand: Stand, folder: Path, *entities: str) -> ApplicationWorld:
     """Suppliers, orders and their open lines of one company, in an application that is set up."""
     stand.reset()
-    world = ApplicationWorld(
-        sandbox,
-        folder,
-        entities,
-        companies=("100",),
-        page_rows=25,
-        stand=stand,
-        mapping=MAPPINGS[stand.system][0],
-    )
-    world.set_up()
-    return world
-
-
-def _change(entity: str, count: int, seed: int) -> Step:
-    return named(
-        f"change {count} {entity} (seed {seed})",
-        lambda world: world.sandbox.erp.change(entity, count, seed=seed),
-    )
-
-
-def _insert(entity: str, count: int, seed: int) -> Step:
-    return named(
-        f"insert {count} {entity} (seed {seed})",
-        lambda world: world.sandbox.erp.insert(entity, count, seed=seed),
-    )
-
-
-def _crash(at: int) -> Step:
-    return named(f"crash at write point {at}", lambda world: world.crash(at))
+    chosen = MAPPINGS[stand.system][0]
+    return application_world(sandbox, stand, folder, *(entities or MOVED), page_rows=25, **chosen)
 
 
 def _fault(kind: str, nth: int) -> Step:
-    return named(f"{kind} at call {nth}", lambda world: world.there.break_call(kind, nth))
+    return f"{kind} at call {nth}", lambda world: world.there.break_call(kind, nth)
 
 
 def _remap(number: int) -> Step:
     def act(world: ApplicationWorld) -> None:
         world.mapping = MAPPINGS[world.there.system][number]
 
-    return named(f"mapping {number} from now on", act)
-
-
-def _wait(hours: int) -> Step:
-    return named(f"{hours} hours pass", lambda world: world.sandbox.clock.advance(hours=hours))
-
-
-def _replay(world: ApplicationWorld) -> None:
-    with world.open() as workspace:
-        replay(workspace, world.flow, choose_letters(workspace, world.flow), run_id="replay")
+    return f"mapping {number} from now on", act
 
 
 entities = st.sampled_from(MOVED)
 seeds = st.integers(0, 9)
-steps = st.one_of(
-    st.builds(_change, entities, st.integers(1, 6), seeds),
-    st.builds(_insert, entities, st.integers(1, 2), seeds),
-    st.just(named("run", lambda world: world.run())),
-    st.builds(_crash, st.integers(1, 60)),
+any_step = st.one_of(
+    st.builds(steps.change, entities, st.integers(1, 6), seeds),
+    st.builds(steps.insert, entities, st.integers(1, 2), seeds),
+    st.just(steps.RUN),
+    st.builds(steps.crash, st.integers(1, 60)),
     st.builds(_fault, st.sampled_from(FAULTS), st.integers(1, 5)),
-    st.builds(_wait, st.integers(1, 30)),
+    st.builds(steps.wait, st.integers(1, 30)),
     st.builds(_remap, st.integers(0, 1)),
-    st.just(named("replay", _replay)),
+    st.just(steps.REPLAY),
 )
 
 
@@ -142,7 +105,7 @@ steps = st.one_of(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sequence=st.lists(steps, min_size=3, max_size=9))
+@given(sequence=st.lists(any_step, min_size=3, max_size=9))
 def test_any_sequence_of_changes_faults_and_crashes_ends_equal_to_the_mapped_oracle(
     sandbox: Sandbox, stand: Stand, sequence: list[Step]
 ) -> None:
@@ -159,7 +122,7 @@ def test_any_sequence_of_changes_faults_and_crashes_ends_equal_to_the_mapped_ora
 def test_a_delivery_that_dies_at_any_write_point_is_made_good_by_the_next_run(
     sandbox: Sandbox, stand: Stand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, ("suppliers",))
+    world = world_of(sandbox, stand, tmp_path, "suppliers")
     died_at: list[str] = []
     for at in count(1):
         world.sandbox.clock.advance(hours=1)
@@ -178,6 +141,6 @@ def settle(world: ApplicationWorld) -> None:
     """Everything answers again: one run, and what waited for its parents is replayed."""
     world.there.heal()
     world.run_well()
-    _replay(world)
+    world.replay()
     with world.open() as workspace:
         assert [letter.reason for letter in workspace.ledger.dead_letters()] == []

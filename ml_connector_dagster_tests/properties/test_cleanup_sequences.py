@@ -160,12 +160,17 @@ def _assert_nothing_needed_is_gone(aging: _Aging) -> None:
         assert {row["record_id"]: _content(row) for row in rows.to_pylist()} == expected
         target = aging.world.flow.destinations[0]
         checked = verify_delivery(
-            workspace, aging.world.flow, target, entity=ENTITY, companies=["100"]
+            workspace,
+            aging.world.flow,
+            target,
+            entity=ENTITY,
+            companies=["100"],
+            run_id="check",
         )
         assert checked.problems == ()
         assert workspace.ledger.watermark("acme", ENTITY, "100") is not None
         there = {batch.batch_id for batch in workspace.ledger.batches(tenant="acme")}
-        assert workspace.ledger.watermark_batches() <= there
+        assert workspace.ledger.cleaning.watermark_batches() <= there
         for batch in workspace.ledger.batches(tenant="acme"):
             assert workspace.staging.open(batch).reader().read_all().num_rows == batch.rows
 

@@ -8,7 +8,6 @@ two writes; what runs next is a new workspace on the same folder, as after a res
 
 import os
 import tempfile
-from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -20,73 +19,31 @@ from ml_connector_dagster.destinations.memory import MemoryDestination
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.sandbox import Fault, Sandbox
 from ml_connector_dagster.sync.deliver import deliver
-from ml_connector_dagster.sync.replay import choose_letters, replay
+from ml_connector_dagster_tests.properties import steps
+from ml_connector_dagster_tests.properties.steps import Step
 from ml_connector_dagster_tests.world import World, rows_by_record
 
 
 ENTITIES_MOVED = ("suppliers", "purchase_orders", "purchase_order_lines")
 
-Step = tuple[str, Callable[[World], None]]
-
-
-def _named(name: str, act: Callable[[World], object]) -> Step:
-    def step(world: World) -> None:
-        act(world)
-
-    return name, step
-
-
-def _change(entity: str, count: int, seed: int) -> Step:
-    return _named(
-        f"change {count} {entity} (seed {seed})",
-        lambda world: world.sandbox.erp.change(entity, count, seed=seed),
-    )
-
-
-def _insert(entity: str, count: int, seed: int) -> Step:
-    return _named(
-        f"insert {count} {entity} (seed {seed})",
-        lambda world: world.sandbox.erp.insert(entity, count, seed=seed),
-    )
-
-
-def _touch(entity: str, count: int, seed: int) -> Step:
-    return _named(
-        f"touch {count} {entity} (seed {seed})",
-        lambda world: world.sandbox.erp.touch(entity, count, seed=seed),
-    )
-
-
-def _crash(at: int) -> Step:
-    return _named(f"crash at write point {at}", lambda world: world.crash(at))
-
 
 def _fault(kind: str, nth: int) -> Step:
-    return _named(
+    return (
         f"{kind} at call {nth}",
         lambda world: world.sandbox.faults.add(Fault(kind=kind, nth=nth)),  # type: ignore[arg-type]
     )
-
-
-def _wait(hours: int) -> Step:
-    return _named(f"{hours} hours pass", lambda world: world.sandbox.clock.advance(hours=hours))
-
-
-def _replay(world: World) -> None:
-    with world.open() as workspace:
-        replay(workspace, world.flow, choose_letters(workspace, world.flow), run_id="replay")
 
 
 entities = st.sampled_from(ENTITIES_MOVED)
 counts = st.integers(1, 6)
 seeds = st.integers(0, 9)
 
-steps = st.one_of(
-    st.builds(_change, entities, counts, seeds),
-    st.builds(_insert, entities, st.integers(1, 2), seeds),
-    st.builds(_touch, entities, counts, seeds),
-    st.just(_named("run", lambda world: world.run())),
-    st.builds(_crash, st.integers(1, 60)),
+any_step = st.one_of(
+    st.builds(steps.change, entities, counts, seeds),
+    st.builds(steps.insert, entities, st.integers(1, 2), seeds),
+    st.builds(steps.touch, entities, counts, seeds),
+    st.just(steps.RUN),
+    st.builds(steps.crash, st.integers(1, 60)),
     st.builds(
         _fault,
         st.sampled_from(
@@ -102,8 +59,8 @@ steps = st.one_of(
         ),
         st.integers(1, 6),
     ),
-    st.builds(_wait, st.integers(1, 30)),
-    st.just(_named("replay", _replay)),
+    st.builds(steps.wait, st.integers(1, 30)),
+    st.just(steps.REPLAY),
 )
 
 
@@ -115,7 +72,7 @@ steps = st.one_of(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sequence=st.lists(steps, min_size=2, max_size=8))
+@given(sequence=st.lists(any_step, min_size=2, max_size=8))
 def test_any_sequence_of_changes_faults_and_crashes_ends_equal_to_the_erp_and_the_oracle(
     sandbox: Sandbox, sequence: list[Step]
 ) -> None:

@@ -36,7 +36,7 @@ def place(running: S3Sandbox, monkeypatch: pytest.MonkeyPatch) -> S3Place:
     return S3Place(running)
 
 
-@dataclass(slots=True)
+@dataclass
 class CloudWorld(World):
     """A world that stages in a bucket, which it opens with a stored credential."""
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml_connector_dagster_tests.chaos.outside import SYSTEMS, Outside, outside
+from ml_connector_dagster_tests.chaos.outside import LOOKER, SYSTEMS, Outside, outside
 from ml_connector_dagster_tests.chaos.processes import Supervisor
 
 
@@ -13,7 +13,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
     supervisor = Supervisor()
     folder = tmp_path_factory.mktemp("outside")
     try:
-        with outside(folder, SYSTEMS, supervisor, seed=7_531) as systems:
+        with outside(folder, [*SYSTEMS, LOOKER], supervisor, seed=7_531) as systems:
             yield systems
             for front in systems.fronts.values():
                 front.heal()

@@ -10,7 +10,8 @@ import pytest
 from ml_connector_dagster.config.settings import read_settings
 from ml_connector_dagster.sync.ping import ping_connection
 from ml_connector_dagster.sync.workspace import Workspace
-from ml_connector_dagster_tests.chaos.outside import Outside, write_flows
+from ml_connector_dagster_tests.chaos.flows import write_flows
+from ml_connector_dagster_tests.chaos.outside import Outside
 from ml_connector_dagster_tests.security.leaks import leaks_in
 
 
@@ -49,7 +50,9 @@ def elsewhere() -> Iterator[Elsewhere]:
 
 
 @pytest.mark.parametrize("status", [302, 307])
-@pytest.mark.parametrize("name", ["acme", "snowflake", "databricks", "salesforce", "monday"])
+@pytest.mark.parametrize(
+    "name", ["acme", "snowflake", "databricks", "salesforce", "monday", "looker"]
+)
 def test_no_credential_follows_a_redirect(
     there: Outside, elsewhere: Elsewhere, tmp_path: Path, name: str, status: int
 ) -> None:

@@ -74,7 +74,7 @@ class Office:
         assert [one.error for one in tell_all(self.workspace) if one.error] == []
         return [
             (one.condition.kind.value, one.condition.subject)
-            for one in self.workspace.ledger.alerts()
+            for one in self.workspace.ledger.alerts.find()
         ]
 
     def read(self, batch_id: str, *, rows: int = 3, letters: int = 0) -> None:
@@ -201,7 +201,7 @@ def test_a_channel_hears_only_what_it_wants(office: Office, hook: Webhook) -> No
     open_breaker(office, FAILING)
     office.look()
     check = Condition(kind=AlertKind.CHECK_FAILED, subject="row_count", message="3 are missing")
-    office.workspace.ledger.raise_alert(check)
+    office.workspace.ledger.alerts.raise_one(check)
     office.look()
     assert hook.titles == ["Check failed: row_count"]
 
@@ -211,8 +211,8 @@ def test_a_failed_run_is_told_with_a_link_to_it(office: Office, hook: Webhook) -
     failed = Condition(
         kind=AlertKind.RUN_FAILED, subject="flow buying", message="boom", run_id="4f1e"
     )
-    office.workspace.ledger.raise_alert(failed)
-    office.workspace.ledger.raise_alert(failed)
+    office.workspace.ledger.alerts.raise_one(failed)
+    office.workspace.ledger.alerts.raise_one(failed)
     assert office.look() == [("run_failed", "flow buying")], "looking around does not end it"
     assert hook.titles == ["Run failed: flow buying"]
     assert "https://dagster.example.com/runs/4f1e" in hook.posted[0]["message"]
@@ -247,7 +247,7 @@ def test_a_table_that_missed_two_ticks_is_stale(office: Office) -> None:
     assert office.look() == []
     office.clock.advance(hours=1)
     assert office.look() == [("stale_table", "warehouse.erp: acme suppliers of company 100")]
-    message = office.workspace.ledger.alerts()[0].condition.message
+    message = office.workspace.ledger.alerts.find()[0].condition.message
     assert "as of 2026-01-18 13:00 (Europe/Stockholm)" in message
     assert "never be older than 4 h 30 min" in message
 

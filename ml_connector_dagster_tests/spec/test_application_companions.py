@@ -11,7 +11,7 @@ from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.salesforce import Fault
 from ml_connector_dagster.sync.applications import preview_delivery
 from ml_connector_dagster.sync.replay import choose_letters, replay
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld
+from ml_connector_dagster_tests.application_worlds import ApplicationWorld, application_world
 from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
 
 
@@ -27,16 +27,7 @@ def stand() -> Iterator[SalesforceStand]:
 
 @pytest.fixture
 def world(sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path) -> ApplicationWorld:
-    made = ApplicationWorld(
-        sandbox,
-        tmp_path,
-        ("suppliers", "customers"),
-        companies=("100",),
-        stand=stand,
-        mapping=dict(CONTACTS),
-    )
-    made.set_up()
-    return made
+    return application_world(sandbox, stand, tmp_path, "suppliers", "customers", **CONTACTS)
 
 
 def expected(world: ApplicationWorld) -> dict[str, tuple[object, ...]]:

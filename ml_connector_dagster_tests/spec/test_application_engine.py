@@ -58,7 +58,7 @@ class Bench:
             self.stand.open(self.connection, self.credential),
             self.connection,
             self.target,
-            self.ledger,
+            self.ledger.remote,
             now=lambda: datetime.now(UTC),
         )
 

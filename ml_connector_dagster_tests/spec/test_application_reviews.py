@@ -12,9 +12,13 @@ from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import MondayOptions
 from ml_connector_dagster.sync.applications import preview_delivery
 from ml_connector_dagster.sync.verify import verify_delivery
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand, text
+from ml_connector_dagster_tests.application_worlds import (
+    ApplicationWorld,
+    Stand,
+    application_world,
+    text,
+)
 from ml_connector_dagster_tests.monday_stand import MondayStand
-from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
 
 
 ORDERS = ("suppliers", "purchase_orders", "purchase_order_lines")
@@ -27,13 +31,6 @@ UNPAID = EntityMapping(
 )
 
 
-@pytest.fixture(params=["salesforce", "monday"])
-def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
-    made: Stand = SalesforceStand() if request.param == "salesforce" else monday()
-    yield made
-    made.close()
-
-
 def monday() -> MondayStand:
     return MondayStand(MondayOptions(tier="enterprise"))
 
@@ -43,16 +40,6 @@ def boards() -> Iterator[MondayStand]:
     made = monday()
     yield made
     made.close()
-
-
-def world_of(
-    sandbox: Sandbox, stand: Stand, folder: Path, *entities: str, **mapping: EntityMapping
-) -> ApplicationWorld:
-    world = ApplicationWorld(
-        sandbox, folder, entities, companies=("100",), stand=stand, mapping=mapping
-    )
-    world.set_up()
-    return world
 
 
 def counts_of(world: ApplicationWorld, entity: str) -> OutcomeCounts:
@@ -71,7 +58,7 @@ def held(world: ApplicationWorld, entity: str) -> dict[str, object]:
 def test_a_changed_mapping_reaches_every_record_with_the_next_run_and_once(
     sandbox: Sandbox, stand: Stand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     world.run_well()
     everything = len(held(world, "suppliers"))
     field = "Buyer" if stand.system == "monday" else "ERP_Buyer__c"
@@ -90,7 +77,7 @@ def test_a_changed_mapping_reaches_every_record_with_the_next_run_and_once(
 def test_a_change_of_the_mapping_that_changes_no_record_costs_no_write(
     sandbox: Sandbox, stand: Stand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     world.run_well()
     world.mapping = {
         "suppliers": EntityMapping(filter=(Condition(column="supplier_id", differs="nobody"),))
@@ -101,7 +88,7 @@ def test_a_change_of_the_mapping_that_changes_no_record_costs_no_write(
 def test_lines_come_and_go_with_their_order_though_they_do_not_change(
     sandbox: Sandbox, boards: MondayStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, boards, tmp_path, *ORDERS, purchase_orders=OPEN)
+    world = application_world(sandbox, boards, tmp_path, *ORDERS, purchase_orders=OPEN)
     world.run_well()
     before = held(world, "purchase_order_lines")
     key = next(iter(held(world, "purchase_orders")))
@@ -126,7 +113,12 @@ def assert_verified(world: ApplicationWorld) -> None:
     with world.open() as workspace:
         for entity in world.entities:
             found = verify_delivery(
-                workspace, world.flow, target, entity=entity, companies=world.companies
+                workspace,
+                world.flow,
+                target,
+                entity=entity,
+                companies=world.companies,
+                run_id="check",
             )
             assert found.problems == ()
 
@@ -134,7 +126,7 @@ def assert_verified(world: ApplicationWorld) -> None:
 def test_unpaid_invoices_are_those_that_payments_leave_open(
     sandbox: Sandbox, boards: MondayStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, boards, tmp_path, *INVOICES, supplier_invoices=UNPAID)
+    world = application_world(sandbox, boards, tmp_path, *INVOICES, supplier_invoices=UNPAID)
     world.run_well()
     first = open_amounts(world)
     assert first

@@ -236,6 +236,16 @@ def test_a_column_that_goes_is_found_to_be_gone_by_the_next_read(
     assert len(rows) == len(truth_of(sandbox, "items"))
 
 
+def test_a_company_that_reaches_the_lake_later_is_found_then(
+    tenant: LineTenant, tmp_path: Path
+) -> None:
+    file = written(tmp_path, "lake", lake_first("m3"))
+    with pytest.raises(ConfigError, match="there is no company 999"):
+        tenant.line(catalog=file).slices("suppliers", "999", tenant.everything())
+    known = {key: text for key, text in tenant.knowledge.documents.items() if "/company/" in key}
+    assert set(known.values()) == {"null"}, "asked again by the next run"
+
+
 def test_a_company_that_is_no_number_is_a_mistake(tenant: LineTenant, by_lake: ProductLine) -> None:
     with pytest.raises(ConfigError, match=r"'main' is no number.*lake\.company_is"):
         list(by_lake.pages(_for(_chain(by_lake, tenant), "main"), None))

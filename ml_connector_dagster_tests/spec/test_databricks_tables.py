@@ -222,6 +222,58 @@ def test_a_wider_type_is_welcome(
     assert found["net_amount"].to_pylist() == [widest]
 
 
+def test_two_new_companies_at_a_time_are_both_in_the_shared_views(
+    access: Access, schema: str, tmp_path: Path
+) -> None:
+    second = access.destination(schema, per_company=True)
+    calls: list[str] = []
+
+    def other_company(point: str) -> None:
+        calls.append(point)
+        if calls.count("tables made") == 1 and point == "tables made":
+            rows = [row(ORDERS, "1", company="200", **GOOD)]
+            staged = staged_rows(tmp_path, ORDERS, rows, batch_id="b-200", company="200")
+            second.deliver(ORDERS, staged, WriteMode.UPSERT)
+
+    first = access.destination(schema, per_company=True, checkpoint=other_company)
+    staged = staged_rows(tmp_path, ORDERS, [row(ORDERS, "1", **GOOD)], batch_id="b-100")
+    first.deliver(ORDERS, staged, WriteMode.UPSERT)
+    found = second.rows(ORDERS, Scope(tenant=TENANT))
+    assert found["company"].to_pylist() == ["100", "200"]
+    sums = second.ask("SELECT COUNT(*) AS orders FROM purchase_orders")
+    assert sums.to_pylist() == [{"orders": 2}]
+
+
+def test_a_view_that_a_dead_process_never_made_is_made_by_the_next(
+    access: Access, schema: str, databricks: DatabricksSandbox, tmp_path: Path
+) -> None:
+    def deliver(batch: str, *numbers: str) -> None:
+        rows = [row(ORDERS, number, **GOOD) for number in numbers]
+        staged = staged_rows(tmp_path, ORDERS, rows, batch_id=batch)
+        access.destination(schema, per_company=True).deliver(ORDERS, staged, WriteMode.UPSERT)
+
+    deliver("b-1", "1")
+    for view in ("purchase_orders", "purchase_orders_history", "_audit"):
+        del databricks.catalog.relations["main", schema, view]
+    deliver("b-2", "2")
+    facts = access.destination(schema, per_company=True).inspect(ORDERS, Scope(tenant=TENANT))
+    assert facts.rows == 2
+
+
+def test_whoever_may_read_a_shared_view_still_may_when_a_company_joins_it(
+    access: Access, schema: str, databricks: DatabricksSandbox, tmp_path: Path
+) -> None:
+    view = f"main.{schema}.purchase_orders"
+    for company in ("100", "200"):
+        rows = [row(ORDERS, "1", company=company, **GOOD)]
+        staged = staged_rows(tmp_path, ORDERS, rows, batch_id=f"b-{company}", company=company)
+        destination = access.destination(schema, per_company=True)
+        destination.deliver(ORDERS, staged, WriteMode.UPSERT)
+        if company == "100":
+            databricks.privileges.grant("SELECT", view)
+    assert databricks.privileges.granted(view) == {"SELECT"}
+
+
 def test_every_statement_of_a_delivery_says_what_it_is_for(
     access: Access, databricks: DatabricksSandbox, schema: str, tmp_path: Path
 ) -> None:

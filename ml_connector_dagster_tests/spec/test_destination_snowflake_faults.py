@@ -86,6 +86,8 @@ def faulty(
     [
         (Fault.LOST, "tables made"),
         (Fault.LOST, "rows loaded"),
+        (Fault.PAGE, "tables made"),
+        (Fault.PAGE, "rows loaded"),
         (Fault.EXPIRED, "rows loaded"),
         (Fault.STARTING, "rows loaded"),
         (Fault.TOO_MANY, "rows loaded"),

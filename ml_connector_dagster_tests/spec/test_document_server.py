@@ -47,6 +47,21 @@ def test_a_document_is_a_file_when_it_is_accepted(tmp_path: Path) -> None:
     assert kept(tmp_path) == [DOCUMENT]
 
 
+def test_what_is_accepted_survives_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Content first, then its name: in between nobody has been told that it is here."""
+    synced: list[str] = []
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+
+    monkeypatch.setattr("os.fsync", note)
+    assert post(tmp_path, content=DOCUMENT.encode(), headers=BEARER) == 202
+    (file,) = (tmp_path / "inbox").glob("*.xml")
+    assert synced == [f".{file.name}.part", "inbox"]
+
+
 @pytest.mark.parametrize(
     "document",
     [

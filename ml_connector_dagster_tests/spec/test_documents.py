@@ -31,7 +31,7 @@ class DocumentWorld(World):
 
     @property
     def project(self) -> Project:
-        usual = World.project.fget(self)  # type: ignore[attr-defined]  # slots make a new class: no super()
+        usual = super().project
         connection = usual.connections["acme"]
         assert isinstance(connection, CloudSuiteConnection)
         intake = DocumentIntake(folder=self.inbox, tenant_id="ACME_TST")

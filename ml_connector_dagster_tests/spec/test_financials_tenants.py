@@ -149,6 +149,16 @@ def test_a_tenant_that_gives_smaller_pages_than_were_asked_for(
     assert len(reading.pages) == 3
 
 
+@pytest.mark.parametrize("page_rows", [4, 10_000])
+def test_a_list_that_ends_before_its_own_count_was_cut(
+    tenant: LineTenant, sandbox: Sandbox, page_rows: int
+) -> None:
+    sandbox.switches.landmark_row_limit = 4
+    sandbox.switches.landmark_next_links = False
+    with pytest.raises(ContractError, match="10 rows are announced, 4 came, and there is no link"):
+        tenant.read(tenant.line(page_rows=page_rows), "suppliers", "100")
+
+
 def test_a_field_that_the_tenant_lacks_is_told_and_the_others_are_read(
     tenant: LineTenant, tmp_path: Path
 ) -> None:

@@ -72,6 +72,21 @@ def test_the_story_of_a_record_tells_when_it_was_read_where_it_went_and_what_cha
     assert story.events[0].batch_id == story.events[1].batch_id
 
 
+def test_what_was_read_is_told_also_when_it_did_not_arrive(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    world = World(sandbox, tmp_path, ("purchase_orders",), companies=("100",))
+    order = str(sandbox.erp.truth("purchase_orders", "100")[0]["purchase_order_id"])
+    sandbox.erp.set_field("MPHEAD", {"CONO": 100, "PUNO": order}, "PUNO", "")
+    (world.settings.home / "warehouse.duckdb").write_text("not a database")
+
+    (result,) = world.run()
+
+    assert "warehouse.duckdb" in result.error
+    assert result.rows == len(sandbox.erp.truth("purchase_orders", "100")) - 1
+    assert result.dead_letters == 1
+
+
 def _keys(sandbox: Sandbox, entity: str) -> list[tuple[str, ...]]:
     return [
         (row["company"], *(row[name] for name in ENTITIES[entity].key))

@@ -7,13 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_connector_dagster.cloudsuite.retries import RetryPolicy, parse_retry_after, retrying
+from ml_connector_dagster.cloudsuite.retries import RetryPolicy, retrying
 from ml_connector_dagster.model.errors import (
     BreakerOpenError,
     ContractError,
     CredentialError,
     TransientError,
 )
+from ml_connector_dagster.model.retry_after import parse_retry_after
 from ml_connector_dagster_tests.spec.shared_state import NOON, StillTime
 
 

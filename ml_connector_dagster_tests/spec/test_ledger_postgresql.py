@@ -133,3 +133,20 @@ def test_only_one_block_of_a_subject_runs_at_a_time(server: Postgres) -> None:
     with database.alone("crm.suppliers", wait_seconds=0.05):
         pass
     database.close()
+
+
+def test_who_wants_to_be_alone_while_the_server_is_away_may_try_again(server: Postgres) -> None:
+    database = open_database(server.database())
+    server.stop()
+    try:
+        with (
+            pytest.raises(TransientError, match=r"is away .*crm\.suppliers could not be used"),
+            database.alone("crm.suppliers"),
+        ):
+            raise AssertionError("nobody can be alone there")
+    finally:
+        server.start()
+    with database.alone("crm.suppliers"):
+        server.stop()
+        server.start()  # the lock went with the server; that is for the next write to find out
+    database.close()

@@ -1,6 +1,7 @@
 """Publishing a load in Looker: the order, the proof, the plans, and what stops them."""
 
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,9 @@ from ml_connector_dagster.sync.lookml import check_lookml, validate_lookml, writ
 from ml_connector_dagster.sync.marts import refresh_marts
 from ml_connector_dagster.sync.ping import ping_connection
 from ml_connector_dagster.sync.plans import PlanState
-from ml_connector_dagster.sync.publish import Proof, publish
+from ml_connector_dagster.sync.publish import Proof, Publication, publish
 from ml_connector_dagster_tests.looker_world import LookerWorld, looker_world
+from ml_connector_dagster_tests.world import NoPause
 
 
 RUN_ONCE = "POST /scheduled_plans/21/run_once"
@@ -211,3 +213,31 @@ def test_a_plan_waits_until_every_company_is_loaded(loaded: LookerWorld, tmp_pat
             third = publish(workspace, world.flow, sync_id="of-100-again", companies=["100"])
         assert [one.state for one in second.plans] == [PlanState.SENT]
         assert [one.state for one in third.plans] == [PlanState.WAITING]
+
+
+def test_of_two_companies_that_end_at_once_one_sends_the_plans(
+    loaded: LookerWorld, tmp_path: Path
+) -> None:
+    """Companies are runs of their own: while one waits for the plan's status, the other comes to the same point."""
+    with looker_world(loaded.sandbox, tmp_path) as world, ThreadPoolExecutor(1) as other_run:
+        world.companies = ("100", "200")
+        world.load()
+        of_200: list[Future[Publication]] = []
+
+        def publish_200() -> Publication:
+            with world.open() as workspace:
+                return publish(workspace, world.flow, sync_id="of-200", companies=["200"])
+
+        class Meanwhile(NoPause):
+            def __call__(self, seconds: float) -> None:
+                if not of_200:
+                    of_200.append(other_run.submit(publish_200))
+                    wait(of_200, timeout=60)
+
+        with world.open() as workspace:
+            workspace.make_pause = Meanwhile
+            of_100 = publish(workspace, world.flow, sync_id="of-100", companies=["100"])
+
+        assert [one.state for one in of_100.plans] == [PlanState.SENT]
+        assert [one.state for one in of_200[0].result().plans] == [PlanState.WAITING]
+        assert world.calls().count(RUN_ONCE) == 1

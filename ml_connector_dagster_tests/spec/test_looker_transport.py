@@ -3,6 +3,8 @@
 import json
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,17 @@ def test_passing_failures_are_tried_again_when_looker_says(
     )
     assert looker.user()
     assert pauses == [7.0, 7.0]
+
+
+def test_a_pause_may_be_asked_for_by_date(sandbox: LookerSandbox) -> None:
+    pauses: list[float] = []
+    looker = client_of(sandbox, pauses=pauses)
+    looker.log_in()
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    headers = {"Retry-After": date}
+    sandbox.faults.add(Fault(kind="body", status=503, call="GET /user", headers=headers))
+    assert looker.user()
+    assert 25.0 < pauses[0] <= 30.0
 
 
 def test_patience_ends(sandbox: LookerSandbox) -> None:

@@ -1,10 +1,13 @@
 """What M3's answers mean: every form of yes, of nothing, and of no (reference cloudsuite-api §2.3, §2.4, §2.7)."""
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from ml_connector_dagster.cloudsuite.gateway import Reply
 from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
     AuthorityError,
     NotThereError,
@@ -12,6 +15,8 @@ from ml_connector_dagster.cloudsuite.product_lines.m3.answers import (
     RefusedError,
     parse_answer,
 )
+from ml_connector_dagster.cloudsuite.product_lines.m3.api import ListCall, M3Api
+from ml_connector_dagster.cloudsuite.product_lines.measures import Meter
 from ml_connector_dagster.model.errors import ConfigError, ContractError
 
 
@@ -95,6 +100,25 @@ def test_transactions_that_were_not_reached_are_told_apart() -> None:
     )
     assert answer.not_processed == {1}
     assert answer.refusals == {}
+
+
+def test_a_list_that_was_not_reached_is_no_list_without_rows() -> None:
+    answer = body({"transaction": "LstByNumber", "notProcessed": True}, wasTerminated=True)
+
+    class Stopped:
+        def get(self, path: str, *, headers: Mapping[str, str] | None = None) -> Reply:
+            return Reply(
+                status=200, body=answer, requested_at=datetime.now(UTC), attempts=1, elapsed=0.0
+            )
+
+        def post(
+            self, path: str, *, json: Mapping[str, object], headers: Mapping[str, str] | None = None
+        ) -> Reply:
+            return self.get(path)
+
+    call = ListCall(program="CRS610MI", transaction="LstByNumber", company="100")
+    with pytest.raises(ContractError, match="ended before it got to it"):
+        M3Api(Stopped(), row_caps=()).rows(call, Meter())
 
 
 @pytest.mark.parametrize(

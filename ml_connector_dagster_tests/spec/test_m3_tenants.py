@@ -139,6 +139,18 @@ def test_no_route_at_all_lists_every_reason(tenant: LineTenant, sandbox: Sandbox
     assert "compass CIDMAS: " in text
 
 
+def test_a_right_that_every_route_lacked_counts_as_soon_as_it_is_given(
+    tenant: LineTenant, sandbox: Sandbox
+) -> None:
+    sandbox.switches.absent_programs.add("DATAFABRIC")
+    sandbox.switches.unauthorized_programs |= {"CRS620MI", "EXPORTMI"}
+    with pytest.raises(CredentialError, match="authority to program CRS620MI"):
+        tenant.line().slices("suppliers", COMPANY, tenant.everything())
+    sandbox.switches.unauthorized_programs.clear()
+    reading = tenant.read(tenant.line(), "suppliers", COMPANY)
+    assert reading.route == "list CRS620MI/LstSuppliers"
+
+
 def test_a_right_lost_in_the_middle_of_a_read(tenant: LineTenant, sandbox: Sandbox) -> None:
     line = tenant.line(page_rows=3)
     (chain,) = line.slices("customers", COMPANY, tenant.everything())

@@ -8,9 +8,8 @@ import pytest
 from ml_connector_dagster.config.mappings import Condition, EntityMapping
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.monday import Fault, MondayOptions
-from ml_connector_dagster.sync.replay import choose_letters, replay
 from ml_connector_dagster.sync.trace import trace
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld
+from ml_connector_dagster_tests.application_worlds import application_world
 from ml_connector_dagster_tests.monday_stand import MondayStand
 from ml_connector_dagster_tests.spec.monday_account import board_called, calls_of
 
@@ -26,27 +25,11 @@ def stand() -> Iterator[MondayStand]:
     made.close()
 
 
-def world_of(
-    sandbox: Sandbox, stand: MondayStand, folder: Path, *entities: str, **mapping: EntityMapping
-) -> ApplicationWorld:
-    """Entities of one company, on boards that are set up."""
-    world = ApplicationWorld(
-        sandbox, folder, entities, companies=("100",), stand=stand, mapping=mapping
-    )
-    world.set_up()
-    return world
-
-
-def replayed(world: ApplicationWorld) -> None:
-    with world.open() as workspace:
-        replay(workspace, world.flow, choose_letters(workspace, world.flow), run_id="replay")
-
-
 def test_the_same_sync_again_makes_no_call_at_all(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path
 ) -> None:
     """Reference §5 row 12."""
-    world = world_of(sandbox, stand, tmp_path, "suppliers", "gl_accounts")
+    world = application_world(sandbox, stand, tmp_path, "suppliers", "gl_accounts")
     world.run_well()
     world.assert_application_equals_the_oracle()
     before = len(stand.sandbox.calls)
@@ -60,7 +43,7 @@ def test_the_same_sync_again_makes_no_call_at_all(
 def test_a_change_costs_a_call_and_only_changed_items_are_in_it(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     world.run_well()
     before = len(stand.sandbox.calls)
     sandbox.clock.advance(days=1)
@@ -78,7 +61,7 @@ def test_lines_that_the_filter_drops_are_archived(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path
 ) -> None:
     entities = ("suppliers", "purchase_orders", "purchase_order_lines")
-    world = world_of(sandbox, stand, tmp_path, *entities)
+    world = application_world(sandbox, stand, tmp_path, *entities)
     world.run_well()
     everything = len(board_called(stand.sandbox, "Purchase order lines").active)
     world.mapping = {"purchase_order_lines": OPEN_LINES}
@@ -96,7 +79,7 @@ def test_lines_that_the_filter_drops_are_archived(
 def test_a_refused_record_is_traced_with_mondays_words_and_replayed_alone(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     words = "User is not allowed to write this value"
     stand.sandbox.faults.add(
         Fault(kind="field", field="create_item", alias="^m3$", code="ColumnValueException",
@@ -111,7 +94,7 @@ def test_a_refused_record_is_traced_with_mondays_words_and_replayed_alone(
         shown = trace(workspace, letter.record_id, entity="suppliers")
         assert words in str(shown)
     before = len(stand.sandbox.calls)
-    replayed(world)
+    world.replay()
     sent = [call for call in stand.sandbox.calls[before:] if call.is_mutation]
     assert [call.fields for call in sent] == [("complexity", "create_item")]
     assert letter.record_id in str(sent[0].variables)
@@ -121,7 +104,7 @@ def test_a_refused_record_is_traced_with_mondays_words_and_replayed_alone(
 def test_a_replay_sends_what_the_record_is_by_now(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     stand.sandbox.faults.add(
         Fault(
             kind="field", field="create_item", alias="^m", code="ColumnValueException", status=200
@@ -131,7 +114,7 @@ def test_a_replay_sends_what_the_record_is_by_now(
     sandbox.clock.advance(days=1)
     sandbox.erp.change("suppliers", 5)
 
-    replayed(world)
+    world.replay()
     world.run_well()
 
     world.assert_application_equals_the_oracle()
@@ -142,12 +125,12 @@ def test_lines_as_subitems_are_each_there_once_whatever_dies(
     sandbox: Sandbox, stand: MondayStand, tmp_path: Path, at: int | None
 ) -> None:
     entities = ("suppliers", "purchase_orders", "purchase_order_lines")
-    world = world_of(sandbox, stand, tmp_path, *entities, purchase_order_lines=AS_SUBITEMS)
+    world = application_world(sandbox, stand, tmp_path, *entities, purchase_order_lines=AS_SUBITEMS)
     if at is not None:
         world.crash(at)
 
     world.run_well()
-    replayed(world)
+    world.replay()
 
     mapped = world.mapped("purchase_order_lines")
     (column,) = [

@@ -25,7 +25,13 @@ from ml_connector_dagster.model.reconciliations import (
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sync.flows import ReadMode, extract_company
 from ml_connector_dagster.sync.marts import refresh_marts
-from ml_connector_dagster.sync.reconcile.repairing import Mended, mend, restorable_records
+from ml_connector_dagster.sync.pending import choose_overdue, deliver_overdue
+from ml_connector_dagster.sync.reconcile.repairing import (
+    Mended,
+    mend,
+    restorable_records,
+    unfinished_records,
+)
 from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
 from ml_connector_dagster.sync.sweep import sweep_flow
@@ -37,7 +43,7 @@ from ml_connector_dagster_tests.world import World
 Found = tuple[Finding, Standing]
 
 
-@dataclass(slots=True)
+@dataclass
 class ReconciledWorld(World):
     """A world that can compare, and whose warehouse somebody else can write to."""
 
@@ -45,7 +51,7 @@ class ReconciledWorld(World):
 
     @property
     def flow(self) -> Flow:
-        usual: Flow = World.flow.fget(self)  # type: ignore[attr-defined]  # slots make a new class: no super()
+        usual: Flow = super().flow
         return usual.model_copy(update={"sweep": self.sweeps})
 
     def reconcile(self, **what: Any) -> tuple[Comparison, ...]:
@@ -266,6 +272,7 @@ def test_what_was_changed_behind_the_connectors_back_is_repaired_and_told_by_its
             world.flow.destinations[0],
             entity="supplier_invoices",
             companies=["100"],
+            run_id="check",
         )
     assert verified.problems == ()  # a row that came back is not one row more
 
@@ -288,7 +295,10 @@ def test_a_repair_sends_what_it_can_put_right_and_the_rest_is_left(world_of: Wor
     assert "delete it there" in the_difference(mended.comparisons).why
 
 
-def test_a_repair_that_died_before_its_delivery_is_still_a_repair(world_of: Worlds) -> None:
+@pytest.mark.parametrize("how", ["run", "replay", "repair"])
+def test_a_repair_that_died_before_its_delivery_is_still_a_repair(
+    world_of: Worlds, how: str
+) -> None:
     world = world_of("supplier_invoices")
     record = world.one("SELECT max(record_id) FROM supplier_invoices")
     world.tamper(f"UPDATE supplier_invoices SET amount = 0 WHERE record_id = '{record}'")
@@ -298,16 +308,33 @@ def test_a_repair_that_died_before_its_delivery_is_still_a_repair(world_of: Worl
     path.write_text("this is no database")
     mended = world.mend(found)
     (repair,) = mended.failed
-    assert (repair.sent, "warehouse.duckdb" in repair.error) == (1, True)
+    assert (repair.sent, repair.waiting, "warehouse.duckdb" in repair.error) == (1, 1, True)
     away.replace(path)
 
-    waiting = the_difference(world.reconcile())
+    found = world.reconcile()
+    waiting = the_difference(found)
     assert (waiting.standing, waiting.why) == (
         Standing.IN_FLIGHT,
         "read, and not delivered here yet",
     )
-    world.run_well()
+    if how == "run":
+        world.run_well()
+    elif how == "replay":
+        with world.open() as workspace:
+            (overdue,) = choose_overdue(workspace, world.flow, entity="supplier_invoices")
+            assert (overdue.batches, overdue.repairs) == (1, 1)
+            (done,) = deliver_overdue(workspace, world.flow, [overdue], run_id="replay")
+        assert (done.counts.updated, done.error) == (1, "")
+    else:
+        with world.open() as workspace:
+            assert unfinished_records(workspace, found) == 1
+        (repair,) = world.mend(found).repairs
+        assert (repair.sent, repair.resumed, repair.waiting) == (0, 1, 0)
+        assert repair.counts.updated == 1
     assert states(world.reconcile()) == {ReconciliationState.CLEAN}
+    with world.open() as workspace:
+        (story,) = trace(workspace, record, entity="supplier_invoices")
+    assert story.events[-1].detail == REPAIRED
 
 
 def test_a_mark_that_was_taken_away_is_put_back(sandbox: Sandbox, world_of: Worlds) -> None:

@@ -1,10 +1,8 @@
 """Reconciliation of applications, through their real clients: counts and sums by their own queries, records when they differ."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
-
-import pytest
 
 from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.destinations.applications.contract import (
@@ -17,42 +15,27 @@ from ml_connector_dagster.destinations.applications.contract import (
 from ml_connector_dagster.destinations.applications.inspections import amount_fields
 from ml_connector_dagster.model.reconciliations import Finding, ReconciliationState, Standing
 from ml_connector_dagster.sandbox import Sandbox
-from ml_connector_dagster.sandbox.monday import MondayOptions
 from ml_connector_dagster.sync.reconcile.repairing import mend
 from ml_connector_dagster.sync.reconcile.results import Comparison, Request
 from ml_connector_dagster.sync.reconcile.run import reconcile_flow
-from ml_connector_dagster_tests.application_worlds import NAME, ApplicationWorld, Stand
-from ml_connector_dagster_tests.monday_stand import MondayStand
+from ml_connector_dagster_tests.application_worlds import (
+    NAME,
+    ApplicationWorld,
+    Stand,
+    application_world,
+)
 from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
-
-
-@pytest.fixture(scope="module", params=["salesforce", "monday"])
-def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
-    made: Stand = (
-        SalesforceStand()
-        if request.param == "salesforce"
-        else MondayStand(MondayOptions(tier="enterprise"))
-    )
-    yield made
-    made.close()
 
 
 def test_an_amount_that_somebody_changed_in_an_application_is_found_by_its_key(
     sandbox: Sandbox, stand: Stand, tmp_path: Path
 ) -> None:
-    stand.reset()
     open_orders = EntityMapping.model_validate(
         {"filter": [{"column": "status_lowest", "below": "75"}]}
     )
-    world = ApplicationWorld(
-        sandbox,
-        tmp_path,
-        ("suppliers", "purchase_orders"),
-        companies=("100",),
-        stand=stand,
-        mapping={"purchase_orders": open_orders},
+    world = application_world(
+        sandbox, stand, tmp_path, "suppliers", "purchase_orders", purchase_orders=open_orders
     )
-    world.set_up()
     world.run_well()
     suppliers, orders = reconcile(world)
     wanted = [

@@ -88,5 +88,24 @@ def test_a_red_table_is_told_written_and_exits_when_it_is_asked_to(
     idle = runner.invoke(app, ["reconcile", "flow", "--repair"])
     assert "there is nothing that sending the ERP's values again would mend" in idle.output
 
-    for wrong in (["--period", "October"], ["--report", "report.pdf"]):
+    # The table cannot take rows: what is wrong is staged, and does not arrive.
+    world.tamper(f"DELETE FROM payments WHERE record_id = '{record}'")
+    world.tamper("ALTER TABLE payments ALTER COLUMN _modified_at TYPE VARCHAR")
+    failed = runner.invoke(app, ["reconcile", "flow", "--entity", "payments", "--repair"])
+    told = " ".join(failed.output.split())
+    assert failed.exit_code == 1
+    assert "staged and did not arrive. Nothing is lost: `ml-connector replay flow` sends" in told
+    world.tamper("ALTER TABLE payments ALTER COLUMN _modified_at TYPE TIMESTAMP WITH TIME ZONE")
+    listed = runner.invoke(app, ["replay", "flow", "--list"])
+    assert "No record is open." in listed.output
+    assert "Deliveries that did not end" in listed.output
+    assert "repairs" in listed.output
+    replayed = runner.invoke(app, ["replay", "flow", "--entity", "payments", "--json"])
+    assert replayed.exit_code == 0, replayed.output
+    (sent,) = json.loads(replayed.output)["deliveries"]
+    assert (sent["entity"], sent["repairs"], sent["written"]) == ("payments", 1, 1)
+    healed = runner.invoke(app, ["reconcile", "flow", "--fail-on-difference"])
+    assert healed.exit_code == 0, healed.output
+
+    for wrong in (["--period", "October"], ["--period", "0202-10"], ["--report", "report.pdf"]):
         assert runner.invoke(app, ["reconcile", "flow", *wrong]).exit_code == 2

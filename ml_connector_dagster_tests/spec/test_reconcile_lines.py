@@ -19,7 +19,7 @@ from ml_connector_dagster_tests.world import World
 ENTITIES = ("suppliers", "purchase_orders", "supplier_invoices", "gl_balances")
 
 
-@dataclass(slots=True)
+@dataclass
 class LineWorld(World):
     """A world of another product line than M3."""
 
@@ -27,7 +27,7 @@ class LineWorld(World):
 
     @property
     def project(self) -> Project:
-        usual: Project = World.project.fget(self)  # type: ignore[attr-defined]  # slots make a new class: no super()
+        usual: Project = super().project
         acme = usual.connections["acme"].model_copy(update={"product_line": self.line})
         return usual.model_copy(update={"connections": {**usual.connections, "acme": acme}})
 

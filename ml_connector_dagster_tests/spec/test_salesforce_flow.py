@@ -9,9 +9,8 @@ import pytest
 from ml_connector_dagster.config.mappings import EntityMapping
 from ml_connector_dagster.sandbox import Sandbox
 from ml_connector_dagster.sandbox.salesforce import Fault
-from ml_connector_dagster.sync.replay import choose_letters, replay
 from ml_connector_dagster.sync.trace import trace
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld
+from ml_connector_dagster_tests.application_worlds import application_world
 from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
 
 
@@ -31,27 +30,11 @@ def stand(_stand: SalesforceStand) -> SalesforceStand:
     return _stand
 
 
-def world_of(
-    sandbox: Sandbox, stand: SalesforceStand, folder: Path, *entities: str, **mapping: EntityMapping
-) -> ApplicationWorld:
-    """Entities of one company, in an org that is set up."""
-    world = ApplicationWorld(
-        sandbox, folder, entities, companies=("100",), stand=stand, mapping=mapping
-    )
-    world.set_up()
-    return world
-
-
-def replayed(world: ApplicationWorld) -> None:
-    with world.open() as workspace:
-        replay(workspace, world.flow, choose_letters(workspace, world.flow), run_id="replay")
-
-
 def test_every_shipped_mapping_carries_its_entity(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
     entities = (*CHAIN, "customers", "items", "supplier_invoices", "payments", "gl_accounts")
-    world = world_of(sandbox, stand, tmp_path, *entities)
+    world = application_world(sandbox, stand, tmp_path, *entities)
     world.run_well()
     world.assert_application_equals_the_oracle()
     assert {row["ERP_Role__c"] for row in stand.org.rows("Account")} == {"Supplier", "Customer"}
@@ -61,7 +44,7 @@ def test_the_same_sync_again_makes_no_call_at_all(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
     """Reference §5 row 12."""
-    world = world_of(sandbox, stand, tmp_path, *CHAIN)
+    world = application_world(sandbox, stand, tmp_path, *CHAIN)
     world.run_well()
     world.assert_application_equals_the_oracle()
     before = len(stand.org.journal.requests())
@@ -75,7 +58,7 @@ def test_the_same_sync_again_makes_no_call_at_all(
 def test_only_what_changed_is_sent(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     world.run_well()
     before = len(stand.org.requests("PATCH"))
     sandbox.clock.advance(days=1)
@@ -91,7 +74,7 @@ def test_only_what_changed_is_sent(
 def test_a_refused_record_is_traced_with_salesforces_words_and_replayed_alone(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     words = "the credit controller must approve this account"
     stand.org.faults.add(
         Fault(kind="record", code="FIELD_CUSTOM_VALIDATION_EXCEPTION", message=words, nth=4)
@@ -105,7 +88,7 @@ def test_a_refused_record_is_traced_with_salesforces_words_and_replayed_alone(
         shown = trace(workspace, letter.record_id, entity="suppliers")
         assert words in str(shown)
     before = len(stand.org.requests("PATCH"))
-    replayed(world)
+    world.replay()
     [call] = stand.org.requests("PATCH")[before:]
     assert re.findall(rb'"ERP_Id__c":"([^"]*)"', call.body) == [f"SUP-{letter.record_id}".encode()]
     world.assert_application_equals_the_oracle()
@@ -114,14 +97,14 @@ def test_a_refused_record_is_traced_with_salesforces_words_and_replayed_alone(
 def test_a_replay_sends_what_the_record_is_by_now(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, "suppliers")
+    world = application_world(sandbox, stand, tmp_path, "suppliers")
     stand.org.faults.add(Fault(kind="record", code="FIELD_CUSTOM_VALIDATION_EXCEPTION", times=None))
     world.run()
     stand.heal()
     sandbox.clock.advance(days=1)
     sandbox.erp.change("suppliers", 5)
 
-    replayed(world)
+    world.replay()
     world.run_well()
 
     world.assert_application_equals_the_oracle()
@@ -130,7 +113,7 @@ def test_a_replay_sends_what_the_record_is_by_now(
 def test_children_of_a_refused_parent_wait_for_it(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, *CHAIN)
+    world = application_world(sandbox, stand, tmp_path, *CHAIN)
     stand.org.faults.add(
         Fault(
             kind="record",
@@ -142,7 +125,7 @@ def test_children_of_a_refused_parent_wait_for_it(
     )
     world.run()
 
-    replayed(world)
+    world.replay()
 
     world.assert_application_equals_the_oracle()
     with world.open() as workspace:
@@ -154,7 +137,7 @@ def test_invoices_hang_on_their_suppliers_in_either_style(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path, style: str
 ) -> None:
     mapping = EntityMapping(style=style)
-    world = world_of(
+    world = application_world(
         sandbox, stand, tmp_path, "suppliers", "supplier_invoices", supplier_invoices=mapping
     )
     stand.org.faults.add(Fault(kind="lost", path="composite/sobjects$", method="POST"))
@@ -171,10 +154,10 @@ def test_invoices_hang_on_their_suppliers_in_either_style(
 def test_a_delivery_that_ran_into_the_daily_limit_is_finished_by_the_next_one(
     sandbox: Sandbox, stand: SalesforceStand, tmp_path: Path
 ) -> None:
-    world = world_of(sandbox, stand, tmp_path, *CHAIN)
+    world = application_world(sandbox, stand, tmp_path, *CHAIN)
     stand.org.faults.add(Fault(kind="limit", method="PATCH", nth=2, times=None))
     world.run()
     stand.heal()
-    replayed(world)
+    world.replay()
     world.run_well()
     world.assert_application_equals_the_oracle()

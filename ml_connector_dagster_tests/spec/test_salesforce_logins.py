@@ -11,7 +11,7 @@ import pytest
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.salesforce.logins import Login
 from ml_connector_dagster.destinations.salesforce.sessions import Patience, TokenSession
-from ml_connector_dagster.model.errors import ContractError, CredentialError
+from ml_connector_dagster.model.errors import ContractError, CredentialError, TransientError
 from ml_connector_dagster.model.secrets import Secret
 from ml_connector_dagster.sandbox.salesforce import Fault, OrgOptions, SalesforceSandbox
 from ml_connector_dagster_tests.spec.salesforce_org import (
@@ -162,6 +162,19 @@ def test_a_login_that_answers_without_a_token_is_no_login(org: SalesforceSandbox
         pytest.raises(ContractError, match="without access_token and instance_url"),
     ):
         transport.describe("Account")
+
+
+@pytest.mark.parametrize("kind", ["half", "page"])
+def test_an_answer_that_is_no_whole_json_is_asked_for_again(
+    org: SalesforceSandbox, kind: str
+) -> None:
+    org.faults.add(Fault(kind=kind, path="oauth2"))
+    org.faults.add(Fault(kind=kind, path="sobjects"))
+    with transport_of(org) as transport:
+        assert transport.describe("Account") is not None
+        org.faults.add(Fault(kind=kind, path="sobjects", times=None))
+        with pytest.raises(TransientError, match="something else than whole JSON"):
+            transport.describe("Account")
 
 
 def test_a_netrc_of_the_machine_replaces_nothing(

@@ -279,13 +279,15 @@ def test_the_reason_of_a_refused_record_is_salesforces_own(org: SalesforceSandbo
     assert "Unable to create/update fields: Phone" in answers["SUP-acme/100/3"].reason
 
 
-def test_an_answer_lost_after_the_write_doubles_nothing(org: SalesforceSandbox) -> None:
-    org.faults.add(Fault(kind="lost", method="PATCH", path="composite"))
+@pytest.mark.parametrize("kind", ["lost", "half", "page"])
+def test_an_answer_lost_after_the_write_doubles_nothing(org: SalesforceSandbox, kind: str) -> None:
+    org.faults.add(Fault(kind=kind, method="PATCH", path="composite"))
     with opened(org) as application:
         sent = send(application, SUPPLIERS, map(supplier, range(10)))
     assert len(sent.of(Status.ACCEPTED)) == 10
     assert len(org.rows("Account")) == 10
-    assert [one.status for one in org.requests("PATCH", "composite")] == [0, 200]
+    first = 0 if kind == "lost" else 200
+    assert [one.status for one in org.requests("PATCH", "composite")] == [first, 200]
 
 
 def test_what_was_answered_before_an_error_is_not_lost(org: SalesforceSandbox) -> None:
@@ -389,14 +391,15 @@ def test_tasks_are_found_by_their_key_and_hang_on_the_account_by_its_id(
         assert task["ERP_Id__c"] == "acme/100/I1"
 
 
+@pytest.mark.parametrize("kind", ["lost", "half"])
 def test_notes_are_created_once_updated_by_id_and_never_blindly_repeated(
-    org: SalesforceSandbox,
+    org: SalesforceSandbox, kind: str
 ) -> None:
     placement = _styled("note")
     with opened(org) as application:
         [account] = send(application, SUPPLIERS, [supplier(1)]).answers.values()
         new = _note_or_task(placement, account.remote_id)
-        org.faults.add(Fault(kind="lost", method="POST", path="composite"))
+        org.faults.add(Fault(kind=kind, method="POST", path="composite"))
         sent = send(application, placement, [new])
         assert sent.of(Status.UNKNOWN) == {"acme/100/I1"}, "it may be there: look, do not repeat"
         [found] = application.target.find(placement, external_ids=["acme/100/I1"], prefix="")

@@ -250,6 +250,15 @@ def test_a_download_that_keeps_tearing_is_told_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_range_that_comes_short_is_told(place: S3Place) -> None:
+    batch = stage(place.staging(), many(10))
+    staged = place.staging().open(batch)
+    staged.find([])  # it knows how long its files are from here on
+    place.cut(f"{batch.path}/{batch.parts[0]}")
+    with pytest.raises(TransientError, match="bytes came"):
+        staged.find(["acme/100/0000007"])
+
+
 def test_a_batch_is_forgotten_when_its_manifest_cannot_be_written(
     place: S3Place, no_patience: None
 ) -> None:

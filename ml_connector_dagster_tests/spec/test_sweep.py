@@ -192,7 +192,7 @@ def test_a_sweep_that_misses_more_than_the_brake_allows_marks_nothing_and_says_s
         assert other.problems == ()
     assert world.marked("purchase_order_lines") == set()
     with world.ledger() as ledger:
-        assert ledger.sightings("acme", "purchase_order_lines", "100") == {}
+        assert ledger.sweeps.sightings("acme", "purchase_order_lines", "100") == {}
     # Whoever knows better says so, and still it takes two.
     world.sweep(brake_percent=99)
     assert world.marked("purchase_order_lines") == set()
@@ -227,7 +227,7 @@ def test_a_list_that_breaks_off_is_no_sighting(sandbox: Sandbox, tmp_path: Path)
         assert failed.sweep.state is SweepState.FAILED
         assert failed.problems
     with world.ledger() as ledger:
-        assert ledger.sightings("acme", "suppliers", "100") == {}
+        assert ledger.sweeps.sightings("acme", "suppliers", "100") == {}
     world.sweep_well()
     assert world.marked("suppliers") == set()
     world.sweep_well()
@@ -245,8 +245,8 @@ def test_a_dry_run_says_what_would_be_marked_and_writes_nothing(
     assert [one.sweep.marked for one in world.sweep(dry_run=True)] == [1, 0]
     assert world.marked("suppliers") == set()
     with world.ledger() as ledger:
-        assert len(ledger.last_sweeps("acme")) == 2
-        assert len(ledger.sightings("acme", "suppliers", "100")) == 1
+        assert len(ledger.sweeps.last("acme")) == 2
+        assert len(ledger.sweeps.sightings("acme", "suppliers", "100")) == 1
 
 
 def test_the_ledger_tells_when_each_table_was_last_swept(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_the_ledger_tells_when_each_table_was_last_swept(sandbox: Sandbox, tmp_p
     world.run_well()
     world.sweep_well("items")
     with world.ledger() as ledger:
-        found = ledger.last_sweeps("acme", state=SweepState.COMPLETE)
+        found = ledger.sweeps.last("acme", state=SweepState.COMPLETE)
     assert [(one.entity, one.company, one.seen) for one in found] == [
         ("items", company, len(world.found("items", company))) for company in ("100", "200")
     ]

@@ -1,39 +1,18 @@
 """Deleted records at applications: archived where they can be, marked where a field says so; and back again."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from ml_connector_dagster.destinations.contract import Scope
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.sandbox import Sandbox
-from ml_connector_dagster.sandbox.monday import MondayOptions
 from ml_connector_dagster.sync.sweep import sweep_flow
-from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand
-from ml_connector_dagster_tests.monday_stand import MondayStand
-from ml_connector_dagster_tests.salesforce_stand import SalesforceStand
-
-
-@pytest.fixture(scope="module", params=["salesforce", "monday"])
-def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
-    made: Stand = (
-        SalesforceStand()
-        if request.param == "salesforce"
-        else MondayStand(MondayOptions(tier="enterprise"))
-    )
-    yield made
-    made.close()
+from ml_connector_dagster_tests.application_worlds import ApplicationWorld, Stand, application_world
 
 
 def test_what_two_sweeps_miss_leaves_the_application_and_comes_back_with_the_record(
     sandbox: Sandbox, stand: Stand, tmp_path: Path
 ) -> None:
-    stand.reset()
-    world = ApplicationWorld(
-        sandbox, tmp_path, ("suppliers", "purchase_orders"), companies=("100",), stand=stand
-    )
-    world.set_up()
+    world = application_world(sandbox, stand, tmp_path, "suppliers", "purchase_orders")
     world.run_well()
     orders = len(sandbox.erp.truth("purchase_orders", "100"))
     sandbox.erp.delete("purchase_orders", 2, "100")

@@ -8,6 +8,8 @@ import pytest
 
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.sandbox import Sandbox
+from ml_connector_dagster.sync import record_places
+from ml_connector_dagster.sync.record_places import places_of
 from ml_connector_dagster.sync.replay import choose_letters, replay
 from ml_connector_dagster.sync.trace import trace
 from ml_connector_dagster.sync.trail import TakenOver, Trail
@@ -125,3 +127,32 @@ def test_a_query_that_cannot_be_answered_changes_nothing(world: World, query: st
     update(world)
     with world.open() as workspace, pytest.raises(ConfigError, match="the trail does not answer"):
         Trail(workspace).ask(query)
+
+
+def test_a_trace_opens_only_the_batches_that_the_trail_says_hold_the_record(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With many batches it takes over what the trail lacks; a file that is no database changes nothing."""
+    with world.open() as workspace:
+        before = trace(workspace, record(world), entity=ENTITY)
+        file = Trail(workspace).path
+        assert not file.exists()  # few batches: they are simply looked into
+        monkeypatch.setattr(record_places, "WORTH_TAKING_OVER", 1)
+        batches = workspace.ledger.batches(tenant="acme", entity=ENTITY)
+        places = places_of(workspace, record(world), batches)
+        assert places.known == {batch.batch_id for batch in batches}
+        others = places_of(workspace, "acme/100/nobody", batches)
+        assert [batch.route for batch in batches if others.may_hold(batch)] == ["replay"] * 2
+        assert trace(workspace, record(world), entity=ENTITY) == before
+
+    world.sandbox.clock.advance(minutes=10)
+    set_name(world, "Named again")
+    world.run_well()
+    with world.open() as workspace:
+        (story,) = trace(workspace, record(world), entity=ENTITY)
+        assert (
+            story.current["name"] == "Named again"
+        )  # what the trail does not know yet is looked into
+
+        file.write_text("this is no database")
+        assert trace(workspace, record(world), entity=ENTITY) == (story,)

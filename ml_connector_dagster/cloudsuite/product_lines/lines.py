@@ -19,6 +19,7 @@ from ml_connector_dagster.cloudsuite.product_lines.refusals import (
 )
 from ml_connector_dagster.cloudsuite.reckonings import Reckoned, Reckoning
 from ml_connector_dagster.columns.layouts import Layout
+from ml_connector_dagster.credentials.redaction import redact
 from ml_connector_dagster.model.entities import ENTITIES
 from ml_connector_dagster.model.errors import ConfigError, CredentialError, TransientError
 from ml_connector_dagster.model.windows import Window
@@ -260,6 +261,9 @@ class RoutedLine:
                 return name, reader
             obstacles.append(f"{reader.label}: {reason}")
             forbidden = forbidden or by_right
+        for name in order:
+            # Whoever mends it starts the run again at once: then all of them are tried anew.
+            self._learned.take_back(self._question(entity, company, name))
         text = f"no route of {entity} can serve company {company}:\n  " + "\n  ".join(obstacles)
         if forbidden:
             raise CredentialError(text)
@@ -274,7 +278,8 @@ class RoutedLine:
             try:
                 reader.check(company)
             except ROUTE_REFUSALS as error:
-                return [str(error), isinstance(error, AuthorityError)]
+                # The ledger keeps it for a day, and an ERP may quote the request.
+                return [redact(str(error)), isinstance(error, AuthorityError)]
             return ["", False]
 
         reason, forbidden = self._learned.recall(self._question(entity, company, name), ask)

@@ -60,7 +60,7 @@ class CompassReads:
 def _words(statement: str) -> list[str]:
     """The words outside of quotes that are no column of a table, in small letters.
 
-    None when something else than the grammar's tokens is in it.
+    None at all when something else than the grammar's tokens is in it.
     """
     words: list[str] = []
     position = 0

@@ -24,7 +24,7 @@ from ml_connector_dagster.destinations.applications.contract import (
     ObjectFacts,
 )
 from ml_connector_dagster.destinations.applications.diffs import Decision, Judge, find_parents
-from ml_connector_dagster.destinations.applications.drafts import draft
+from ml_connector_dagster.destinations.applications.drafts import Draft, draft
 from ml_connector_dagster.destinations.applications.incoming import newest_rows
 from ml_connector_dagster.destinations.applications.inspections import facts_of, found_rows
 from ml_connector_dagster.destinations.applications.placements import Mapped
@@ -46,6 +46,7 @@ from ml_connector_dagster.model.receipts import (
     OutcomeCounts,
     RejectedRecord,
 )
+from ml_connector_dagster.model.remote_records import RemoteRecord, RemoteState
 
 
 CAPABILITIES: Final = Capabilities(
@@ -176,7 +177,10 @@ class ApplicationDestination:
         *,
         mode: WriteMode = WriteMode.UPSERT,
     ) -> Iterator[list[Decision]]:
-        """What each slice of a batch comes to, without a call. ``expected`` parents count as there."""
+        """What each slice of a batch comes to. ``expected`` parents count as there.
+
+        Nothing is asked of the application, but for a repair: whether what was archived is there again.
+        """
         for rows in newest_rows(staged, mapped):
             drafts = [draft(mapped, row) for row in rows]
             known = self._records.remote_records(
@@ -189,8 +193,27 @@ class ApplicationDestination:
                 archives=self.application.archives,
                 mode=mode,
                 parents=find_parents(self._records, self.name, mapped, drafts, expected),
+                brought_back=self._brought_back(mapped, drafts, known, mode),
             )
             yield [judge.decide(one, known.get(one.record_id)) for one in drafts]
+
+    def _brought_back(
+        self,
+        mapped: Mapped,
+        drafts: Sequence[Draft],
+        known: Mapping[str, RemoteRecord],
+        mode: WriteMode,
+    ) -> dict[str, str]:
+        """External id → remote id of records that the ledger says are not there, and that are."""
+        away = [
+            one.external_id
+            for one in drafts
+            if (held := known.get(one.record_id)) is None or held.state is not RemoteState.LIVE
+        ]
+        if mode is not WriteMode.RESTORE or not self.application.archives or not away:
+            return {}
+        found = self.application.target.find(mapped.placement, external_ids=away, prefix="")
+        return {one.external_id: one.remote_id for one in found}
 
     def prepared(self, mapped: Mapped, decisions: Sequence[Decision]) -> list[Decision | Pending]:
         """Writes as they would be sent. One that the application's metadata rules out becomes a refusal."""

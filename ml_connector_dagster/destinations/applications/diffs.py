@@ -75,6 +75,7 @@ class Judge:
     Attributes:
         archives: the application can take a record away.
         mode: ``RESTORE`` sends what was accepted before, too: somebody may have changed or removed it there.
+        brought_back: external id → remote id of what is there although we have taken it away, or never wrote it.
     """
 
     mapped: Mapped
@@ -83,6 +84,7 @@ class Judge:
     archives: bool
     mode: WriteMode
     parents: Parents
+    brought_back: Mapping[str, str] = field(default_factory=dict)
 
     def decide(self, one: Draft, known: RemoteRecord | None) -> Decision:
         """What is to be done with ``one``, of which the ledger knows ``known``."""
@@ -93,7 +95,9 @@ class Judge:
                 return self._nothing(one, known, Outcome.UNCHANGED)
         live = known is not None and known.state is RemoteState.LIVE
         if self._is_dropped(one) and (self.archives or not live):
-            return self._take_away(one, known) if live else self._stay_away(one, known)
+            if live or one.external_id in self.brought_back:
+                return self._take_away(one, known)
+            return self._stay_away(one, known)
         missing = self._missing_parents(one)
         if missing:
             return Decision(draft=one, outcome=Outcome.REJECTED, reason=missing, links={})
@@ -126,7 +130,7 @@ class Judge:
             write=ChangeKind.ARCHIVE,
             links={},
             remember=self._record(one, "", RemoteState.ARCHIVED, Outcome.DELETED),
-            remote_id="" if known is None else known.remote_id,
+            remote_id=self.brought_back.get(one.external_id) or (known.remote_id if known else ""),
         )
 
     def _stay_away(self, one: Draft, known: RemoteRecord | None) -> Decision:

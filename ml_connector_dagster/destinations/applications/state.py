@@ -1,4 +1,4 @@
-"""What the engine asks of the ledger. ``ledger.Ledger`` is one; tests may keep it elsewhere."""
+"""What the engine asks of the ledger. ``Ledger.remote`` is one; tests may keep it elsewhere."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager

@@ -17,7 +17,11 @@ from ml_connector_dagster.destinations.databricks.tables import (
     make_tables,
     table_columns,
 )
-from ml_connector_dagster.destinations.databricks.views import define_view, union_views
+from ml_connector_dagster.destinations.databricks.views import (
+    define_view,
+    shows_company,
+    union_views,
+)
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
@@ -139,7 +143,7 @@ class DatabricksDestination:
         if fits and not (again and table_columns(workspace, names) != table):
             return table
         table, changed = make_tables(workspace, names, entity, columns)
-        if changed and self._per_company:
+        if self._per_company and (changed or not (brought or shows_company(workspace, names))):
             union_views(workspace, names, entity)
         self._known[names.table] = (brought | dict(columns), table)
         return table

@@ -6,14 +6,12 @@ counts is decided here, on this side, where the order of the files is known.
 
 import io
 import json
-from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -21,6 +19,7 @@ import pyarrow.parquet as pq
 from ml_connector_dagster.destinations.databricks.tables import Names, batch_key, make_volume
 from ml_connector_dagster.destinations.databricks.types import literal, of_arrow, ticked
 from ml_connector_dagster.destinations.databricks.workspace import Workspace
+from ml_connector_dagster.destinations.newest import beaten_places
 from ml_connector_dagster.model.batches import StagedBatch
 
 
@@ -54,10 +53,10 @@ def incoming(
     volume: str,
 ) -> Iterator[Incoming]:
     """Bring the rows there; staged files are removed when the block ends well (the next try writes over them)."""
-    losers = _losers(staged)
-    records = staged.batch.rows - (0 if losers is None else len(losers))
+    beaten = beaten_places(staged)
+    records = staged.batch.rows - len(beaten)
     if staged.batch.rows <= inline_rows:
-        text = _as_json(staged, columns, losers)
+        text = _as_json(staged, columns, beaten)
         if len(text) <= MAX_INLINE_BYTES:
             relation = _inline_relation(columns)
             yield Incoming(relation=relation, records=records, parameters={"rows": text})
@@ -65,7 +64,7 @@ def incoming(
     make_volume(workspace, names, volume)
     folder, files = staged_folder(names, staged, volume)
     workspace.make_folder(folder)
-    for file, content in zip(files, _contents(staged, losers), strict=True):
+    for file, content in zip(files, _contents(staged, beaten), strict=True):
         workspace.upload(f"{folder}/{file}", content)
     yield Incoming(relation=_staged_relation(columns, folder), records=records)
     workspace.delete_folder(folder, files)
@@ -103,64 +102,35 @@ def _staged_relation(columns: Mapping[str, str], folder: str) -> str:
     )
 
 
-def _losers(staged: StagedBatch) -> pa.Array | None:
-    """The places (row numbers over all files) of rows that a newer version in the same batch replaces."""
-    if not _may_repeat(staged):
-        return None
-    parts = [
-        pq.read_table(file, columns=["record_id", "_modified_at", "_extracted_at"])
-        for file in staged.files
-    ]
-    rows = pa.concat_tables(parts)
-    if pc.count_distinct(rows["record_id"]).as_py() == rows.num_rows:
-        return None
-    rows = rows.append_column("dated", pc.is_valid(rows["_modified_at"]))
-    rows = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
-    order = ("record_id", "dated", "_modified_at", "_extracted_at", "place")
-    ordered = rows.take(pc.sort_indices(rows, sort_keys=[(name, "ascending") for name in order]))
-    ids = ordered["record_id"].combine_chunks()
-    beaten = pc.equal(ids.slice(0, len(ids) - 1), ids.slice(1))
-    return ordered["place"].combine_chunks().slice(0, len(ids) - 1).filter(beaten)
-
-
-def _may_repeat(staged: StagedBatch) -> bool:
-    """Whether some record may be there more than once: of a million records only their hashes are held."""
-    hashes = array("q")
-    for file in staged.files:
-        for batch in pq.ParquetFile(file).iter_batches(columns=["record_id"]):
-            hashes.extend(map(hash, batch.column(0).to_pylist()))
-    return int(np.unique(np.frombuffer(hashes, dtype=np.int64)).size) < len(hashes)
-
-
-def _winners(table: pa.Table, first: int, losers: pa.Array | None) -> pa.Table:
-    if losers is None:
+def _winners(table: pa.Table, first: int, beaten: pa.Array) -> pa.Table:
+    if not len(beaten):
         return table
     places = pa.array(range(first, first + table.num_rows), pa.int64())
-    return table.filter(pc.invert(pc.is_in(places, value_set=losers)))
+    return table.filter(pc.invert(pc.is_in(places, value_set=beaten)))
 
 
-def _contents(staged: StagedBatch, losers: pa.Array | None) -> Iterator[BinaryIO]:
+def _contents(staged: StagedBatch, beaten: pa.Array) -> Iterator[BinaryIO]:
     """The files as they are to be uploaded: unchanged, or without the rows that lost."""
     first = 0
     for file in staged.files:
-        if losers is None:
+        if not len(beaten):
             with Path(file).open("rb") as unchanged:
                 yield unchanged
             continue
         table = pq.read_table(file)
         content = io.BytesIO()
-        pq.write_table(_winners(table, first, losers), content, compression="zstd")
+        pq.write_table(_winners(table, first, beaten), content, compression="zstd")
         content.seek(0)
         first += table.num_rows
         yield content
 
 
-def _as_json(staged: StagedBatch, columns: Mapping[str, str], losers: pa.Array | None) -> str:
+def _as_json(staged: StagedBatch, columns: Mapping[str, str], beaten: pa.Array) -> str:
     first = 0
     rows: list[dict[str, str]] = []
     for file in staged.files:
         table = pq.read_table(file)
-        kept = _winners(table, first, losers)
+        kept = _winners(table, first, beaten)
         first += table.num_rows
         texts = [pc.cast(kept[name], pa.string()).to_pylist() for name in columns]
         rows.extend(

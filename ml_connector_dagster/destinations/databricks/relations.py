@@ -16,7 +16,11 @@ class TableColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relation:
-    """A table or view. ``kind`` is ``MANAGED``, ``VIEW``, …; ``columns`` are found by their lower-case names."""
+    """A table or view. ``kind`` is ``MANAGED``, ``VIEW``, …; ``columns`` are found by their lower-case names.
+
+    ``definition``: the query of a view.
+    """
 
     kind: str
     columns: Mapping[str, TableColumn]
+    definition: str = ""

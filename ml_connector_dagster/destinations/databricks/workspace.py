@@ -117,6 +117,7 @@ class Workspace:
         return Relation(
             kind=info.table_type.value if info.table_type else "",
             columns={(one.name or "").lower(): _column(one) for one in info.columns or []},
+            definition=info.view_definition or "",
         )
 
     def has_schema(self, catalog: str, schema: str) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.credentials import Credential
 from ml_connector_dagster.destinations.looker.api import Looker
-from ml_connector_dagster.destinations.looker.quotas import EDITIONS, CallCounts, CallKind, Quota
+from ml_connector_dagster.destinations.looker.quotas import CallCounts, Quota, limits_of
 from ml_connector_dagster.destinations.looker.transport import (
     LookerTransport,
     Patience,
@@ -36,12 +36,7 @@ def open_looker(
             f"and client_secret. Store it again: ml-connector credentials add {connection.credential} --kind looker "
             "--field client_id --field client_secret"
         )
-    query, admin = EDITIONS[connection.edition]
-    limits = {
-        CallKind.QUERY: connection.monthly_query_calls or query,
-        CallKind.ADMIN: connection.monthly_admin_calls or admin,
-    }
-    quota = Quota(connection.name, limits, counts, now)
+    quota = Quota(connection.name, limits_of(connection), counts, now)
     settings = Settings(
         base_url=connection.base_url,
         client_id=values["client_id"],

@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final, Protocol
 
+from ml_connector_dagster.config.looker import LookerConnection
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -27,6 +28,16 @@ EDITIONS: Final = {
     "enterprise": (100_000, 10_000),
     "embed": (500_000, 100_000),
 }
+
+
+def limits_of(connection: LookerConnection) -> dict[CallKind, int]:
+    """Kind → calls a month that the connection may make: its own share, else what its edition includes."""
+    query, admin = EDITIONS[connection.edition]
+    return {
+        CallKind.QUERY: connection.monthly_query_calls or query,
+        CallKind.ADMIN: connection.monthly_admin_calls or admin,
+    }
+
 
 #: As the OpenAPI file says. Reading the status of a plan is billed as a query, too.
 _QUERIES: Final = re.compile(r"/(queries|query_tasks|sql_queries|scheduled_plans)(/|$)")

@@ -26,6 +26,7 @@ from ml_connector_dagster.destinations.looker.sql_state import (
     stored,
     written_report,
 )
+from ml_connector_dagster.destinations.newest import beaten_places
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import WriteMode
 from ml_connector_dagster.model.entities import ColumnType, Entity
@@ -292,20 +293,10 @@ def _length(cells: Sequence[str]) -> int:
 
 def _newest(staged: StagedBatch) -> Iterator[Row]:
     """One row per record: its newest version, the last of equals. In file order, and without holding all rows."""
-    winners: dict[str, tuple[tuple[bool, datetime, datetime], int]] = {}
-    place = 0
-    for batch in staged.reader():
-        for row in batch.select(["record_id", "_modified_at", "_extracted_at"]).to_pylist():
-            modified, extracted = row["_modified_at"], row["_extracted_at"]
-            version = (modified is not None, modified or extracted, extracted)
-            held = winners.get(row["record_id"])
-            if held is None or version >= held[0]:
-                winners[row["record_id"]] = (version, place)
-            place += 1
-    chosen = {place for _, place in winners.values()}
+    beaten = frozenset(beaten_places(staged).to_pylist())
     place = 0
     for batch in staged.reader():
         for row in batch.to_pylist():
-            if place in chosen:
+            if place not in beaten:
                 yield row
             place += 1

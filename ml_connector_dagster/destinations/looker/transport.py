@@ -10,8 +10,9 @@ import json
 import time
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import requests
@@ -25,8 +26,10 @@ from looker_sdk.rtl.transport import (
     response_mode,
 )
 
+from ml_connector_dagster.credentials.redaction import register
 from ml_connector_dagster.destinations.looker.answers import reason_of, refusal
 from ml_connector_dagster.destinations.looker.quotas import Quota, kind_of
+from ml_connector_dagster.destinations.requests_errors import was_never_sent
 from ml_connector_dagster.model.errors import (
     ConfigError,
     ContractError,
@@ -34,6 +37,7 @@ from ml_connector_dagster.model.errors import (
     OutcomeUnknownError,
     TransientError,
 )
+from ml_connector_dagster.model.retry_after import parse_retry_after
 from ml_connector_dagster.model.secrets import Secret
 
 
@@ -144,6 +148,8 @@ class LookerTransport(RequestsTransport):
     ) -> requests.Response | requests.RequestException:
         """One sending. A dict of its own for the login: the SDK writes the login's content type into it."""
         signed = {} if authenticator is None else authenticator({})
+        for header in signed.values():
+            register(Secret(header.rpartition(" ")[2]))
         self._quota.spend(kind_of(urlsplit(call.url).path))
         try:
             response = self.session.request(
@@ -175,11 +181,12 @@ class LookerTransport(RequestsTransport):
     ) -> None:
         """Wait for the next try, or raise when there is none."""
         if isinstance(setback, requests.Response):
-            said, asked = f"{setback.status_code}: {reason_of(setback)}", _retry_after(setback)
+            said = f"{setback.status_code}: {reason_of(setback)}"
+            asked = parse_retry_after(setback.headers.get("Retry-After"), datetime.now(UTC))
             untouched = setback.status_code in _UNTOUCHED
         else:
             # The text of the exception may hold the URL, but no token: that is a header.
-            said, asked, untouched = type(setback).__name__, None, _never_sent(setback)
+            said, asked, untouched = type(setback).__name__, None, was_never_sent(setback)
         if call.once and not untouched:
             raise OutcomeUnknownError(
                 f"the answer of Looker to {call.what} was lost ({said}); it may have been carried out"
@@ -255,18 +262,3 @@ def _parsed_by_sdk(response: requests.Response, what: str) -> Response:
     answer = Response(True, response.content, response_mode(kind))
     answer.encoding = "utf-8"
     return answer
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    try:
-        return max(0.0, float(response.headers.get("Retry-After", "")))
-    except ValueError:
-        return None
-
-
-def _never_sent(error: requests.RequestException) -> bool:
-    """urllib3 says "new connection" when nothing was sent; anything else may have arrived."""
-    shown: Any = repr(error)
-    return isinstance(error, requests.ConnectTimeout) or any(
-        word in shown for word in ("NewConnectionError", "NameResolutionError")
-    )

@@ -6,11 +6,13 @@ Application errors come as HTTP 200 with ``errors[]`` beside partial data; the o
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import requests
 
 from ml_connector_dagster.model.errors import ConfigError, ContractError, CredentialError
+from ml_connector_dagster.model.retry_after import parse_retry_after
 
 
 #: Nothing was done, and the same will work later.
@@ -92,7 +94,7 @@ class Setback:
 def judge(response: requests.Response) -> Answer | Setback:
     """What the response means. Raises CredentialError, ConfigError, ContractError for what no repeating heals."""
     status = response.status_code
-    wait = _number(response.headers.get("Retry-After"))
+    wait = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
     replayed = response.headers.get("Idempotency-Replayed", "").lower() == "true"
     try:
         body = response.json()

@@ -18,6 +18,7 @@ from monday_sdk.graphql_handler import MondayGraphQL
 from ml_connector_dagster.destinations.monday.answers import Answer, Setback, judge
 from ml_connector_dagster.destinations.monday.pace import Pace
 from ml_connector_dagster.destinations.monday.questions import Question
+from ml_connector_dagster.destinations.requests_errors import was_never_sent
 from ml_connector_dagster.model.errors import (
     CredentialError,
     OutcomeUnknownError,
@@ -115,14 +116,8 @@ class Transport(MondayGraphQL):  # type: ignore[misc]  # the library has no type
         self.calls += 1
         try:
             response = self._post(question, key)
-        except requests.ConnectTimeout as error:
-            return Setback(reason=_named(error))
-        except requests.ConnectionError as error:
-            # urllib3 says "new connection" when nothing was sent; anything else may have arrived.
-            unsent = "NewConnectionError" in repr(error) or "NameResolutionError" in repr(error)
-            return Setback(reason=_named(error), perhaps_done=not unsent)
         except requests.RequestException as error:
-            return Setback(reason=_named(error), perhaps_done=True)
+            return Setback(reason=type(error).__name__, perhaps_done=not was_never_sent(error))
         self._pace.learn(response.headers, writes=question.writes)
         try:
             outcome = judge(response)
@@ -153,7 +148,3 @@ class Transport(MondayGraphQL):  # type: ignore[misc]  # the library has no type
 
     def _said(self, outcome: Setback) -> str:
         return f"Monday.com did not answer: {outcome.reason}"
-
-
-def _named(error: Exception) -> str:
-    return type(error).__name__

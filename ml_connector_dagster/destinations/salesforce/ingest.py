@@ -21,7 +21,7 @@ MOST_BYTES: Final = 100 * 1024 * 1024
 _CSV: Final = {"Content-Type": "text/csv; charset=UTF-8"}
 
 JobState = Literal["Open", "UploadComplete", "InProgress", "JobComplete", "Failed", "Aborted"]
-ResultKind = Literal["successful", "failed", "unprocessed"]
+ResultKind = Literal["successful", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,6 @@ class Ingest:
         download: Callable[..., str] = {
             "successful": bulk.get_successful_records,
             "failed": bulk.get_failed_records,
-            "unprocessed": bulk.get_unprocessed_records,
         }[kind]
         with tempfile.TemporaryDirectory(prefix="ml-connector-") as folder:
             file = Path(folder) / "results.csv"

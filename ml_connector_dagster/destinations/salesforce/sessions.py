@@ -10,15 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import requests
 import tenacity
 
+from ml_connector_dagster.credentials.redaction import register
+from ml_connector_dagster.destinations.requests_errors import was_never_sent
 from ml_connector_dagster.destinations.salesforce.logins import Login, log_in
 from ml_connector_dagster.destinations.salesforce.refusals import Problem, Refused, problem_of
-from ml_connector_dagster.destinations.salesforce.wire import Wire, retry_after, was_never_sent
+from ml_connector_dagster.destinations.salesforce.wire import Wire, is_whole
 from ml_connector_dagster.model.errors import (
     ConnectorError,
     ContractError,
@@ -26,6 +29,8 @@ from ml_connector_dagster.model.errors import (
     OutcomeUnknownError,
     TransientError,
 )
+from ml_connector_dagster.model.retry_after import parse_retry_after
+from ml_connector_dagster.model.secrets import Secret
 
 
 _TOKEN_PATH: Final = "/services/oauth2/token"  # noqa: S105  # a path
@@ -148,6 +153,7 @@ class TokenSession(requests.Session):
             requests.ConnectionError,
             requests.Timeout,
             requests.exceptions.ChunkedEncodingError,
+            requests.exceptions.ContentDecodingError,
         ) as error:
             raise self._lost(error, str(request.method), where, is_login) from error
         status = response.status_code
@@ -162,15 +168,19 @@ class TokenSession(requests.Session):
             said = f"Salesforce answered {where} with {problem_of(status, response.content)} (HTTP {status})"
             if not repeatable and status != 429:
                 raise OutcomeUnknownError(f"{said}: it may have been done")
-            raise _Again(
-                TransientError(
-                    f"{said}, for as long as we tried", retry_after=retry_after(response)
-                )
-            )
+            asked = parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+            raise _Again(TransientError(f"{said}, for as long as we tried", retry_after=asked))
         if status == 401 and not is_login:
             raise self._not_accepted(problem_of(status, response.content))
         if status >= 300 and not is_login:
             raise Refused(status, problem_of(status, response.content))
+        if status < 300 and not is_whole(response):
+            said = (
+                f"Salesforce answered {where} with something else than whole JSON (HTTP {status})"
+            )
+            if not repeatable:
+                raise OutcomeUnknownError(f"{said}: it may have been done")
+            raise _Again(TransientError(f"{said}, for as long as we tried; does a proxy answer?"))
         return response
 
     def _answered(
@@ -219,6 +229,7 @@ class TokenSession(requests.Session):
                 raise self._not_accepted(Problem(code="", message="the new token is refused too"))
             self._unproved = self._token is not None
             self._token, self.instance = self._log_in()
+            register(Secret(self._token))
             self._issued = self._elapsed()
             return self._token
 

@@ -77,13 +77,6 @@ class Transport:
             raise ContractError(f"Salesforce describes {sobject} without fields")
         return told
 
-    def limits(self) -> Mapping[str, Any]:
-        """The org's limits, by name."""
-        told = self.client().limits()
-        if not isinstance(told, Mapping):
-            raise ContractError("Salesforce answers its limits with something else than an object")
-        return told
-
     def user_id(self) -> str:
         """The user that the app runs as."""
         told = self.restful("")

@@ -1,13 +1,11 @@
-"""Sockets below the session, and what HTTP itself says about waiting."""
+"""Sockets below the session, and whether what came over them is whole."""
 
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+import json
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import NewConnectionError
 
 
 _CONNECT_SECONDS: Final = 10.0
@@ -40,22 +38,13 @@ class Wire(HTTPAdapter):
         return super().send(request, stream, timeout or self._timeout, verify, cert, proxies)
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Seconds that ``Retry-After`` asks for, as a number or as a date."""
-    value = str(response.headers.get("Retry-After", "")).strip()
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
+def is_whole(response: requests.Response) -> bool:
+    """Whether an answer is what it says it is: no page of a proxy, and no JSON that was cut on the way."""
+    kind = response.headers.get("Content-Type", "").lower()
+    if "json" not in kind:
+        return "html" not in kind
     try:
-        moment = parsedate_to_datetime(value)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
-
-
-def was_never_sent(error: requests.RequestException) -> bool:
-    """Whether a request failed before anything of it went out."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return True
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+        json.loads(response.content or b"null")
+    except ValueError:
+        return False
+    return True

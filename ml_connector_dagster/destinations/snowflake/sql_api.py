@@ -46,6 +46,14 @@ class Answer:
     rows: Rows
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reply:
+    """What came for one request; 202: the statement is still under way."""
+
+    status: int
+    body: dict[str, Any]
+
+
 class SqlApi:
     """Statements over HTTP. Raises ``Refused``, CredentialError, TransientError.
 
@@ -99,7 +107,7 @@ class SqlApi:
         with boundary("statement", {"system": "snowflake", "statements": len(statements)}):
             self._finish(self._submit(body, tag, len(statements)))
 
-    def _submit(self, body: dict[str, Any], tag: str, count: int = 1) -> httpx.Response:
+    def _submit(self, body: dict[str, Any], tag: str, count: int = 1) -> _Reply:
         connection = self._connection
         whole = body | {
             "database": connection.database,
@@ -112,25 +120,23 @@ class SqlApi:
         sent = json.dumps(whole, ensure_ascii=False).encode()
         return self._call("POST", PATH, query, sent)
 
-    def _finish(self, response: httpx.Response) -> dict[str, Any]:
-        """Wait for the statement behind ``response``; it is cancelled when the wait is interrupted."""
+    def _finish(self, reply: _Reply) -> dict[str, Any]:
+        """Wait for the statement behind ``reply``; it is cancelled when the wait is interrupted."""
         wait = FIRST_PAUSE
         try:
-            while response.status_code == 202:
+            while reply.status == 202:
                 self._pause(wait * random.uniform(0.75, 1.25))
                 wait = min(wait * 1.6, LONGEST_PAUSE)
-                response = self._call("GET", f"{PATH}/{response.json()['statementHandle']}", {})
+                reply = self._call("GET", f"{PATH}/{reply.body['statementHandle']}", {})
         except BaseException as stopped:
             if not isinstance(stopped, Exception):  # Ctrl-C, or Dagster ends the run
-                self._cancel(response)
+                self._cancel(reply.body["statementHandle"])
             raise
-        body: dict[str, Any] = response.json()
-        if body.get("resultSetMetaData") is None:
+        if reply.body.get("resultSetMetaData") is None:
             raise ContractError("Snowflake answered a statement without resultSetMetaData")
-        return body
+        return reply.body
 
-    def _cancel(self, response: httpx.Response) -> None:
-        handle = response.json()["statementHandle"]
+    def _cancel(self, handle: str) -> None:
         with suppress(httpx.TransportError):  # nobody waits for the answer
             self._http.post(f"{PATH}/{handle}/cancel", headers=self._access.headers())
 
@@ -139,7 +145,7 @@ class SqlApi:
         sent = len(body["data"])
         yield body["data"]
         for number in range(1, len(meta.get("partitionInfo", ()))):
-            rows: Rows = self._call("GET", path, {"partition": str(number)}).json()["data"]
+            rows: Rows = self._call("GET", path, {"partition": str(number)}).body["data"]
             sent += len(rows)
             yield rows
         if sent != meta["numRows"]:
@@ -149,7 +155,7 @@ class SqlApi:
 
     def _call(
         self, method: str, path: str, query: Mapping[str, str], content: bytes | None = None
-    ) -> httpx.Response:
+    ) -> _Reply:
         """One request, tried again while that makes sense."""
         problem = ""
         renewed = False
@@ -168,7 +174,12 @@ class SqlApi:
                 problem = f"{type(error).__name__}: {error}"
                 continue
             if response.status_code in (200, 202):
-                return response
+                body = _object(response)
+                if body is not None:
+                    return _Reply(status=response.status_code, body=body)
+                # A proxy's page, or an answer that was cut: the statement may have run, and is asked for again.
+                problem = f"HTTP {response.status_code} with something else than whole JSON"
+                continue
             if response.status_code == 401 and not renewed:
                 renewed, problem = True, "HTTP 401"
                 self._access.forget()
@@ -183,10 +194,7 @@ class SqlApi:
         )
 
     def _refused(self, response: httpx.Response) -> Exception:
-        try:
-            body = response.json()
-        except ValueError:
-            body = {}
+        body = _object(response) or {}
         if response.status_code in (401, 422) and body.get("code"):
             return Refused(str(body["code"]), str(body.get("message", "")))
         if response.status_code in (401, 403):
@@ -198,3 +206,12 @@ class SqlApi:
             f"Snowflake answered HTTP {response.status_code} to {response.request.method} "
             f"{response.request.url.path}: {str(body.get('message', ''))[:300]}. Check account and host"
         )
+
+
+def _object(response: httpx.Response) -> dict[str, Any] | None:
+    """The JSON object in a response; None when it is anything else."""
+    try:
+        body = response.json()
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) else None

@@ -17,12 +17,14 @@ class Relation:
     """A table or view. A view's ``columns`` (name and type) come from its ``query``.
 
     Attributes:
+        definition: the query of a view as it was written; ``query`` is what the engine runs.
         declared_types: column → type, where the engine only keeps a plainer one.
         checks: name → condition of the CHECK constraints.
     """
 
     kind: str
     query: str = ""
+    definition: str = ""
     comment: str = ""
     properties: dict[str, str] = field(default_factory=dict)
     column_comments: dict[str, str] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Catalog:
             if found.kind == "MANAGED"
             else "UNKNOWN_DATA_SOURCE_FORMAT",
             "comment": found.comment,
+            **({"view_definition": found.definition} if found.kind == "VIEW" else {}),
             "properties": found.properties,
             "columns": [
                 self._column_info(found, column, position)

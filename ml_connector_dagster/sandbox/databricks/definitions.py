@@ -118,6 +118,7 @@ class Definitions:
         with self._catalog.lock:
             self._catalog.check_schema(*name[:2])
             self._privileges.need("CREATE TABLE", *name[:2])
+            definition = tree.expression.sql(dialect="databricks")
             self._resolver.read(tree.expression)
             known = self._catalog.relations.get(name)
             if known is not None:
@@ -131,7 +132,10 @@ class Definitions:
                     raise SqlError(f"[TABLE_OR_VIEW_ALREADY_EXISTS] Cannot create `{name[2]}`.")
                 if not self._privileges.owns(*name):
                     raise insufficient("MANAGE", "Table", ".".join(name))
+            if known is not None:
+                self._privileges.forget(*name)  # replacing a view does not keep who may read it
             relation = _described(tree, Relation(kind="VIEW", query=render(tree.expression)))
+            relation.definition = definition
             relation.columns = self._columns_of(relation.query)
             self._catalog.relations[name] = relation
             self._privileges.own(*name)
@@ -155,10 +159,12 @@ class Definitions:
             if not self._privileges.owns(*name):
                 raise insufficient("MANAGE", "Table", ".".join(name))
             select = cast("exp.Expression", actions[0])
+            written = select.sql(dialect="databricks")
             self._resolver.read(select)
             query = render(select)
             relation.columns = self._columns_of(query)
             relation.query = query
+            relation.definition = written
         return pa.table({})
 
     def alter_table(self, tree: exp.Expression, render: Render) -> pa.Table:

@@ -150,11 +150,6 @@ class Executions:
             writer.write_table(table)
         return sink.getvalue()
 
-    def expire_links(self) -> None:
-        """Every link that was given out is refused from now on."""
-        with self._lock:
-            self._links.clear()
-
     def wait_until_idle(self) -> None:
         """Until every statement that was started has ended."""
         with self._lock:

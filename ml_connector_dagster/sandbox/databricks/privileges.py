@@ -45,6 +45,17 @@ class Privileges:
         with self._lock:
             self._grants.discard((privilege, securable.lower()))
 
+    def forget(self, *names: str) -> None:
+        """Nobody was granted anything on it."""
+        with self._lock:
+            gone = ".".join(names).lower()
+            self._grants = {one for one in self._grants if one[1] != gone}
+
+    def granted(self, securable: str) -> frozenset[str]:
+        """What was granted on it by name."""
+        with self._lock:
+            return frozenset(one for one, name in self._grants if name == securable.lower())
+
     def own(self, *names: str) -> None:
         """The loader made it, so it is his."""
         with self._lock:

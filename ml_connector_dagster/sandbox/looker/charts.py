@@ -15,19 +15,21 @@ BARS_SHOWN: Final = 24
 _WIDTH: Final = 460
 _HEIGHT: Final = 150
 _BASE: Final = 112
+#: Room at the left for the label of the first bar, which is slanted.
+_LEFT: Final = 34
 _TOP: Final = 14
 _SLANT_ABOVE: Final = 7  # so many labels fit side by side
 
 
 def tile(shown: Tile) -> str:
     """One tile."""
-    answer = shown.answer
+    answer, kind = shown.answer, "body"
     if answer.error:
         body = f'<p class="error">{escape(answer.error)}</p>'
     elif not answer.rows:
         body = '<p class="note">No results</p>'
     elif shown.type in ("looker_column", "looker_line"):
-        body = _charts(shown)
+        body, kind = _charts(shown), "body charted"
     else:
         body = _table(answer)
     note = f'<p class="note">{escape(shown.note)}</p>' if shown.note else ""
@@ -35,7 +37,7 @@ def tile(shown: Tile) -> str:
     columns = max(1, min(24, shown.width))
     return (
         f'<section class="tile" style="grid-column: span {columns}"><h3>{escape(shown.title)}</h3>{note}'
-        f'<div class="body">{body}</div><p class="note foot">{len(answer.rows)} rows{kept}</p></section>'
+        f'<div class="{kind}">{body}</div><p class="note foot">{len(answer.rows)} rows{kept}</p></section>'
     )
 
 
@@ -79,13 +81,21 @@ def _charts(shown: Tile) -> str:
     # A number that only orders the next column is not worth a label.
     named = [one for one in axis if not one.name.endswith("_number")] or axis
     charts = []
-    for values in dict.fromkeys(tuple(row[one.full_name] for one in pivots) for row in answer.rows):
-        rows = [row for row in answer.rows if tuple(row[one.full_name] for one in pivots) == values]
+    every = list(dict.fromkeys(_values(pivots, row) for row in answer.rows))
+    # What is the same everywhere tells nothing apart.
+    telling = [n for n in range(len(pivots)) if len({values[n] for values in every}) > 1]
+    for values in every:
+        rows = [row for row in answer.rows if _values(pivots, row) == values]
+        of = [f"{pivots[n].label} {_label(values[n])}" for n in telling]
         for measure in (one for one in answer.fields if one.is_measure):
-            title = " · ".join([*("∅" if v is None else str(v) for v in values), measure.label])
+            title = " · ".join([*of, measure.label])
             labels = [" ".join(_label(row[one.full_name]) for one in named) for row in rows]
             charts.append(_chart(title, measure, labels, rows, is_line=shown.type == "looker_line"))
     return f'<div class="charts">{"".join(charts)}</div>'
+
+
+def _values(pivots: Sequence[Field], row: Row) -> tuple[object, ...]:
+    return tuple(row[one.full_name] for one in pivots)
 
 
 def _label(value: object) -> str:
@@ -127,7 +137,8 @@ def _chart(
     )
     return (
         f'<figure><figcaption>{escape(title)} <span class="note">largest {escape(extreme)}</span></figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="{-_LEFT if slanted else 0} 0 {_WIDTH + (_LEFT if slanted else 0)} {_HEIGHT}" role="img" '
+        f'aria-label="{escape(title)}">'
         f'<line x1="0" x2="{_WIDTH}" y1="{y(0):.1f}" y2="{y(0):.1f}"/>{line}{"".join(marks)}</svg></figure>'
     )
 

@@ -169,7 +169,7 @@ class MondaySandbox(StandIn):
     def _look(self, path: str) -> Reply:
         with self._api.lock:
             if path.rstrip("/") == "/_monday":
-                return _html(page.boards(self.account))
+                return _html(page.boards(self.account, self.calls, self.limits.used_today))
             if found := _BOARD.fullmatch(path):
                 board = self.account.boards.get(int(found["id"]))
                 if board is not None:

@@ -15,13 +15,15 @@ FaultKind = Literal[
     "slow",  # answers when the fault is cleared, or after ``seconds``
     "cut",  # the connection closes before anything is done
     "lost",  # the call is carried out, then the connection closes without an answer
+    "half",  # the call is carried out, and half of the answer comes as if it were all
+    "page",  # the call is carried out, and a proxy's page comes in place of the answer
     "limit",  # 403 REQUEST_LIMIT_EXCEEDED
     "record",  # a record is refused with ``code`` and ``message``
     "chunk",  # a write of more than ``size`` records fails as a whole: too many batch retries
     "job_stuck",  # a bulk job stays InProgress until the fault is cleared
     "job_failed",  # a bulk job fails after ``size`` rows, the rest is unprocessed
 ]
-_OF_CALLS: Final = ("expired", "refused", "status", "slow", "cut", "lost", "limit")
+_OF_CALLS: Final = ("expired", "refused", "status", "slow", "cut", "lost", "half", "page", "limit")
 LOCKED: Final = RecordError(
     code="UNABLE_TO_LOCK_ROW",
     message="unable to obtain exclusive access to this record or 1 records",

@@ -4,6 +4,7 @@ from decimal import Decimal
 from html import escape
 from typing import TYPE_CHECKING, Final
 
+from ml_connector_dagster.sandbox.pages import document
 from ml_connector_dagster.sandbox.salesforce.cells import Cell
 from ml_connector_dagster.sandbox.salesforce.fields import SObject
 from ml_connector_dagster.sandbox.salesforce.records import Row
@@ -25,24 +26,7 @@ _SETUP: Final = (
     "PermissionSetAssignment",
 )
 _STYLE: Final = """
-:root { color-scheme: light dark; --ink: #16325c; --soft: #5d6b7c; --line: #dfe4ea; --paper: #f3f6f9;
-  --card: #fff; --accent: #0b5cab; --bad: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6eaf0; --soft: #9aa7b6; --line: #2c3542;
-  --paper: #12161c; --card: #1a2029; --accent: #6ea8fe; --bad: #ff8a7a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 1280px; margin: 0 auto; padding: 28px 20px 64px; }
-h1 { font-size: 22px; margin: 0; } p, nav { color: var(--soft); margin: 4px 0 0; }
-nav a { color: var(--accent); margin-right: 14px; text-decoration: none; }
-section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
-  padding: 16px 18px; margin-top: 16px; overflow-x: auto; }
-h2 { font-size: 15px; margin: 0 0 10px; } h2 small { color: var(--soft); font-weight: 400; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
-td, th { padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap;
-  max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
-td.number { text-align: right; }
-.bad { color: var(--bad); }
+td, th { max-width: 280px; overflow: hidden; text-overflow: ellipsis; }
 """
 
 
@@ -56,30 +40,43 @@ def render(sandbox: "SalesforceSandbox") -> str:
         ]
         sections = "".join(_section(sandbox, one) for one in shown)
     links = "".join(f'<a href="#{one.name}">{escape(one.plural)}</a>' for one in shown)
-    return f"""<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>Salesforce sandbox</title>
-<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head><body><main>
-<h1>Salesforce sandbox</h1>
-<p>A stand-in of the org <b>{escape(sandbox.options.host)}</b>. Everything here is invented.
-{sandbox.used:,} of {sandbox.options.daily_requests:,} API requests used, {sandbox.identity.logins} logins,
-{len(sandbox.bulk.jobs)} bulk jobs.</p><nav>{links or "No records yet."}</nav>
-{sections}{_latest(sandbox)}</main></body></html>"""
+    content = (
+        "<h1>Salesforce sandbox</h1>"
+        f"<p>A stand-in of the org <b>{escape(sandbox.options.host)}</b>. Everything here is invented. "
+        f"{sandbox.used:,} of {sandbox.options.daily_requests:,} API requests of the day used, "
+        f"{_counted(sandbox.identity.logins, 'login')}, {_counted(len(sandbox.bulk.jobs), 'bulk job')}.</p>"
+        f"<nav>{links or 'No records yet.'}</nav>{sections}{_latest(sandbox)}"
+    )
+    return document("Salesforce sandbox", content, style=_STYLE)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _section(sandbox: "SalesforceSandbox", sobject: SObject) -> str:
     rows = list(sandbox.records.table(sobject).rows.values())
     columns = _columns(sobject, rows)
-    head = "".join(f"<th>{escape(sobject.fields[name].label)}</th>" for name in columns)
+    head = "".join(
+        f"<th{_kind(rows, name)}>{escape(sobject.fields[name].label)}</th>" for name in columns
+    )
     body = "".join(
         f"<tr>{''.join(_cell(sandbox, row.get(name)) for name in columns)}</tr>"
         for row in rows[-_ROWS:]
     )
     more = f", the latest {_ROWS} shown" if len(rows) > _ROWS else ""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     return (
         f'<section id="{sobject.name}"><h2>{escape(sobject.plural)} '
-        f"<small>{sobject.name}: {len(rows):,} records{more}</small></h2>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>"
+        f"<small>{sobject.name}: {_counted(len(rows), 'record')}{more}</small></h2>"
+        f"{table if rows else '<p class=none>No record yet.</p>'}</section>"
     )
+
+
+def _kind(rows: list[Row], name: str) -> str:
+    """Over a column of numbers, the heading stands at the right too."""
+    is_number = any(isinstance(row.get(name), Decimal) for row in rows[-_ROWS:])
+    return ' class="number"' if is_number else ""
 
 
 def _columns(sobject: SObject, rows: list[Row]) -> list[str]:
@@ -123,7 +120,11 @@ def _latest(sandbox: "SalesforceSandbox") -> str:
     rows = "".join(
         f"<tr><td>{one.method}</td><td>{escape(one.path)}</td>"
         f"<td{'' if 200 <= one.status < 300 else ' class=bad'}>{one.status or 'cut'}</td>"
-        f"<td>{(one.ended - one.started) * 1000:,.0f} ms</td></tr>"
+        f"<td class=number>{(one.ended - one.started) * 1000:,.0f} ms</td></tr>"
         for one in reversed(sandbox.requests()[-30:])
     )
-    return f"<section><h2>Latest requests</h2><table><tbody>{rows}</tbody></table></section>"
+    head = "<tr><th>Method</th><th>Path</th><th>Status</th><th class=number>Took</th></tr>"
+    return (
+        "<section><h2>Latest requests <small>newest first</small></h2>"
+        f"<table><thead>{head}</thead><tbody>{rows}</tbody></table></section>"
+    )

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from dataclasses import replace
 from typing import Final, Self
 from urllib.parse import parse_qs, unquote
 
@@ -36,6 +37,9 @@ PAGE_PATH: Final = "/_salesforce"
 LIGHTNING_PATH: Final = "/lightning/"
 _DATA: Final = re.compile(r"/services/data/v(?P<version>\d+\.\d)(?P<rest>/.*)?")
 _OLDEST: Final = 31
+#: Faults of an answer, not of the call.
+_AFTERWARDS: Final = ("lost", "half", "page")
+_PROXY_PAGE: Final = b"<html><body><h1>Sign in</h1></body></html>"
 
 
 class SalesforceSandbox(StandIn):
@@ -178,10 +182,10 @@ class SalesforceSandbox(StandIn):
                 waited = time.monotonic()
                 while not fault.released.is_set() and time.monotonic() - waited < fault.seconds:
                     await asyncio.sleep(0.01)
-            elif fault.kind != "lost":
+            elif fault.kind not in _AFTERWARDS:
                 return self._faulty(fault, headers)
         reply = await asyncio.to_thread(self._answer, method, raw, query, headers, body)
-        return None if fault is not None and fault.kind == "lost" else reply
+        return reply if fault is None else _spoilt(reply, fault.kind)
 
     def _faulty(self, fault: Fault, headers: dict[str, str]) -> Reply:
         if fault.kind in ("expired", "refused"):
@@ -257,12 +261,7 @@ class SalesforceSandbox(StandIn):
         return self._api.answer(call, self.used)
 
     async def _send(self, send: Send, reply: Reply) -> None:
-        if reply.content is None:
-            body = b""
-        elif isinstance(reply.content, bytes):
-            body = reply.content
-        else:
-            body = wire.write(reply.content)
+        body = _body(reply)
         headers = {
             "Content-Type": reply.content_type,
             "Content-Length": str(len(body)),
@@ -279,3 +278,19 @@ class SalesforceSandbox(StandIn):
             }
         )
         await send({"type": "http.response.body", "body": body})
+
+
+def _body(reply: Reply) -> bytes:
+    if reply.content is None:
+        return b""
+    return reply.content if isinstance(reply.content, bytes) else wire.write(reply.content)
+
+
+def _spoilt(reply: Reply, kind: str) -> Reply | None:
+    """What comes of an answer on its way; None when the connection is to be cut."""
+    if kind == "lost":
+        return None
+    if kind == "page":
+        return Reply(status=200, content=_PROXY_PAGE, content_type="text/html; charset=utf-8")
+    body = _body(reply)
+    return replace(reply, content=body[: len(body) // 2] if kind == "half" else body)

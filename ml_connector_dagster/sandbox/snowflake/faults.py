@@ -13,6 +13,7 @@ class Fault(StrEnum):
     UNAVAILABLE = "HTTP 503"
     FAILS = "the statement fails without having done anything"
     LOST = "the statement is executed and its answer lost"
+    PAGE = "the statement is executed, and answered by a page of some proxy with HTTP 200"  # the SQL API only
     DEAF = "a driver's cancellation is answered, and nothing is cancelled"
     STARTING = "the warehouse starts first: the statement is answered by a handle"
 

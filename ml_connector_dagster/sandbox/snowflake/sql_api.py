@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from ml_connector_dagster.sandbox.snowflake.accounts import Account
@@ -108,6 +108,9 @@ class SqlApi:
         if self._faults.take(Fault.LOST):
             await run_in_threadpool(known.done.wait, SECONDS_IN_LINE)
             return JSONResponse({"code": "390000", "message": "answer lost"}, 503)
+        if self._faults.take(Fault.PAGE):
+            await run_in_threadpool(known.done.wait, SECONDS_IN_LINE)
+            return HTMLResponse("<html><body><h1>Sign in</h1></body></html>")
         if request.query_params.get("async") != "true" and known.runs.is_set():
             await run_in_threadpool(known.done.wait, SECONDS_IN_LINE)
             return _answer(known, 0)

@@ -25,7 +25,7 @@ def look_around(workspace: Workspace) -> None:
         found += rejected_rows(flow, statuses[flow.source], workspace.project.alerts)
         found += stale_tables(workspace, flow, statuses[flow.source])
     found += given_up(workspace)
-    workspace.ledger.observe_alerts(found, KINDS)
+    workspace.ledger.alerts.observe(found, KINDS)
 
 
 #: The kinds that ``look_around`` decides about.

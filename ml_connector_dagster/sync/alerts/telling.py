@@ -6,7 +6,7 @@ apprise says of a failure passes the redactor. https://appriseit.com (looked up 
 
 import logging
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -65,9 +65,6 @@ class Told:
     error: str = ""
 
 
-Send = Callable[[Secret, Notice], None]
-
-
 def notice_of(alert: Alert, alerts: Alerts) -> Notice:
     """An alert in words, with a link to its run."""
     over = alert.resolved_at is not None
@@ -85,24 +82,21 @@ def notice_of(alert: Alert, alerts: Alerts) -> Notice:
     )
 
 
-def tell_all(workspace: Workspace, send: Send | None = None) -> tuple[Told, ...]:
+def tell_all(workspace: Workspace) -> tuple[Told, ...]:
     """Tell every channel what it has not heard. One that cannot be reached is told next time."""
-    return tuple(
-        _tell(workspace, channel, send or send_by_apprise)
-        for channel in workspace.project.alerts.channels
-    )
+    return tuple(_tell(workspace, channel) for channel in workspace.project.alerts.channels)
 
 
-def _tell(workspace: Workspace, channel: AlertChannel, send: Send) -> Told:
+def _tell(workspace: Workspace, channel: AlertChannel) -> Told:
     name, done = channel.credential, 0
     try:
-        with workspace.ledger.tell_alone(name):
+        with workspace.ledger.alerts.tell_alone(name):
             address = None
-            for alert in workspace.ledger.untold_alerts(name):
+            for alert in workspace.ledger.alerts.untold(name):
                 if channel.wants(alert.condition.kind):
                     address = address or workspace.credential(name).value(URL)
-                    send(address, notice_of(alert, workspace.project.alerts))
-                    workspace.ledger.mark_told(name, alert)
+                    send_by_apprise(address, notice_of(alert, workspace.project.alerts))
+                    workspace.ledger.alerts.mark_told(name, alert)
                     done += 1
     except ConnectorError as error:
         return Told(channel=name, notices=done, error=redact(str(error)))

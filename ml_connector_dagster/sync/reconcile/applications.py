@@ -32,6 +32,8 @@ class ApplicationPlace:
         self.shape = Shape(
             amounts=tuple(self._amounts),
             grouped=False,
+            marked=False,
+            archives=destination.application.archives,
             decimals={
                 column: decimals
                 for column, name in self._amounts.items()

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -13,14 +12,12 @@ import pyarrow as pa
 from ml_connector_dagster.model.controls import Control
 from ml_connector_dagster.model.entities import ColumnType
 from ml_connector_dagster.model.reconciliations import Group, Side
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 
 
 if TYPE_CHECKING:
     import duckdb
 
-
-#: Memory of a comparison; what does not fit goes to disk.
-MEMORY: Final = "256MB"
 
 _TYPES: Final[Mapping[ColumnType, str]] = {
     ColumnType.INTEGER: "BIGINT",
@@ -42,12 +39,16 @@ class Shape:
         amounts: the control totals that it has.
         grouped: it knows period and currency too; otherwise all is one group.
         decimals: of an amount that it keeps with fewer than six.
+        marked: it can add up marks, too: what cancels out in the sums does not in these.
+        archives: what does not belong there is archived, and a repair finds what somebody brought back.
         wanted: which of the flags of ``Books.enter`` says what belongs there; "" when all does.
     """
 
     amounts: tuple[str, ...]
     grouped: bool = True
     decimals: Mapping[str, int] = field(default_factory=dict)
+    marked: bool = True
+    archives: bool = False
     wanted: str = ""
 
 
@@ -127,14 +128,15 @@ class Books:
         )
 
     def _sides(self, query: str, shape: Shape, prefix: str) -> dict[tuple[int, str], Side]:
-        sums = "".join(
-            f", coalesce(sum({prefix}{name if prefix else rounded(name, shape)}), 0)"
-            for name in shape.amounts
-        )
-        found = self.connection.execute(query.format(f"count(*){sums}") + " GROUP BY 1, 2")
+        columns = [prefix + name if prefix else rounded(name, shape) for name in shape.amounts]
+        sums = "".join(f", coalesce(sum({column}), 0)" for column in columns)
+        mark = f"sum({self.control.mark_sql(columns)})" if shape.marked else "0"
+        found = self.connection.execute(query.format(f"count(*), {mark}{sums}") + " GROUP BY 1, 2")
         return {
-            (int(period), str(currency)): Side(rows=rows, sums=tuple(map(Decimal, totals)))
-            for period, currency, rows, *totals in found.fetchall()
+            (int(period), str(currency)): Side(
+                rows=rows, sums=tuple(map(Decimal, totals)), mark=Decimal(marked)
+            )
+            for period, currency, rows, marked, *totals in found.fetchall()
         }
 
     def open_groups(self, groups: Sequence[Group] | None) -> None:
@@ -197,14 +199,5 @@ def side_by_side(
 @contextmanager
 def open_books(folder: Path, control: Control, columns: Sequence[str]) -> Iterator[Books]:
     """A comparison in a database file of its own below ``folder``, gone at the end. ``columns``: those that are read."""
-    import duckdb  # definitions load without it
-
-    with (
-        TemporaryDirectory(prefix="reconcile-", dir=folder) as aside,
-        duckdb.connect(
-            str(Path(aside) / "books.duckdb"),
-            config={"memory_limit": MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
-        connection.execute("SET TimeZone = 'UTC'")
+    with scratch_database(folder, "reconcile") as connection:
         yield Books(connection, control, columns)

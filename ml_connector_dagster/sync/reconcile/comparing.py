@@ -32,11 +32,11 @@ def compare(
         books.open_groups(None)
         return groups, judge(books, shape, evidence())
     doubled = place.has_doubles()
-    differing = [group for group in groups if group.differs]
-    if not differing and not doubled:
+    suspects = [group for group in groups if group.is_suspect]
+    if not suspects and not doubled:
         return groups, NOTHING
     # A record that is there twice may stand in any group.
-    asked = [] if doubled else differing
+    asked = [] if doubled else suspects
     for rows in place.records(asked):
         books.find(shape, rows)
     books.open_groups(asked if asked and shape.grouped else None)

@@ -22,7 +22,7 @@ def gather(
     until = None if mark is None else mark.complete_until
     sweeps = [
         one.started_at
-        for one in ledger.last_sweeps(tenant, entity=entity, state=SweepState.COMPLETE)
+        for one in ledger.sweeps.last(tenant, entity=entity, state=SweepState.COMPLETE)
         if one.company == company
     ]
     batches = [
@@ -45,7 +45,7 @@ def gather(
             )
         },
         edits=ledger.edits(tenant=tenant, destination=target.name, entity=entity, company=company),
-        sighted=ledger.sightings(tenant, entity, company),
+        sighted=ledger.sweeps.sightings(tenant, entity, company),
         earlier=ledger.differences(
             tenant=tenant, destination=target.name, entity=entity, company=company
         ),

@@ -43,7 +43,8 @@ td:first-child { white-space: nowrap; } .n { text-align: right; white-space: now
 .tag { display: inline-block; padding: 0 8px; border-radius: 9px; font-size: 12px; font-weight: 600; white-space: nowrap; }
 .clean { color: var(--good); background: #e6f4ec; } .in_flight, .waiting { color: var(--way); background: #fff6e0; }
 .different, .failed, .wrong { color: #fff; background: var(--bad); }
-.key { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12px; overflow-wrap: anywhere; white-space: normal; }
+.key { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: 12px; overflow-wrap: anywhere; white-space: normal;
+  display: inline-block; width: max-content; max-width: 44ch; }
 details { border: 1px solid var(--line); border-radius: 6px; padding: 8px 14px; margin: 8px 0; } summary { cursor: pointer; font-weight: 600; }
 svg { display: block; margin: 8px 0; } svg text { font-size: 10px; fill: var(--dim); }
 @media print { details { border: 0; padding: 0; } body { padding: 0; } }
@@ -55,7 +56,7 @@ def html(report: Report) -> str:
     bad = " bad" if report.wrong or not report.comparisons else ""
     body = [
         f"<h1>Reconciliation of {escape(report.flow)}</h1>",
-        f'<p class="dim">ERP {escape(report.tenant)} against {len(dict(report.by_destination()))} destination(s), '
+        f'<p class="dim">ERP {escape(report.tenant)} against {escape(_places(report))}, '
         f"{report.moment(report.made_at)} ({escape(report.zone.key)}). Cost: {report.requests:,} requests to the ERP, "
         f"which allows {report.budget:,} a minute.</p>",
         f'<div class="verdict{bad}">{escape(report.verdict)}.</div>',
@@ -74,6 +75,10 @@ def html(report: Report) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body>{''.join(body)}</body></html>\n"
     )
+
+
+def _places(report: Report) -> str:
+    return ", ".join(name for name, _ in report.by_destination()) or "no destination"
 
 
 def _summary(report: Report, some: Sequence[Comparison]) -> str:
@@ -121,7 +126,7 @@ def _details(report: Report, one: Comparison) -> str:
     opened = " open" if one.is_wrong else ""
     parts = [
         f"<details{opened}><summary>{escape(done.entity)}, company {escape(done.company)} {_state(one)}</summary>",
-        f'<p class="dim">Compared: {escape(compared(one))}.</p>',
+        f'<p class="dim">Compared: {escape(compared(one, report.zone))}.</p>',
     ]
     if done.reason:
         parts.append(f"<p>{escape(done.reason)}</p>")

@@ -1,7 +1,6 @@
 """Why a record differs: both sides compared key by key, and explained by what is staged and written down.
 
-The verdicts, in the order in which they are tried, are the cases of ``_VERDICT``; what they mean to a person stands in
-``VERDICTS``.
+Which verdicts there are, and what they mean to a person, stands in ``verdicts``.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from ml_connector_dagster.model.edits import Edit
 from ml_connector_dagster.model.reconciliations import Difference, Finding, Standing
 from ml_connector_dagster.sync.presence import RANK, VERSION_COLUMNS
 from ml_connector_dagster.sync.reconcile.books import Books, Shape, rounded
+from ml_connector_dagster.sync.reconcile.verdicts import VERDICT, VERDICTS, meaning_of, restorable
 
 
 #: Differences that are listed, and kept by the ledger, of one entity and company at one destination: red ones first.
@@ -64,76 +64,6 @@ class Judgement:
     restorable: tuple[str, ...] = ()
 
 
-#: Verdict → what it means, and what to say about it.
-VERDICTS: Final[Mapping[str, tuple[Standing, str]]] = {
-    "doubled": (Standing.WRONG, "it is there {copies} times; delete the surplus there"),
-    "not_delivered": (Standing.IN_FLIGHT, "read, and not delivered here yet"),
-    "refused": (Standing.WAITING, "refused here: {refusal}"),
-    "edited": (Standing.WAITING, "edited on purpose {edit}"),
-    "changed": (
-        Standing.WRONG,
-        "delivered as the ERP has it, and changed here since; --repair restores the ERP's values",
-    ),
-    "gone": (
-        Standing.WRONG,
-        "delivered, and gone from here; --repair restores it; find out who removed it",
-    ),
-    "marked": (
-        Standing.WRONG,
-        "marked deleted here, although the ERP has it; --repair takes the mark away",
-    ),
-    "unwanted": (
-        Standing.WRONG,
-        "the flow's filter keeps it out, and it is still here; delete it there",
-    ),
-    "moved": (Standing.IN_FLIGHT, "changed while it was being compared"),
-    "not_read": (Standing.IN_FLIGHT, "changed in the ERP after it was last read"),
-    "missed": (
-        Standing.WRONG,
-        "the connector should have read this from the ERP and has not; run the flow with --full",
-    ),
-    "added": (Standing.WRONG, "never read from the ERP: somebody added it here; delete it there"),
-    "mark_lost": (
-        Standing.WRONG,
-        "known to be deleted in the ERP, and here it is not marked deleted; --repair marks it",
-    ),
-    "unswept": (Standing.IN_FLIGHT, "gone from the ERP; the next key sweep marks it"),
-    "deleted": (
-        Standing.WRONG,
-        "gone from the ERP and not marked deleted; run ml-connector sweep, twice",
-    ),
-}
-
-#: The verdicts on records that a repair can put right: what is staged is what the ERP says.
-RESTORABLE: Final = ("changed", "gone", "marked", "mark_lost")
-
-_VERDICT: Final = """
-    CASE
-    WHEN copies > 1 THEN 'doubled'
-    WHEN in_erp AND as_staged THEN CASE
-        WHEN is_pending THEN 'not_delivered'
-        WHEN refusal IS NOT NULL THEN 'refused'
-        WHEN finding = 'different' AND as_edited THEN 'edited'
-        WHEN finding = 'different' THEN 'changed'
-        WHEN finding = 'unknown' THEN 'unwanted'
-        WHEN is_marked THEN 'marked'
-        ELSE 'gone' END
-    WHEN observed_at >= $as_of THEN 'moved'
-    WHEN in_erp THEN CASE
-        WHEN earlier_at < $watermark AND earlier_erp = erp_text THEN 'missed'
-        WHEN $watermark IS NULL OR $next_read IS NULL OR stamp IS NULL OR stamp >= $next_read THEN 'not_read'
-        ELSE 'missed' END
-    WHEN NOT is_staged THEN 'added'
-    WHEN staged_deleted THEN CASE
-        WHEN is_pending THEN 'not_delivered'
-        WHEN refusal IS NOT NULL THEN 'refused'
-        ELSE 'mark_lost' END
-    WHEN is_sighted THEN 'unswept'
-    WHEN $sweeps AND ($last_sweep IS NULL OR earlier_at IS NULL OR $last_sweep <= earlier_at) THEN 'unswept'
-    ELSE 'deleted' END
-"""
-
-
 def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
     """Compare the ERP's records of the open groups with those in ``found``."""
     _find_differing(books, shape)
@@ -141,7 +71,7 @@ def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
     _bring_edits(books, evidence.edits)
     connection = books.connection
     connection.execute(
-        f"CREATE OR REPLACE TABLE judged AS SELECT *, {_VERDICT} AS verdict FROM ({_facts(books, shape)})",
+        f"CREATE OR REPLACE TABLE judged AS SELECT *, {VERDICT} AS verdict FROM ({_facts(books, shape)})",
         {
             "as_of": evidence.as_of,
             "watermark": evidence.watermark,
@@ -155,13 +85,14 @@ def judge(books: Books, shape: Shape, evidence: Evidence) -> Judgement:
         "SELECT verdict, count(*) FROM judged GROUP BY 1"
     ).fetchall():
         counts[VERDICTS[verdict][0]] += number
-    restorable = connection.execute(
-        "SELECT record_id FROM judged WHERE list_contains(?, verdict) ORDER BY 1", [RESTORABLE]
+    sendable = connection.execute(
+        "SELECT record_id FROM judged WHERE list_contains(?, verdict) ORDER BY 1",
+        [restorable(shape)],
     ).fetchall()
     return Judgement(
         counts=counts,
         differences=tuple(_listed(books, shape, evidence)),
-        restorable=tuple(record_id for (record_id,) in restorable),
+        restorable=tuple(record_id for (record_id,) in sendable),
     )
 
 
@@ -348,7 +279,7 @@ def _listed(books: Books, shape: Shape, evidence: Evidence) -> Iterable[Differen
     query = f"SELECT {', '.join(names)} FROM judged ORDER BY verdict NOT IN ({red}), record_id LIMIT {LISTED}"
     for values in books.connection.execute(query).fetchall():
         row = dict(zip(names, values, strict=True))
-        standing, words = VERDICTS[row["verdict"]]
+        standing, words = meaning_of(row["verdict"], shape)
         erp = {name: str(row[f"erp_{name}"]) for name in columns if row[f"erp_{name}"] is not None}
         known = first_seen.get(row["record_id"])
         yield Difference(

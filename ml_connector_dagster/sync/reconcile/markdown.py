@@ -28,7 +28,10 @@ def markdown(report: Report) -> str:
         parts += [f"## {name}", summary_table(report, some)]
         for one in some:
             if one.done.state.value != "clean" or one.is_wrong:
-                parts += [f"### {one.done.entity}, company {one.done.company}", *details(one)]
+                parts += [
+                    f"### {one.done.entity}, company {one.done.company}",
+                    *details(report, one),
+                ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -74,7 +77,7 @@ def summary_table(report: Report, some: Sequence[Comparison]) -> str:
     )
 
 
-def details(one: Comparison) -> Iterator[str]:
+def details(report: Report, one: Comparison) -> Iterator[str]:
     """What differs of one comparison: totals, then records."""
     if one.done.reason:
         yield one.done.reason
@@ -87,8 +90,8 @@ def details(one: Comparison) -> Iterator[str]:
         hidden = more + max(0, len(one.differences) - LISTED)
         if hidden:
             yield f"{hidden:,} more are not listed here."
-    if compared(one) != "everything":
-        yield f"Only {compared(one)} was compared."
+    if (part := compared(one, report.zone)) != "everything":
+        yield f"Compared: only {part}."
 
 
 def totals_table(one: Comparison) -> str:

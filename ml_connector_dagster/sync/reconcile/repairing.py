@@ -29,15 +29,23 @@ SLICE: Final = 20_000
 class Repair:
     """What was sent of one entity and company to one destination, and what came of it.
 
-    ``problem``: why it did not go to its end; None when it did.
+    Attributes:
+        sent: records that were staged for it, ``resumed`` those that an earlier repair had staged and not delivered.
+        problem: why it did not go to its end; None when it did.
     """
 
     destination: str
     entity: str
     company: str
     sent: int = 0
+    resumed: int = 0
     counts: OutcomeCounts = field(default_factory=OutcomeCounts)
     problem: ConnectorError | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Records that are staged and did not arrive: a replay, or the next delivery, sends them."""
+        return 0 if self.problem is None else self.sent + self.resumed
 
     @property
     def error(self) -> str:
@@ -62,6 +70,11 @@ def restorable_records(found: Sequence[Comparison]) -> int:
     return sum(len(one.restorable) for one in found)
 
 
+def unfinished_records(workspace: Workspace, found: Sequence[Comparison]) -> int:
+    """How many records an earlier repair has staged that did not arrive: this one sends them, too."""
+    return sum(sum(batch.rows for batch in _unfinished(workspace, one)) for one in found)
+
+
 def mend(
     workspace: Workspace,
     flow: Flow,
@@ -72,9 +85,9 @@ def mend(
 ) -> Mended:
     """Repair what was ``found`` by ``request``, then compare the tables that were touched again.
 
-    A destination that fails does not hold the others; the reason is in its repair, and the next delivery goes on.
+    What an earlier repair has staged and not delivered goes with it. A destination that fails does not hold the others; the reason is in its repair, and the next delivery goes on.
     """
-    wrong = [one for one in found if one.restorable]
+    wrong = [one for one in found if one.restorable or _unfinished(workspace, one)]
     repairs = tuple(_repair(workspace, flow, one, request.run_id) for one in wrong)
     again: dict[tuple[str, str, str], Comparison] = {}
     for part in _touched(request, wrong):
@@ -102,6 +115,18 @@ def _scope(one: Comparison) -> tuple[str, str, str]:
     return one.done.destination, one.done.entity, one.done.company
 
 
+def _unfinished(workspace: Workspace, one: Comparison) -> list[Batch]:
+    """Repairs that did not end."""
+    done = one.done
+    pending = workspace.ledger.pending(
+        destination=done.destination,
+        tenant=done.tenant,
+        entity=done.entity,
+        companies=[done.company],
+    )
+    return [batch for batch in pending if batch.restores]
+
+
 def _repair(workspace: Workspace, flow: Flow, one: Comparison, run_id: str) -> Repair:
     """Stage the newest versions of the records, and deliver them with whatever is pending before them."""
     done = one.done
@@ -112,6 +137,7 @@ def _repair(workspace: Workspace, flow: Flow, one: Comparison, run_id: str) -> R
         if batch.restores:
             counts.append(report.counts)
 
+    resumed = sum(batch.rows for batch in _unfinished(workspace, one))
     sent, problem = 0, None
     try:
         _require_restoring(workspace, flow, target)
@@ -133,6 +159,7 @@ def _repair(workspace: Workspace, flow: Flow, one: Comparison, run_id: str) -> R
         entity=done.entity,
         company=done.company,
         sent=sent,
+        resumed=resumed,
         counts=sum(counts, OutcomeCounts()),
         problem=problem,
     )

@@ -123,10 +123,10 @@ def period_of(one: Comparison, group: Group) -> str:
     return CONTROLS[one.done.entity].period_text(group.period)
 
 
-def compared(one: Comparison) -> str:
-    """What was compared, when it was not everything."""
+def compared(one: Comparison, zone: ZoneInfo) -> str:
+    """What was compared, when it was not everything. ``zone``: the tenant's, in which moments are told."""
     if one.done.since is not None:
-        return f"changes since {one.done.since:%Y-%m-%d %H:%M}"
+        return f"changes since {one.done.since.astimezone(zone):%Y-%m-%d %H:%M} ({zone.key})"
     if one.done.period:
         return f"period {CONTROLS[one.done.entity].period_text(one.done.period)}"
     return "everything"

@@ -47,9 +47,13 @@ class WarehousePlace:
             f", CAST(COALESCE(SUM(g.{name}), 0) AS VARCHAR) AS total_{number}"
             for number, name in enumerate(self.shape.amounts)
         )
+        mark = self._control.mark_sql(
+            [f"g.{name}" for name in self.shape.amounts], record_id="g.record_id"
+        )
         found = asked(
             self._warehouse,
-            f"SELECT g.ml_period, g.ml_currency, COUNT(*) AS ml_rows{sums} FROM ({self._rows()}) AS g"
+            f"SELECT g.ml_period, g.ml_currency, COUNT(*) AS ml_rows, CAST(SUM({mark}) AS VARCHAR) AS ml_mark{sums}"
+            f" FROM ({self._rows()}) AS g"
             " WHERE g.ml_deleted = 0 GROUP BY g.ml_period, g.ml_currency",
             order="g.ml_period, g.ml_currency",
         )
@@ -60,6 +64,7 @@ class WarehousePlace:
                     Decimal(str(row[f"total_{number}"]))
                     for number in range(len(self.shape.amounts))
                 ),
+                mark=Decimal(str(row["ml_mark"])),
             )
             for row in found
         }

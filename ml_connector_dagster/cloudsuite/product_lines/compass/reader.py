@@ -135,7 +135,7 @@ class LakeReader:
                 position = None
                 if left == 0:
                     raise
-            except (NotThereError, *ROUTE_REFUSALS):
+            except ROUTE_REFUSALS:
                 # Perhaps a column is gone since the header was read: it is read again next time.
                 self._tenant.learned.take_back(self._tenant.columns_question(table))
                 raise

@@ -63,10 +63,9 @@ class LakeTenant:
         where = self.catalog.companies
         if where is None:
             return
-        there = self.learned.recall(
-            f"lake/company/{where.table}/{company}", lambda: self._has_company(company)
-        )
-        if not there:
+        question = f"lake/company/{where.table}/{company}"
+        if not self.learned.recall(question, lambda: self._has_company(company)):
+            self.learned.take_back(question)  # the lake lags behind: it may come within minutes
             raise ConfigError(
                 f"compass {where.table}: there is no company {company} in the data lake. Check the companies of the flow"
             )

@@ -212,9 +212,13 @@ class ListReader:
         )
 
     def _check_whole(self, answer: LandmarkAnswer, rows: int, company: str) -> None:
-        """A full page without a link, of a list that says it is longer, was cut."""
-        full = answer.records.num_rows >= self._limit and not answer.onward
-        if full and answer.count is not None and answer.count > rows:
+        """A last page, of a list that says it is longer, was cut.
+
+        Of several pages only a full one: rows may have gone since the first. A server's own limit may be below ours.
+        """
+        came = answer.records.num_rows
+        suspicious = not answer.onward and (came >= self._limit or came == rows)
+        if suspicious and answer.count is not None and answer.count > rows:
             raise ContractError(
                 f"{self.label}, company {company}: {answer.count:,} rows are announced, {rows:,} came, and there is no "
                 "link to a next page. Does this tenant know _pageNav?"

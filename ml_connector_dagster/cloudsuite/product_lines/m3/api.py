@@ -131,6 +131,8 @@ class M3Api:
             if refusal.is_no_record and not call.transaction.startswith("Get"):
                 return pa.table({})
             raise refusal.error(str(call), call.program, call.company)
+        if answer.not_processed:
+            raise ContractError(f"{call}: M3 ended before it got to it (notProcessed); read again")
         self._remember("get", answer.records.num_rows)
         return answer.records
 

@@ -44,7 +44,7 @@ from ml_connector_dagster.model.windows import Window
 class ChainInputs:
     """What one chain asks with.
 
-    ``division``: of the list; ``row_division``: put into the rows of a list with children. ``first``/``stop``: keys the chain is cut at.
+    ``division``: of the list; ``row_division``: put into the rows of a list with children. ``first``/``until``: keys the chain is cut at.
     """
 
     fixed: Mapping[str, str]

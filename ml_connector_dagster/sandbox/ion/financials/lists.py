@@ -179,7 +179,8 @@ class Financials:
             )
         more = len(rows) > query.limit
         rows = rows[: query.limit]
-        if more and parameters.get("_pageNav") == "true":
+        linked = parameters.get("_pageNav") == "true" and self._switches.landmark_next_links
+        if more and linked:
             onward = urlencode({**parameters, "_next": _token(rows[-1].place)})
             head["_links"] = [{"rel": "next", "href": f"../lists/_generic?{onward}"}]
         body = [head] if head else []

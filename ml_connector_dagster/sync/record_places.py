@@ -1,0 +1,56 @@
+"""Which batches may hold a record, so that its trace does not open thousands of files.
+
+The trail's file knows it for the batches that it has taken over (``trail``); the others are few, and are looked into. The
+file is a cache: where it is away, busy or cannot be written, every batch is looked into, as if there were none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ml_connector_dagster.model.batches import Batch
+from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.sync.trail import Trail
+from ml_connector_dagster.sync.workspace import Workspace
+
+
+#: More unknown batches than these are taken over first: that costs as much as looking into them, and only once.
+WORTH_TAKING_OVER: Final = 200
+
+#: How long the file is waited for: then the batches are looked into.
+_PATIENCE: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPlaces:
+    """``known``: batches of which it is known whether they hold the record; ``holding``: those that do."""
+
+    known: frozenset[str] = frozenset()
+    holding: frozenset[str] = frozenset()
+
+    def may_hold(self, batch: Batch) -> bool:
+        """Whether the batch has to be opened. Of replays the trail keeps no rows, so they always are."""
+        if batch.for_destination or batch.batch_id not in self.known:
+            return batch.rows > 0
+        return batch.batch_id in self.holding
+
+
+def places_of(workspace: Workspace, record_id: str, batches: Sequence[Batch]) -> RecordPlaces:
+    """Where ``record_id`` may be among ``batches``. The trail is brought up to date when it lacks many of them."""
+    if len(batches) <= WORTH_TAKING_OVER:
+        return RecordPlaces()
+    trail = Trail(workspace, wait_seconds=_PATIENCE)
+    try:
+        found = _ask(trail, record_id)
+        unknown = sum(batch.batch_id not in found.known for batch in batches)
+        if unknown > WORTH_TAKING_OVER:
+            trail.update()
+            found = _ask(trail, record_id)
+    except (ConnectorError, OSError):
+        return RecordPlaces()
+    return found
+
+
+def _ask(trail: Trail, record_id: str) -> RecordPlaces:
+    known, holding = trail.holding(record_id)
+    return RecordPlaces(known=known, holding=holding)
