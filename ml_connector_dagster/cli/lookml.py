@@ -96,7 +96,9 @@ def _chosen(project: Project, name: str) -> Flow:
     if name:
         return find_flow(project, name)
     flows = [flow for flow in project.flows.values() if flow.looker is not None]
+    if not flows:
+        raise ConfigError("no flow has a looker: block, so nothing is published in Looker")
     if len(flows) != 1:
-        known = ", ".join(flow.name for flow in flows) or "none"
+        known = ", ".join(flow.name for flow in flows)
         raise ConfigError(f"name the flow: those with a looker: block are {known}")
     return flows[0]

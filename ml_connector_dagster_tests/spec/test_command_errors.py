@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 
 from ml_connector_dagster.cli import main
+from ml_connector_dagster.config.alerts import AlertChannel
+from ml_connector_dagster.config.intakes import DocumentIntake
+from ml_connector_dagster.config.looker import LookerConnection
+from ml_connector_dagster.config.project import CONNECTION_TYPES
 from ml_connector_dagster.config.settings import make_home, read_settings
+from ml_connector_dagster.destinations.forecasts import WAYS
+from ml_connector_dagster.destinations.registry import WAREHOUSES
 from ml_connector_dagster.model.errors import ConfigError
 
 
@@ -113,3 +119,16 @@ def test_a_home_that_cannot_be_made_says_where_else(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"cannot make the folder .*set ML_CONNECTOR_HOME"):
         make_home(read_settings({"ML_CONNECTOR_HOME": str(tmp_path / "file" / "home")}))
+
+
+def test_whatever_can_be_opened_as_a_warehouse_can_be_planned() -> None:
+    assert {*WAREHOUSES, LookerConnection} == set(WAYS)
+
+
+def test_every_credential_that_yaml_names_says_how_it_is_stored() -> None:
+    models = [*CONNECTION_TYPES.values(), AlertChannel, DocumentIntake]
+    assert [
+        model.__name__
+        for model in models
+        if "credential" in model.model_fields and not getattr(model, "stored_by", "")
+    ] == []

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from ml_connector_dagster.model.controls import CONTROLS
 from ml_connector_dagster.model.reconciliations import (
     Difference,
+    Finding,
     Group,
     ReconciliationState,
     Standing,
@@ -105,11 +106,16 @@ def sides(one: Difference) -> tuple[str, str]:
     }
     erp = {name: text for name, text in one.erp.items() if not unlike or name in unlike}
     found = {name: text for name, text in one.found.items() if not unlike or name in unlike}
-    return _words(erp), _words(found)
+    return (
+        _words(erp, is_there=one.finding is not Finding.UNKNOWN),
+        _words(found, is_there=one.finding is not Finding.MISSING),
+    )
 
 
-def _words(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {plain_number(text)}" for name, text in values.items()) or "nothing"
+def _words(values: Mapping[str, str], *, is_there: bool) -> str:
+    """Master data has neither amounts nor periods: of its records nothing but their being there is compared."""
+    told = ", ".join(f"{name} {plain_number(text)}" for name, text in values.items())
+    return told or ("the record" if is_there else "nothing")
 
 
 def period_of(one: Comparison, group: Group) -> str:
