@@ -1,6 +1,6 @@
 # make demo  sets everything up, runs the main job in the sandbox and serves the Dagster UI
 # make test  sets everything up and runs all tests
-# Both need Python >= 3.11 and nothing else, and may be run again at any time.
+# Both need Python 3.11 to 3.13 and nothing else, and may be run again at any time.
 
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -13,7 +13,7 @@ STAMP := $(VENV)/.installed
 # The environment is rebuilt only when the pinned versions or the package's metadata change. It is
 # byte-compiled once: where Python may not write bytecode, every import would cost two to three times as much.
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("Python >= 3.11 is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11, 3.12 or 3.13 is needed, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if not (3, 11) <= sys.version_info < (3, 14) else None'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing the pinned packages into $(VENV) (a minute or two the first time) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
