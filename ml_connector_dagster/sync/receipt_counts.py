@@ -7,8 +7,6 @@ The ledger adds up how many rows deliveries inserted; receipts say which. So the
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
@@ -17,15 +15,13 @@ from ml_connector_dagster.model.batches import REPAIR, Batch
 from ml_connector_dagster.model.receipts import DeliveryState, OutcomeCounts
 from ml_connector_dagster.model.recounts import TableScope
 from ml_connector_dagster.sync.keeping import KEPT
+from ml_connector_dagster.sync.scratch_databases import scratch_database
 from ml_connector_dagster.sync.workspace import Workspace
 
 
 if TYPE_CHECKING:
     import duckdb
 
-
-#: Memory of the count; what does not fit goes to disk.
-_MEMORY: Final = "256MB"
 
 #: Record ids that are named.
 NAMED: Final = 20
@@ -119,15 +115,7 @@ class Answers:
 @contextmanager
 def read_answers(workspace: Workspace, scope: TableScope) -> Iterator[Answers]:
     """All receipts of ``scope``, in a database file of its own, gone at the end."""
-    import duckdb  # definitions load without it
-
-    with (
-        TemporaryDirectory(prefix="recount-", dir=workspace.settings.home) as aside,
-        duckdb.connect(
-            str(Path(aside) / "answers.duckdb"),
-            config={"memory_limit": _MEMORY, "threads": 2, "temp_directory": aside},
-        ) as connection,
-    ):
+    with scratch_database(workspace.settings.home, "recount") as connection:
         connection.execute(
             "CREATE TABLE answers (record_id VARCHAR, batch_id VARCHAR, outcome VARCHAR, restored BOOLEAN)"
         )
