@@ -255,9 +255,10 @@ def main() -> None:
             one_more(home, options.first_load, options.size)
 
         nothing = lambda: None  # noqa: E731
-        measured(home, "trace", "trace of one record", options.rounds, nothing)
         (home / "trail.duckdb").unlink(missing_ok=True)
+        measured(home, "trace", "trace, trail never asked", options.rounds, nothing)
         measured(home, "trail", "trail, the first time", 1, nothing)
+        measured(home, "trace", "trace, after trail", options.rounds, nothing)
         measured(home, "trail", "trail, nothing new", options.rounds, nothing)
         measured(home, "trail", "trail, one delivery more", options.rounds, deliver)
 

@@ -1,7 +1,7 @@
 """Which batches may hold a record, so that its trace does not open thousands of files.
 
-The trail's file knows it for the batches that it has taken over (``trail``); the others are few, and are looked into. The
-file is a cache: where it is away, busy or cannot be written, every batch is looked into, as if there were none.
+The trail's file knows it for the batches that it has taken over (``trail``); the others are looked into. The
+file is a cache: where it is away, busy or broken, every batch is looked into, as if there were none.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from ml_connector_dagster.sync.trail import Trail
 from ml_connector_dagster.sync.workspace import Workspace
 
 
-#: More unknown batches than these are taken over first: that costs as much as looking into them, and only once.
-WORTH_TAKING_OVER: Final = 200
+#: So few batches are simply looked into.
+WORTH_ASKING: Final = 200
 
 #: How long the file is waited for: then the batches are looked into.
 _PATIENCE: Final = 5.0
@@ -36,21 +36,11 @@ class RecordPlaces:
 
 
 def places_of(workspace: Workspace, record_id: str, batches: Sequence[Batch]) -> RecordPlaces:
-    """Where ``record_id`` may be among ``batches``. The trail is brought up to date when it lacks many of them."""
-    if len(batches) <= WORTH_TAKING_OVER:
+    """Where ``record_id`` may be among ``batches``, as far as the trail was brought up to date. Nothing is written."""
+    if len(batches) <= WORTH_ASKING:
         return RecordPlaces()
-    trail = Trail(workspace, wait_seconds=_PATIENCE)
     try:
-        found = _ask(trail, record_id)
-        unknown = sum(batch.batch_id not in found.known for batch in batches)
-        if unknown > WORTH_TAKING_OVER:
-            trail.update()
-            found = _ask(trail, record_id)
+        known, holding = Trail(workspace, wait_seconds=_PATIENCE).holding(record_id)
     except (ConnectorError, OSError):
         return RecordPlaces()
-    return found
-
-
-def _ask(trail: Trail, record_id: str) -> RecordPlaces:
-    known, holding = trail.holding(record_id)
     return RecordPlaces(known=known, holding=holding)

@@ -132,12 +132,13 @@ def test_a_query_that_cannot_be_answered_changes_nothing(world: World, query: st
 def test_a_trace_opens_only_the_batches_that_the_trail_says_hold_the_record(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With many batches it takes over what the trail lacks; a file that is no database changes nothing."""
+    """What the trail does not know yet is looked into; a file that is no database changes nothing."""
+    monkeypatch.setattr(record_places, "WORTH_ASKING", 1)
     with world.open() as workspace:
-        before = trace(workspace, record(world), entity=ENTITY)
         file = Trail(workspace).path
-        assert not file.exists()  # few batches: they are simply looked into
-        monkeypatch.setattr(record_places, "WORTH_TAKING_OVER", 1)
+        before = trace(workspace, record(world), entity=ENTITY)
+        assert not file.exists()  # a trace writes nothing
+        Trail(workspace).update()
         batches = workspace.ledger.batches(tenant="acme", entity=ENTITY)
         places = places_of(workspace, record(world), batches)
         assert places.known == {batch.batch_id for batch in batches}
