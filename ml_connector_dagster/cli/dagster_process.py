@@ -122,6 +122,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
             process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
+            process.wait()  # a busy machine takes longer; unwaited for, it stays as a zombie
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
 

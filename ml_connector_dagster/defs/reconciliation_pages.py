@@ -17,7 +17,7 @@ from ml_connector_dagster.model.reconciliations import Difference, Standing
 from ml_connector_dagster.sync.reconcile.html import html
 from ml_connector_dagster.sync.reconcile.markdown import differences_table, totals_table
 from ml_connector_dagster.sync.reconcile.repairing import Repair
-from ml_connector_dagster.sync.reconcile.report import STATES, Report, compared
+from ml_connector_dagster.sync.reconcile.report import STATES, Report
 from ml_connector_dagster.sync.reconcile.results import Comparison
 from ml_connector_dagster.sync.reconcile.standing import TableStanding
 from ml_connector_dagster.sync.workspace import Workspace
@@ -65,7 +65,7 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
     records = [record for one in report.comparisons for record in one.differences]
     return {
         "verdict": report.verdict,
-        "compared": _compared(report),
+        "compared": report.scope or "nothing",
         "tables": _tables(report, now),
         **({"records": dg.MetadataValue.md(_records(records))} if records else {}),
         **({"totals": dg.MetadataValue.md(_totals(differing))} if differing else {}),
@@ -80,12 +80,6 @@ def metadata(report: Report, now: Sequence[TableStanding], written: Path) -> dic
         "erp_requests": report.requests,
         "erp_requests_allowed_per_minute": report.budget,
     }
-
-
-def _compared(report: Report) -> str:
-    """What was, in words; mostly the same of every table."""
-    told = dict.fromkeys(compared(one, report.zone) for one in report.comparisons)
-    return ", ".join(told) or "nothing"
 
 
 def repair_metadata(repairs: Sequence[Repair], destination: str) -> dict[str, Any]:

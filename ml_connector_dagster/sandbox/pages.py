@@ -12,7 +12,7 @@ _STYLE: Final = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
-main { max-width: 1280px; margin: 0 auto; padding: 28px 20px 64px; }
+main { max-width: 1440px; margin: 0 auto; padding: 28px 20px 64px; }
 h1 { font-size: 23px; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 15px; margin: 0 0 10px; } h2 small { color: var(--soft); font-weight: 400; }
 p { margin: 0; color: var(--soft); } nav { margin-top: 6px; color: var(--soft); }
@@ -20,7 +20,7 @@ a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: un
 nav a { margin-right: 14px; white-space: nowrap; }
 section { background: var(--card); border: 1px solid var(--line); border-radius: 10px;
   padding: 16px 18px; margin-top: 16px; overflow-x: auto; scroll-margin-top: 10px; }
-table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 th { text-align: left; font-weight: 600; color: var(--soft); font-size: 13px; }
 td, th { padding: 5px 14px 5px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
 tr:last-child td { border-bottom: 0; }

@@ -34,10 +34,10 @@ button { font: inherit; border: 0; border-radius: 5px; padding: .35rem .9rem; ba
 .body { max-height: 24rem; overflow: auto; } .body.charted { max-height: none; overflow: visible; } .foot { margin: .4rem 0 0; } .error { color: var(--bad); }
 table { border-collapse: collapse; width: 100%; font-size: .85rem; }
 th, td { text-align: left; padding: .25rem .5rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
-thead th { position: sticky; top: 0; background: var(--card); }
+thead th { position: sticky; top: 0; background: var(--card); white-space: normal; vertical-align: bottom; }
 .number { text-align: right; font-variant-numeric: tabular-nums; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: .6rem 1.4rem; padding-right: .8rem; }
-figure { margin: 0; } figcaption { font-size: .85rem; } svg { width: 100%; overflow: visible; }
+figure { margin: 0; } figcaption { font-size: .85rem; } figcaption .note { white-space: nowrap; } svg { width: 100%; overflow: visible; }
 svg rect, svg circle { fill: var(--accent); } svg polyline { fill: none; stroke: var(--accent); stroke-width: 2; }
 svg line { stroke: var(--line); } svg text { font-size: 9.5px; fill: var(--soft); }
 """

@@ -60,7 +60,7 @@ def board(account: Account, shown: Board) -> str:
     return document(
         shown.name,
         f'<nav><a href="/_monday">← all boards</a></nav><h1>{escape(shown.name)}</h1>'
-        f"<p>{about}{_count(shown)}</p><nav>{links}</nav>"
+        f"<p>{about}{_count(shown)}</p><nav>{links if len(groups) > 1 else ''}</nav>"
         + "".join(_group(account, columns, group, items) for group, items in groups),
         style=_STYLE,
     )

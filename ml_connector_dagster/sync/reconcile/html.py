@@ -57,7 +57,7 @@ def html(report: Report) -> str:
     body = [
         f"<h1>Reconciliation of {escape(report.flow)}</h1>",
         f'<p class="dim">ERP {escape(report.tenant)} against {escape(_places(report))}, '
-        f"{report.moment(report.made_at)} ({escape(report.zone.key)}). Cost: {report.requests:,} requests to the ERP, "
+        f"{report.moment(report.made_at)} ({escape(report.zone.key)}). Compared: {escape(report.scope or 'nothing')}. Cost: {report.requests:,} requests to the ERP, "
         f"which allows {report.budget:,} a minute.</p>",
         f'<div class="verdict{bad}">{escape(report.verdict)}.</div>',
     ]
@@ -109,7 +109,7 @@ def _summary(report: Report, some: Sequence[Comparison]) -> str:
             "#refused",
             "#wrong",
             "result",
-            "last agreed",
+            "last agreed in full",
             "#requests",
         ],
         rows,

@@ -68,6 +68,11 @@ class Report:
         parts += [f"{failed} of {tables} could not be compared"] if failed else []
         return ", ".join(parts)
 
+    @property
+    def scope(self) -> str:
+        """What was compared, in words; mostly the same of every table."""
+        return ", ".join(dict.fromkeys(compared(one, self.zone) for one in self.comparisons))
+
     def by_destination(self) -> Iterator[tuple[str, tuple[Comparison, ...]]]:
         """Destination → its comparisons, in the order of the flow."""
         for name in dict.fromkeys(one.done.destination for one in self.comparisons):
