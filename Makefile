@@ -52,9 +52,11 @@ bench: $(STAMP)
 # For so many minutes everything is killed, cut off and filled up; then every destination must equal the ERP.
 MINUTES ?= 20
 SEED ?= 1
+# disk, or bucket: staging on an S3 stand-in that is harmed, too.
+STAGING ?= disk
 chaos: $(STAMP)
 	@scripts/install-systems
-	@$(BIN)/python -m ml_connector_dagster_tests.chaos --minutes $(MINUTES) --seed $(SEED)
+	@$(BIN)/python -m ml_connector_dagster_tests.chaos --minutes $(MINUTES) --seed $(SEED) --staging $(STAGING)
 
 # Known vulnerabilities of what is pinned. It needs the internet, so it is not part of check.
 audit: $(STAMP)
