@@ -6,6 +6,7 @@
 # ruff: noqa: INP001 -- a script, no package
 
 import inspect
+import json
 import re
 import sys
 import types
@@ -33,6 +34,7 @@ from ml_connector_dagster.cloudsuite.catalog.m3 import (
 from ml_connector_dagster.cloudsuite.catalog.routes import ExportRoute, ListRoute
 from ml_connector_dagster.config.alerts import AlertChannel, Alerts
 from ml_connector_dagster.config.intakes import DocumentIntake
+from ml_connector_dagster.config.json_schema import project_json_schema
 from ml_connector_dagster.config.looker import LookerPublication
 from ml_connector_dagster.config.mappings import Condition, EntityMapping, FieldRule
 from ml_connector_dagster.config.project import CONNECTION_TYPES, Flow, FlowDestination
@@ -90,6 +92,7 @@ def pages() -> dict[str, str]:
         "commands.md": _commands_page(),
         "configuration.md": _configuration_page(),
         "entities.md": _entities_page(),
+        "flows.schema.json": json.dumps(project_json_schema(), indent=1, sort_keys=True) + "\n",
         "marts.md": _marts_page(),
     }
 
@@ -314,7 +317,13 @@ _MAPPING_HEADINGS: dict[type[BaseModel], str] = {
 
 
 def _configuration_page() -> str:
-    parts = ["## Environment variables", _variables(), "## Connections"]
+    parts = [
+        "An editor that knows YAML completes and checks a flows file when its first line names the schema, "
+        "[flows.schema.json](flows.schema.json), as flows/sandbox.yaml does.",
+        "## Environment variables",
+        _variables(),
+        "## Connections",
+    ]
     parts.append(
         "Below `connections:`, each under a name of your choice (lower-case letters, digits and `_`)."
     )

@@ -45,9 +45,6 @@ CAPABILITIES = Capabilities(
     history=Support.NATIVE,
     audit=Support.NATIVE,
     schema_evolution=Support.NATIVE,
-    per_company_tables=Support.UNSUPPORTED,
-    max_decimal_digits=DECIMAL_PRECISION,
-    single_writer=True,
 )
 
 

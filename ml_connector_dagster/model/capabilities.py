@@ -34,15 +34,9 @@ class Capabilities:
         history: whether replaced versions are kept in ``<entity>_history``.
         audit: whether ``_audit`` is written in the same transaction as the data.
         schema_evolution: whether new columns appear by themselves.
-        per_company_tables: whether a table per company can be chosen.
-        max_decimal_digits: the widest decimal that is stored exactly.
-        single_writer: whether only one process may write at a time.
     """
 
     write_modes: frozenset[WriteMode]
     history: Support
     audit: Support
     schema_evolution: Support
-    per_company_tables: Support
-    max_decimal_digits: int
-    single_writer: bool

@@ -65,7 +65,10 @@ def _without_blocks(text: str) -> str:
 # --- Generated pages --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["commands.md", "configuration.md", "entities.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["commands.md", "configuration.md", "entities.md", "flows.schema.json", "marts.md"],
+)
 def test_generated_pages_are_up_to_date(name: str) -> None:
     assert _text(name) == _generator().pages()[name], "run: make docs"
 

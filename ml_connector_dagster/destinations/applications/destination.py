@@ -54,9 +54,6 @@ CAPABILITIES: Final = Capabilities(
     history=Support.UNSUPPORTED,
     audit=Support.UNSUPPORTED,
     schema_evolution=Support.UNSUPPORTED,
-    per_company_tables=Support.UNSUPPORTED,
-    max_decimal_digits=18,
-    single_writer=True,
 )
 
 

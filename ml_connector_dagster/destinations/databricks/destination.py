@@ -26,7 +26,7 @@ from ml_connector_dagster.destinations.databricks.workspace import Workspace
 from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
-from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
+from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.receipts import DeliveryReport
 from ml_connector_dagster.model.views import View
 
@@ -36,9 +36,6 @@ CAPABILITIES = Capabilities(
     history=Support.NATIVE,
     audit=Support.EMULATED,  # a commit of its own, which a redo finds and does not double
     schema_evolution=Support.NATIVE,
-    per_company_tables=Support.NATIVE,
-    max_decimal_digits=DECIMAL_PRECISION,
-    single_writer=False,
 )
 
 

@@ -28,7 +28,7 @@ from ml_connector_dagster.destinations.looker.sql_state import Tables, lowered
 from ml_connector_dagster.destinations.views import translated
 from ml_connector_dagster.model.batches import StagedBatch
 from ml_connector_dagster.model.capabilities import Capabilities, Support, WriteMode
-from ml_connector_dagster.model.entities import DECIMAL_PRECISION, Entity
+from ml_connector_dagster.model.entities import Entity
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import DeliveryReport
 from ml_connector_dagster.model.views import View
@@ -39,9 +39,6 @@ CAPABILITIES: Final = Capabilities(
     history=Support.EMULATED,
     audit=Support.EMULATED,
     schema_evolution=Support.UNSUPPORTED,
-    per_company_tables=Support.UNSUPPORTED,
-    max_decimal_digits=DECIMAL_PRECISION,
-    single_writer=True,
 )
 
 #: Rows of one page when tables are read: SQL Runner has limits of its own.
