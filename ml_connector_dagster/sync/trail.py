@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
-from ml_connector_dagster.destinations.duckdb.database import DatabaseFile
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.receipts import Delivery
@@ -118,6 +117,9 @@ class Trail:
     def __init__(self, workspace: Workspace, *, wait_seconds: float = 600.0) -> None:
         self._workspace = workspace
         self.path: Path = workspace.settings.home / FILE
+        # Definitions load without DuckDB.
+        from ml_connector_dagster.destinations.duckdb.database import DatabaseFile
+
         self._file = DatabaseFile(
             path=self.path, memory_limit="512MB", threads=2, wait_seconds=wait_seconds
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml_connector_dagster.cli import main
+from ml_connector_dagster.cli.output import stderr, stdout
 from ml_connector_dagster.config.alerts import AlertChannel
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.config.looker import LookerConnection
@@ -59,7 +60,8 @@ def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "flows.yaml").write_text(FILE, encoding="utf-8")
     monkeypatch.setenv("ML_CONNECTOR_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("ML_CONNECTOR_FLOWS", str(tmp_path / "flows.yaml"))
-    monkeypatch.setenv("COLUMNS", "400")
+    for console in (stdout, stderr):  # made once, in whichever test came first
+        monkeypatch.setattr(console, "width", 400)
     monkeypatch.chdir(tmp_path)
 
 

@@ -160,7 +160,7 @@ def test_it_serves_in_the_foreground_until_it_is_interrupted() -> None:
         "import signal, threading, httpx, os, socket\n"
         # A test run in the background of a shell hands down an ignored SIGINT.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from ml_connector_dagster.sandbox import ErpSize, SandboxOptions, serve\n"
+        "from ml_connector_dagster.sandbox import ErpSize, Sandbox, SandboxOptions\n"
         "with socket.create_server(('127.0.0.1', 0)) as free: port = free.getsockname()[1]\n"
         "def check():\n"
         "    transport = httpx.HTTPTransport(retries=8)\n"
@@ -169,7 +169,8 @@ def test_it_serves_in_the_foreground_until_it_is_interrupted() -> None:
         "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=check, daemon=True).start()\n"
         "try:\n"
-        "    serve(SandboxOptions(size=ErpSize.tiny()), port=port)\n"
+        "    with Sandbox.start(SandboxOptions(size=ErpSize.tiny()), port=port) as sandbox:\n"
+        "        sandbox.wait()\n"
         "except KeyboardInterrupt:\n"
         "    pass\n"
     )
