@@ -34,7 +34,7 @@ _ROWS: Final = 50_000
 _FILE_RECEIPTS: Final = 500_000
 
 #: Receipts that make up the number of rows.
-_COUNTED: Final = pa.array(["inserted", "deleted"], pa.string())
+_COUNTED: Final = ("inserted", "deleted")
 
 _IN_ORDER: Final = """
     SELECT record_id, _row_hash, epoch_us(_modified_at), epoch_us(_extracted_at), batch, position
@@ -102,7 +102,8 @@ def keep_receipts(
         if batch.restores:
             receipts = _as_repairs(receipts)
         young = pc.greater_equal(receipts["delivered_at"], since)
-        chosen = receipts.filter(pc.or_(young, pc.is_in(receipts["outcome"], _COUNTED)))
+        counted = pa.array(_COUNTED, pa.string())
+        chosen = receipts.filter(pc.or_(young, pc.is_in(receipts["outcome"], counted)))
         for name in chosen["destination"].unique().to_pylist():
             own = chosen.filter(pc.equal(chosen["destination"], name))
             waiting.setdefault(name, []).append(own.drop_columns(["destination"]))

@@ -129,8 +129,9 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """An installation of the module's own: runs are counted in it."""
     folder = tmp_path_factory.mktemp("site")
     pictures = Path(os.environ.get("ML_CONNECTOR_PICTURES", folder / "pictures"))
     pictures.mkdir(parents=True, exist_ok=True)
