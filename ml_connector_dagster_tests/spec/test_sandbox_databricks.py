@@ -1,5 +1,7 @@
 """The stand-in of a Databricks workspace is as strict as the real one: plain HTTP, without our client."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -177,3 +179,23 @@ def test_a_statement_can_be_cancelled_while_the_warehouse_starts(
     assert client.get(f"{STATEMENTS}{answer['statement_id']}").json()["status"] == {
         "state": "CANCELED"
     }
+
+
+def test_an_interrupt_ends_the_process_that_serves_it() -> None:
+    """Sail's runtime installs a handler of its own: Ctrl-C did nothing any more."""
+    code = (
+        "import os, signal, threading\n"
+        # A test run in the background of a shell hands down an ignored SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from ml_connector_dagster.sandbox.databricks import DatabricksSandbox\n"
+        "try:\n"
+        "    with DatabricksSandbox.start() as workspace:\n"
+        "        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+        "        workspace.wait()\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["interrupted"], done.stderr

@@ -8,6 +8,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -38,6 +39,13 @@ _DELTA_TYPES = {text: delta for delta, text in _TYPE_TEXTS.items()}
 def ticked(*parts: str) -> str:
     """A name, or a path of names, as Spark quotes it."""
     return ".".join("`" + part.replace("`", "``") + "`" for part in parts)
+
+
+def _take_interrupts_back() -> None:
+    """Sail's runtime takes Ctrl-C for itself, and the process that serves it would not end by it any more."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handler)
 
 
 class Engine:
@@ -73,6 +81,8 @@ class Engine:
         )
         self._local = threading.local()
         self._opened: list[Any] = []
+        self.run("SELECT 1")  # it listens from here on
+        _take_interrupts_back()
 
     def close(self) -> None:
         for connection in self._opened:
