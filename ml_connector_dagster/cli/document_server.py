@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from ml_connector_dagster.cloudsuite.bods.xml import MAX_BYTES
 from ml_connector_dagster.config.intakes import DocumentIntake
 from ml_connector_dagster.model.errors import ConfigError
 from ml_connector_dagster.model.secrets import Secret
+from ml_connector_dagster.staging.durability import flush_to_disk
 from ml_connector_dagster.sync.workspace import Workspace
 
 
@@ -101,15 +101,7 @@ def _keep(folder: Path, content: bytes, now: datetime) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     aside = folder / f".{name}.part"
     aside.write_bytes(content)
-    _sync(aside)
+    flush_to_disk(aside)
     aside.rename(folder / name)
-    _sync(folder)
+    flush_to_disk(folder)
     return name
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

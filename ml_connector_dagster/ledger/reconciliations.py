@@ -17,13 +17,12 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
-    func,
     insert,
     select,
 )
 
 from ml_connector_dagster.ledger.databases import Database, chunks
-from ml_connector_dagster.ledger.tables import Moment, metadata
+from ml_connector_dagster.ledger.tables import Moment, metadata, newest_of_each, numbered
 from ml_connector_dagster.model.reconciliations import (
     Difference,
     Finding,
@@ -40,12 +39,7 @@ _NUMBERS: Final = ("erp_rows", "found_rows", "in_flight", "waiting", "wrong", "r
 reconciliation = Table(
     "reconciliation",
     metadata,
-    Column(
-        "id",
-        BigInteger().with_variant(Integer(), "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    numbered(),
     *(Column(name, Text, nullable=False) for name in (*_SCOPE, "run_id", "state")),
     Column("since", Moment, nullable=True),
     Column("period", Integer, nullable=False),
@@ -152,16 +146,7 @@ def find_last(
         conditions.append(reconciliation.c.state.in_([one.value for one in states]))
     if whole:
         conditions += [reconciliation.c.since.is_(None), reconciliation.c.period == 0]
-    newest = (
-        select(func.max(reconciliation.c.id))
-        .where(*conditions)
-        .group_by(reconciliation.c.entity, reconciliation.c.company)
-    )
-    query = (
-        select(reconciliation)
-        .where(reconciliation.c.id.in_(newest))
-        .order_by(reconciliation.c.entity, reconciliation.c.company)
-    )
+    query = newest_of_each(reconciliation, conditions)
     with database.read() as connection:
         return tuple(_reconciliation(row) for row in connection.execute(query))
 

@@ -10,7 +10,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Index,
-    Integer,
     Row,
     Table,
     Text,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 )
 
 from ml_connector_dagster.ledger.databases import Database
-from ml_connector_dagster.ledger.tables import Moment, metadata
+from ml_connector_dagster.ledger.tables import Moment, metadata, numbered
 from ml_connector_dagster.model.recounts import NewRecount, Recount, RecountKind, TableScope
 
 
@@ -30,12 +29,7 @@ _NUMBERS: Final = ("inserted", "correction", "returned", "accepted")
 recount = Table(
     "recount",
     metadata,
-    Column(
-        "id",
-        BigInteger().with_variant(Integer(), "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    numbered(),
     *(Column(name, Text, nullable=False) for name in (*_SCOPE, "kind", "run_id")),
     *(Column(name, BigInteger, nullable=False) for name in _NUMBERS),
     *(Column(name, Text, nullable=False) for name in ("examples", "decided_by", "reason")),

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select
 
 from ml_connector_dagster.ledger.batches import insert_batch
 from ml_connector_dagster.ledger.databases import Database
-from ml_connector_dagster.ledger.tables import sighting
+from ml_connector_dagster.ledger.tables import newest_of_each, sighting
 from ml_connector_dagster.ledger.tables import sweep as sweeps
 from ml_connector_dagster.model.batches import Batch
 from ml_connector_dagster.model.sweeps import Sighting, Sweep, SweepState
@@ -74,16 +74,7 @@ class LedgerSweeps:
             conditions.append(sweeps.c.entity == entity)
         if state is not None:
             conditions.append(sweeps.c.state == state.value)
-        newest = (
-            select(func.max(sweeps.c.id))
-            .where(*conditions)
-            .group_by(sweeps.c.entity, sweeps.c.company)
-        )
-        query = (
-            select(sweeps)
-            .where(sweeps.c.id.in_(newest))
-            .order_by(sweeps.c.entity, sweeps.c.company)
-        )
+        query = newest_of_each(sweeps, conditions)
         with self._database.read() as connection:
             return tuple(_sweep(row) for row in connection.execute(query))
 

@@ -4,22 +4,27 @@ Times are UTC as text of fixed width, so that they sort, read well and mean the 
 is the exception: its times are seconds since 1970 as the callers' clocks tell them, compared to fractions of a second.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
     Dialect,
     Double,
     Index,
     Integer,
     LargeBinary,
     MetaData,
+    Select,
     String,
     Table,
     Text,
     TypeDecorator,
+    func,
+    select,
     text,
 )
 
@@ -48,8 +53,18 @@ class Moment(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-#: SQLite numbers rows itself only in a column that is exactly INTEGER.
-_NUMBER = BigInteger().with_variant(Integer(), "sqlite")
+
+def numbered() -> Column[int]:
+    """``id``, which the database counts up. SQLite does so only in a column that is exactly INTEGER."""
+    number = BigInteger().with_variant(Integer(), "sqlite")
+    return Column("id", number, primary_key=True, autoincrement=True)
+
+
+def newest_of_each(table: Table, conditions: Iterable[ColumnElement[bool]]) -> Select[Any]:
+    """The newest row of each entity and company, by both, among those that meet all ``conditions``."""
+    newest = select(func.max(table.c.id)).where(*conditions)
+    newest = newest.group_by(table.c.entity, table.c.company)
+    return select(table).where(table.c.id.in_(newest)).order_by(table.c.entity, table.c.company)
 
 
 def _text(name: str, *, null: bool = False, key: bool = False) -> Column[str]:
@@ -87,7 +102,7 @@ schema_version = Table(
 window_read = Table(
     "window_read",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    numbered(),
     _text("tenant"),
     _text("entity"),
     _text("company"),
@@ -215,7 +230,7 @@ review_mark = Table(
 dead_letter = Table(
     "dead_letter",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    numbered(),
     _text("stage"),
     _text("tenant"),
     _text("entity"),
@@ -312,7 +327,7 @@ sighting = Table(
 sweep = Table(
     "sweep",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    numbered(),
     _text("tenant"),
     _text("entity"),
     _text("company"),
@@ -348,7 +363,7 @@ delivery_attempt = Table(
 edit = Table(
     "edit",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    numbered(),
     Column("letter_id", BigInteger, nullable=False),
     _text("tenant"),
     _text("entity"),
@@ -424,7 +439,7 @@ forecast = Table(
 alert = Table(
     "alert",
     metadata,
-    Column("id", _NUMBER, primary_key=True, autoincrement=True),
+    numbered(),
     _text("kind"),
     _text("subject"),
     _text("message"),

@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow.parquet as pq
 
 from ml_connector_dagster.model.errors import ConnectorError
+from ml_connector_dagster.staging.durability import flush_to_disk
 from ml_connector_dagster.staging.stores import MANIFEST, Folder, StoredFile
 
 
@@ -66,13 +67,13 @@ class LocalStore:
         aside = place / f"{ASIDE}{uuid.uuid4().hex}"
         try:
             write(aside)
-            _sync(aside)
+            flush_to_disk(aside)
             self._step("staging: receipts written")
             final = _linked(aside)
             self._step("staging: receipts linked")
         finally:
             aside.unlink(missing_ok=True)
-        _sync(place)
+        flush_to_disk(place)
         return final.name
 
     def folders(self, depth: int) -> Iterator[Folder]:
@@ -113,12 +114,12 @@ class LocalDraft:
         if self.final.exists():
             raise ConnectorError(f"{self.final} is already there: a batch is staged once")
         for file in sorted(self._aside.iterdir()):
-            _sync(file)
+            flush_to_disk(file)
             self.step(f"staging: {file.name} synced")
-        _sync(self._aside)
+        flush_to_disk(self._aside)
         self._aside.rename(self.final)
         self.step("staging: batch renamed")
-        _sync(self.final.parent)
+        flush_to_disk(self.final.parent)
 
     def discard(self) -> None:
         if self._aside.exists():
@@ -148,12 +149,4 @@ def _make_durably(folder: Path) -> None:
     missing = [one for one in (folder, *folder.parents) if not one.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     for one in missing:
-        _sync(one.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        flush_to_disk(one.parent)
